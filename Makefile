@@ -1,0 +1,72 @@
+# What CI runs, a person runs by the same name. `make help` lists the targets.
+
+PYTHON ?= python3
+HOSTS  ?= 3
+ARGS   ?=
+
+VENV := .venv/$(notdir $(PYTHON))
+BIN  := $(VENV)/bin
+# The lab's hosts need these; everything else is in requirements/.
+PACKAGES := git iproute2 openssh-client openssh-server procps python3 sudo systemd
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check bench lab-up lab-down lab-status build docs packages clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready packages  ## Show the main job on three lab hosts, and take all of it back.
+	$(BIN)/python -m tests.demo
+
+test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARGS go to pytest.
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+
+check: lint test  ## What has to be green before a change lands.
+
+bench: $(VENV)/ready packages  ## Measure against what a user would pick instead. Prints ratios.
+	$(BIN)/python -m benchmarks.facts
+
+lab-up: $(VENV)/ready packages  ## Start HOSTS=n network-namespace hosts and say where their inventory is.
+	$(BIN)/python -m tests.lab up $(HOSTS)
+
+lab-down: $(VENV)/ready  ## Stop the hosts; leaves nothing behind.
+	$(BIN)/python -m tests.lab down
+
+lab-status: $(VENV)/ready  ## Say which hosts run.
+	$(BIN)/python -m tests.lab status
+
+build: $(VENV)/ready  ## Build wheel, source archive and collection into dist/.
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/ansible-galaxy collection build --force --output-path dist .
+
+docs: $(VENV)/ready  ## Build the manual into site/.
+	$(BIN)/mkdocs build --strict --quiet
+
+packages:
+	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null \
+	  | awk -v all="$(PACKAGES)" '$$2 == "installed" {have[$$1] = 1} \
+	      END {n = split(all, names, " "); for (i = 1; i <= n; i++) if (!have[names[i]]) print names[i]}'); \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then echo "missing packages, install them as root:" $$missing >&2; exit 1; fi; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \
+	fi
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info[:2] in ((3, 11), (3, 12), (3, 13)), sys.version' \
+	  || { echo "$(PYTHON) is none of Python 3.11, 3.12, 3.13; say which one to use: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:  ## Remove what was built, the virtual environments included.
+	rm -rf .venv build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

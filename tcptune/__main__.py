@@ -1,0 +1,5 @@
+"""`python -m tcptune`."""
+
+from tcptune.cli.app import main
+
+main()

@@ -1,0 +1,183 @@
+"""The applier: one ansible-playbook process, driven by ansible-runner, over a project rendered from the plan."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tcptune.adapters.bundle import write_project
+from tcptune.domain.changes import Plan
+from tcptune.domain.hosts import Host
+from tcptune.domain.runs import HostState
+from tcptune.errors import TcptuneError
+from tcptune.planning.playbook import render
+from tcptune.ports import HostOutcome
+
+_MODULE = "tcptune.linux.tcp_settings"
+_LAST_LINES = 6
+_ASK_HOST = "tcptune rollback RUN asks the host's own record"
+
+
+class AnsibleApplier:
+    """Carries plans to hosts with Ansible.
+
+    `inventories` are the user's own sources, where the connection variables (with passwords from a vault, which a
+    plan never holds) come from. Without them the plan's own connections are used.
+    """
+
+    def __init__(self, inventories: Sequence[str] = ()) -> None:
+        self._inventories = tuple(str(Path(i).resolve()) if "," not in i else i for i in inventories)
+
+    def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
+        """Change the kernel's values; nothing that a boot reads."""
+        return self._play("site.yml", run_id, plan, hosts, done=HostState.HELD)
+
+    def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
+        """Keep the values: write the files that a boot reads."""
+        return self._play("confirm.yml", run_id, plan, hosts, done=HostState.CONFIRMED)
+
+    def roll_back(
+        self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
+    ) -> Iterator[HostOutcome]:
+        """Restore what each host's own manifest says it had."""
+        extra = {"tcp_settings_force_keys": list(force_keys)} if force_keys else {}
+        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, extra=extra)
+
+    def _play(
+        self,
+        playbook: str,
+        run_id: str,
+        plan: Plan,
+        hosts: Sequence[Host],
+        *,
+        done: HostState,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Iterator[HostOutcome]:
+        waiting = {host.name for host in hosts}
+        if not waiting:
+            return
+        with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
+            project = Path(folder) / "project"
+            write_project(project, render(plan, run_id, connections=not self._inventories))
+            said: list[str] = []
+            for event in self._events(Path(folder), project, playbook, sorted(waiting), extra or {}):
+                if isinstance(event, str):
+                    said.append(event)
+                    continue
+                outcome = _outcome(event, done)
+                if outcome is not None and outcome.host in waiting:
+                    waiting.remove(outcome.host)
+                    yield outcome
+            for host in sorted(waiting):
+                # No word about this host: whether something was changed there is not known.
+                yield HostOutcome(
+                    host=host,
+                    state=HostState.BROKEN,
+                    replaced={},
+                    error="Ansible ended without a result: " + " | ".join(said[-_LAST_LINES:]),
+                    hint=_ASK_HOST,
+                )
+
+    def _events(
+        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str], extra: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any] | str]:
+        """Yield Ansible's events as they happen, and lines of its own that belong to no host."""
+        # Here, not above: it takes a tenth of a second to import.
+        import ansible_runner
+
+        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        limit = folder / "hosts.txt"
+        limit.write_text("".join(f"{host}\n" for host in hosts), encoding="utf-8")
+
+        def handle(event: dict[str, Any]) -> bool:
+            events.put(event)
+            return False
+
+        def work() -> None:
+            try:
+                ansible_runner.run(
+                    private_data_dir=str(folder),
+                    project_dir=str(project),
+                    playbook=playbook,
+                    inventory=[*self._inventories, str(project / "inventory")],
+                    limit=f"@{limit}",
+                    extravars=dict(extra),
+                    binary=_ansible_playbook(),
+                    envvars=_environment(project),
+                    event_handler=handle,
+                    quiet=True,
+                    suppress_env_files=True,
+                )
+            finally:
+                events.put(None)
+
+        thread = threading.Thread(target=work, name="ansible", daemon=True)
+        thread.start()
+        while (event := events.get()) is not None:
+            if event.get("event") == "verbose" and event.get("stdout"):
+                yield str(event["stdout"])
+            else:
+                yield event
+        thread.join()
+
+
+def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
+    data = event.get("event_data") or {}
+    host, result = str(data.get("host", "")), data.get("res") or {}
+    match event.get("event"):
+        case "runner_on_ok" if data.get("resolved_action", data.get("task_action")) == _MODULE:
+            left = tuple(str(item) for item in result.get("changed_since") or ())
+            state = HostState.PARTLY_BACK if done is HostState.ROLLED_BACK and left else done
+            return HostOutcome(
+                host=host,
+                state=state,
+                replaced=dict(result.get("previous") or {}),
+                error=f"changed by somebody else since, and left: {', '.join(left)}" if left else None,
+                hint="tcptune rollback RUN --force-key KEY" if left else None,
+                changed_since=left,
+            )
+        case "runner_on_unreachable":
+            # The connection may have gone while the module was at work, so nothing is known of the outcome.
+            return HostOutcome(host, HostState.BROKEN, {}, f"connection lost: {_brief(result.get('msg'))}", _ASK_HOST)
+        case "runner_on_failed" if not data.get("ignore_errors"):
+            failure = result.get("failure") or {}
+            if failure.get("kind") == "stale":
+                return HostOutcome(host, HostState.STALE, {}, _brief(failure.get("message") or result.get("msg")))
+            restored = result.get("host_state") not in {"failed_restored", "running", "held"}
+            state = HostState.FAILED if done is HostState.HELD and restored else HostState.BROKEN
+            return HostOutcome(host, state, {}, _brief(result.get("msg")), failure.get("hint"))
+        case _:
+            return None
+
+
+def _ansible_playbook() -> str:
+    """Return the ansible-playbook beside this Python: tcptune may run from an environment that is not on PATH."""
+    beside = Path(sysconfig.get_path("scripts")) / "ansible-playbook"
+    if beside.is_file():
+        return str(beside)
+    beside = Path(sys.executable).parent / "ansible-playbook"
+    if beside.is_file():
+        return str(beside)
+    raise TcptuneError("ansible-playbook is not installed beside tcptune", hint="pip install ansible-core")
+
+
+def _environment(project: Path) -> dict[str, str]:
+    return {
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        # Ansible refuses to start where the locale's encoding is not UTF-8.
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.pathsep.join([str(Path(_ansible_playbook()).parent), os.environ.get("PATH", os.defpath)]),
+    }
+
+
+def _brief(message: object) -> str:
+    return " ".join(str(message or "no reason given").split())[:500]

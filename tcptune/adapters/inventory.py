@@ -1,0 +1,169 @@
+"""Hosts from an Ansible inventory, read by Ansible itself: any source, plugin, group_vars, vault and ansible.cfg."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tcptune.domain.hosts import Connection, Host, Secrets
+from tcptune.errors import InventoryError, UsageError
+
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_SSH_PLUGINS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"})
+_LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
+
+# Ansible's own default is to warn and go on; a fleet tool that quietly lost half of the fleet is no use.
+_STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
+
+
+def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
+    """Return the hosts of `sources` that match the pattern `limit`, in inventory order.
+
+    Raises InventoryError where Ansible cannot read a source, UsageError where no host matches the pattern.
+    """
+    _check_exist(sources)
+    with _strict_ansible():
+        # Here, not above: importing Ansible takes a quarter of a second.
+        from ansible import constants
+        from ansible.errors import AnsibleError
+        from ansible.inventory.manager import InventoryManager
+        from ansible.parsing.dataloader import DataLoader
+        from ansible.plugins.loader import become_loader, connection_loader
+        from ansible.template import Templar
+        from ansible.vars.manager import VariableManager
+
+        # Registers the plugins' options with the configuration, so that it can answer for them below.
+        connection_loader.get("ssh", class_only=True)
+        become_loader.get("sudo", class_only=True)
+        loader = DataLoader()
+        try:
+            _unlock_vault(loader, constants)
+            inventory = InventoryManager(loader=loader, sources=list(sources) or constants.DEFAULT_HOST_LIST)
+            variables = VariableManager(loader=loader, inventory=inventory)
+        except AnsibleError as problem:
+            raise InventoryError(_brief(problem), hint=f"ansible-inventory -i {' -i '.join(sources)} --list") from None
+        try:
+            inventory.subset(limit)
+            matched = inventory.list_hosts("all")
+        except AnsibleError as problem:
+            raise UsageError(f"--limit {limit}: {_brief(problem)}", hint=_known(inventory)) from None
+        if not matched:
+            raise UsageError(f"no host of the inventory matches {limit!r}", hint=_known(inventory))
+        hosts = []
+        for host in matched:
+            try:
+                values = variables.get_vars(host=host)
+                hosts.append(_host(str(host.name), values, Templar(loader=loader, variables=values), constants))
+            except AnsibleError as problem:
+                raise InventoryError(f"{host.name}: {_brief(problem)}") from None
+        return hosts
+
+
+def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any) -> Host:
+    ours = {
+        k: templar.template(v) for k, v in variables.items() if k.startswith("ansible_") and isinstance(v, str | int)
+    }
+
+    def option(field: str, plugin: str = "ssh", kind: str = "connection") -> Any:
+        value = constants.config.get_config_value(field, plugin_type=kind, plugin_name=plugin, variables=ours)
+        return templar.template(value) if isinstance(value, str) else value
+
+    # `inventory_hostname` is the option's last resort, and no magic variable of the inventory.
+    address = str(option("host") or name) if "ansible_host" in ours or "ansible_ssh_host" in ours else name
+    kind = str(ours.get("ansible_connection", constants.DEFAULT_TRANSPORT))
+    if "ansible_connection" not in ours and name in _LOCAL_NAMES and address == name:
+        kind = "local"
+    if kind not in _SSH_PLUGINS | _LOCAL_PLUGINS:
+        raise InventoryError(
+            f"{name}: ansible_connection {kind} is not supported; ssh and local are",
+            hint=f"leave it out with --limit '!{name}'",
+        )
+    become = _truth(ours.get("ansible_become", constants.DEFAULT_BECOME))
+    port, timeout = option("port"), option("timeout")
+    return Host(
+        name=name,
+        connection=Connection(
+            kind="local" if kind in _LOCAL_PLUGINS else "ssh",
+            address=address,
+            port=int(port) if port else None,
+            user=_text(option("remote_user")),
+            key_file=_text(option("private_key_file")),
+            ssh_args=tuple(
+                word
+                for field in ("ssh_common_args", "ssh_extra_args")
+                for word in shlex.split(str(option(field) or ""))
+            ),
+            timeout_s=float(timeout or 10),
+            become=become,
+            become_user=str(option("become_user", "sudo", "become") or "root"),
+            become_method=str(ours.get("ansible_become_method", constants.DEFAULT_BECOME_METHOD)),
+            python=_text(ours.get("ansible_python_interpreter")),
+        ),
+        secrets=Secrets(login=_text(option("password")), become=_text(option("become_pass", "sudo", "become"))),
+    )
+
+
+def _unlock_vault(loader: Any, constants: Any) -> None:
+    from ansible.parsing.vault import get_file_vault_secret
+
+    named = [("default", constants.DEFAULT_VAULT_PASSWORD_FILE)] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
+    for identity in constants.DEFAULT_VAULT_IDENTITY_LIST or []:
+        label, _, path = str(identity).rpartition("@")
+        named.append((label or "default", path))
+    secrets = []
+    for label, path in named:
+        secret = get_file_vault_secret(filename=path, vault_id=label, loader=loader)
+        secret.load()
+        secrets.append((label, secret))
+    if secrets:
+        loader.set_vault_secrets(secrets)
+
+
+def _check_exist(sources: Sequence[str]) -> None:
+    for source in sources:
+        # 'web1,web2' and 'web1,' are host lists.
+        if "," not in source and not Path(source).exists():
+            raise InventoryError(
+                f"{source}: no such inventory", hint="a file, a folder, or a list such as 'web1,web2,'"
+            )
+
+
+def _known(inventory: Any) -> str:
+    groups = sorted(str(g) for g in inventory.groups if str(g) not in {"all", "ungrouped"})
+    inventory.subset(None)
+    hosts = [str(h.name) for h in inventory.list_hosts("all")]
+    if not hosts:
+        return "the inventory has no hosts"
+    few = ", ".join(hosts[:5]) + (", ..." if len(hosts) > 5 else "")
+    return f"hosts: {few}" + (f"; groups: {', '.join(groups[:8])}" if groups else "")
+
+
+def _brief(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:300]
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value not in (None, "") else None
+
+
+def _truth(value: object) -> bool:
+    return value if isinstance(value, bool) else str(value).strip().lower() in {"1", "true", "yes", "on", "y", "t"}
+
+
+@contextmanager
+def _strict_ansible() -> Iterator[None]:
+    """Set Ansible's strict options for as long as the inventory is read; what it starts later does not see them."""
+    before = {name: os.environ.get(name) for name in _STRICT}
+    os.environ.update(_STRICT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

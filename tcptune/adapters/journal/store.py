@@ -1,0 +1,201 @@
+"""The journal on SQLAlchemy. Every move is on disk before the next thing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from tcptune.adapters.journal.tables import HostResultRow, MoveRow, RunRow
+from tcptune.domain.changes import Plan
+from tcptune.domain.runs import MOVES, HostResult, HostState, Move, Run
+from tcptune.errors import TcptuneError, UsageError
+
+_HEAD = "0001"
+
+
+class SqlJournal:
+    """Runs in a database."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database at an SQLAlchemy `url`, and bring its tables to the newest form.
+
+        Raises TcptuneError where it cannot be opened.
+        """
+        self._name = sa.make_url(url).render_as_string(hide_password=True)
+        try:
+            self._engine = sa.create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            self._migrate()
+        except (SQLAlchemyError, ImportError) as problem:
+            raise self._broken(problem) from problem
+
+    def begin(self, run: Run, plan: Plan) -> None:
+        """Record a run and the whole plan before anything is changed."""
+        with self._session() as session:
+            session.add(
+                RunRow(
+                    run_id=run.run_id,
+                    plan_id=run.plan_id,
+                    profile=run.profile,
+                    started_at=run.started_at,
+                    ended_at=None,
+                    operator=run.operator,
+                    tool_version=run.tool_version,
+                    plan=plan.model_dump_json(),
+                ),
+            )
+            session.flush()
+            session.add_all(_result_row(run.run_id, result) for result in run.results)
+
+    def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:
+        """Record a host's new state. Raises TcptuneError for a move that the table of moves forbids."""
+        with self._session() as session:
+            row = session.get(HostResultRow, (run_id, result.host), with_for_update=True)
+            if row is None:
+                raise TcptuneError(f"{result.host} is no host of run {run_id}")
+            before = HostState(row.state)
+            if result.state is not before and result.state not in MOVES[before]:
+                raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
+            row.state, row.error, row.hint = result.state.value, result.error, result.hint
+            # What was replaced is what a rollback restores: once known it is never forgotten.
+            row.replaced = result.replaced or row.replaced
+            session.add(
+                MoveRow(
+                    run_id=run_id,
+                    at=at,
+                    host=result.host,
+                    before=before.value,
+                    after=result.state.value,
+                    note=note or result.error or "",
+                ),
+            )
+
+    def end(self, run_id: str, *, at: datetime) -> None:
+        """Record that nobody works on the run any more."""
+        with self._session() as session:
+            session.execute(sa.update(RunRow).where(RunRow.run_id == run_id).values(ended_at=at))
+
+    def find(self, run_id: str) -> tuple[Run, Plan]:
+        """Return a run by its id, by a unique start of it, or 'last'."""
+        with self._session() as session:
+            newest_first = sa.select(RunRow).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
+            if run_id == "last":
+                rows = session.scalars(newest_first.limit(1)).all()
+            else:
+                rows = session.scalars(newest_first.where(RunRow.run_id.startswith(run_id, autoescape=True))).all()
+                rows = [row for row in rows if row.run_id == run_id] or rows
+            if not rows:
+                raise UsageError(f"there is no run {run_id!r} in {self._name}", hint="tcptune runs")
+            if len(rows) > 1:
+                raise UsageError(
+                    f"{run_id!r} is the start of {len(rows)} runs", hint="give more of it; see tcptune runs"
+                )
+            return _run(session, rows[0]), Plan.model_validate_json(rows[0].plan)
+
+    def runs(self, *, limit: int = 50) -> list[Run]:
+        """Return the newest runs, newest first."""
+        with self._session() as session:
+            rows = session.scalars(
+                sa.select(RunRow).order_by(RunRow.started_at.desc(), RunRow.run_id.desc()).limit(limit),
+            ).all()
+            return [_run(session, row) for row in rows]
+
+    def moves(self, run_id: str) -> list[Move]:
+        """Return the log of a run, oldest first."""
+        with self._session() as session:
+            rows = session.scalars(sa.select(MoveRow).where(MoveRow.run_id == run_id).order_by(MoveRow.id)).all()
+            return [
+                Move(at=r.at, host=r.host, before=HostState(r.before), after=HostState(r.after), note=r.note)
+                for r in rows
+            ]
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except SQLAlchemyError as problem:
+            raise self._broken(problem) from problem
+
+    def _migrate(self) -> None:
+        with self._engine.begin() as connection:
+            known = sa.inspect(connection).has_table("alembic_version")
+            at = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+            if at == _HEAD:
+                return
+            # Only now: Alembic takes a tenth of a second to import.
+            from alembic import command, config, script
+
+            settings = config.Config()
+            settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            if at is not None and at not in {
+                s.revision for s in script.ScriptDirectory.from_config(settings).walk_revisions()
+            }:
+                raise TcptuneError(
+                    f"{self._name} was written by a newer tcptune (its form is {at})", hint="upgrade tcptune"
+                )
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
+
+    def _broken(self, problem: Exception) -> TcptuneError:
+        cause = getattr(problem, "orig", None) or problem
+        return TcptuneError(
+            f"the journal {self._name} cannot be used: {' '.join(str(cause).split())}",
+            hint="set TCPTUNE_JOURNAL to another place",
+        )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # Readers and a writer do not block each other, and a committed move survives a power cut.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _result_row(run_id: str, result: HostResult) -> HostResultRow:
+    return HostResultRow(
+        run_id=run_id,
+        host=result.host,
+        cohort=result.cohort,
+        state=result.state.value,
+        replaced=result.replaced,
+        error=result.error,
+        hint=result.hint,
+    )
+
+
+def _run(session: Session, row: RunRow) -> Run:
+    results = session.scalars(
+        sa.select(HostResultRow).where(HostResultRow.run_id == row.run_id).order_by(HostResultRow.host),
+    ).all()
+    return Run(
+        run_id=row.run_id,
+        plan_id=row.plan_id,
+        profile=row.profile,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        operator=row.operator,
+        tool_version=row.tool_version,
+        results=tuple(
+            HostResult(
+                host=r.host,
+                cohort=r.cohort,
+                state=HostState(r.state),
+                replaced=r.replaced,
+                error=r.error,
+                hint=r.hint,
+            )
+            for r in results
+        ),
+    )

@@ -1,0 +1,101 @@
+"""YAML with the place of every key, and without YAML's own opinion of scalars.
+
+Scalars stay text: `010` is a mistake the catalogue explains (octal to the kernel), not the number 8 or 10.
+Only true and false become booleans, so that they can be refused by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a document: keys and list indexes from the top."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Line and column, both counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with a file."""
+
+    place: Place
+    message: str
+
+
+class Document:
+    """A YAML document: its data, and where each part of it stands."""
+
+    def __init__(self, text: str) -> None:
+        """Read `text`. Never raises: what is wrong with the YAML itself is in `mistakes`."""
+        self.mistakes: list[Mistake] = []
+        self.data: Any = None
+        self.readable = False
+        """Whether the text is YAML at all; a duplicate key does not stop the rest from being checked."""
+        self._places: dict[Path, Place] = {}
+        try:
+            node = YAML(typ="rt", pure=True).compose(text)
+        except MarkedYAMLError as problem:
+            mark = problem.problem_mark or problem.context_mark
+            place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+            self.mistakes.append(Mistake(place, f"this is no YAML: {problem.problem or problem.context}"))
+            return
+        except YAMLError as problem:
+            self.mistakes.append(Mistake(Place(1, 1), f"this is no YAML: {str(problem).splitlines()[0]}"))
+            return
+        self.readable = True
+        if node is not None:
+            self.data = self._value(node, ())
+
+    def place(self, path: Path) -> Place:
+        """Return where `path`, or the nearest thing above it, stands."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path, Place(1, 1))
+
+    def add(self, path: Path, message: str) -> None:
+        """Note a mistake at `path`."""
+        self.mistakes.append(Mistake(self.place(path), message))
+
+    def _value(self, node: Node, path: Path) -> Any:
+        self._places.setdefault(path, _place(node))
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if isinstance(node, SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, MappingNode)  # noqa: S101  # YAML has no fourth kind of node
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*path, key)
+            if key in found:
+                self.mistakes.append(
+                    Mistake(_place(key_node), f"{key!r} stands twice, first in line {self.place(here).line}"),
+                )
+            self._places[here] = _place(key_node)
+            found[key] = self._value(value_node, here)
+        return found
+
+
+def _scalar(node: ScalarNode) -> Any:
+    plain = node.style is None
+    if plain and node.value in {"", "~", "null", "Null", "NULL"}:
+        return None
+    # YAML 1.1 loaders, Ansible's among them, read yes/no/on/off as booleans too.
+    if plain and node.value.lower() in {"true", "false", "yes", "no", "on", "off"}:
+        return node.value.lower() in {"true", "yes", "on"}
+    return node.value
+
+
+def _place(node: Node) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)

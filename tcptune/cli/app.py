@@ -1,0 +1,45 @@
+"""The typer application."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tcptune import __version__
+from tcptune.cli import change, look
+from tcptune.cli.console import error_boundary
+
+app = typer.Typer(
+    name="tcptune",
+    help="Plan, apply, confirm and roll back the TCP settings of a Linux fleet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tcptune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+look.register(app)
+change.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    with error_boundary():
+        app()

@@ -1,0 +1,128 @@
+"""Commands that change hosts: apply, confirm, rollback."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tcptune import __version__
+from tcptune.adapters.files import read_plan
+from tcptune.cli import wiring
+from tcptune.cli.console import deliver, told
+from tcptune.cli.options import Forks, Format, FormatOption, Hosts, Inventory, Output, PlanArg, RunArg, Timeout
+from tcptune.domain.hosts import Host
+from tcptune.domain.runs import FAILED_STATES, HostState, Run
+from tcptune.errors import HostError, PlanStale
+from tcptune.workflows.change import Changer, new_run
+
+_PANEL = "Change hosts"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (apply, confirm, rollback):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def apply(
+    plan: PlanArg,
+    inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
+    auto_confirm: Annotated[
+        bool, typer.Option("--auto-confirm", help="Keep the change at once instead of holding it.")
+    ] = False,
+    skip_stale: Annotated[
+        bool, typer.Option("--skip-stale", help="Leave out hosts that have moved since, and change the others.")
+    ] = False,
+    limit: Hosts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Apply PLAN at runtime, and hold it until it is confirmed. CHANGES HOSTS.
+
+    Every host is read first; if one has moved since the plan was made, nothing is changed anywhere. A reboot before
+    `tcptune confirm` takes the change back: nothing that a boot reads is written until then. Without -i hosts are
+    reached as when the plan was made; passwords are never in a plan, so give -i where the inventory has some.
+
+    Exits 0, 4 if a host could not be read or changed, 5 if a host has moved since the plan was made.
+
+      tcptune apply plan.json && tcptune confirm last
+    """
+    read = read_plan(plan)
+    hosts = wiring.hosts_of(read, inventory, limit)
+    if not hosts:
+        typer.echo("the plan changes nothing", err=True)
+        return
+    run = new_run(
+        read, run_id=wiring.run_id(), operator=wiring.operator(), tool_version=__version__, started_at=wiring.now()
+    )
+    names = {host.name for host in hosts}
+    run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
+    changer = _changer(inventory)
+    done = changer.apply(
+        wiring.collector(forks, timeout), read, hosts, run, skip_stale=skip_stale, confirm=auto_confirm
+    )
+    deliver(done, format, output)
+    _exit(done, hosts)
+
+
+def confirm(
+    run: RunArg,
+    inventory: Inventory = [],  # noqa: B006
+    limit: Hosts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+) -> None:
+    """Keep what RUN changed: write the file that the next boot reads. CHANGES HOSTS.
+
+    Exits 0, 4 if a host could not be reached or its file not written, 2 if no host of the run is held.
+
+      tcptune confirm last
+    """
+    found, plan = wiring.journal().find(run)
+    hosts = wiring.hosts_of(plan, inventory, limit)
+    hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
+    done = _changer(inventory).confirm(found, plan, hosts)
+    deliver(done, format, output)
+    _exit(done, hosts)
+
+
+def rollback(
+    run: RunArg,
+    inventory: Inventory = [],  # noqa: B006
+    limit: Hosts = None,
+    force_key: Annotated[
+        list[str], typer.Option("--force-key", help="Restore this setting even if somebody else changed it since.")
+    ] = [],  # noqa: B006
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+) -> None:
+    """Take RUN back: values and files as each host's own record says they were. CHANGES HOSTS.
+
+    What somebody else changed since is named and left, unless --force-key says otherwise.
+
+    Exits 0, 4 if a host could not be reached or something was left, 2 if no host holds a change of the run.
+
+      tcptune rollback last --limit 'web*'
+    """
+    found, plan = wiring.journal().find(run)
+    hosts = wiring.hosts_of(plan, inventory, limit)
+    hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
+    done = _changer(inventory).roll_back(found, plan, hosts, force_key)
+    deliver(done, format, output)
+    _exit(done, hosts)
+
+
+def _changer(inventory: list[str]) -> Changer:
+    return Changer(wiring.applier(inventory), wiring.journal(), wiring.now, told)
+
+
+def _exit(run: Run, hosts: list[Host]) -> None:
+    results = [run.result(host.name) for host in hosts]
+    failed = [r for r in results if r.state in FAILED_STATES or (r.error and r.state is not HostState.STALE)]
+    if failed:
+        raise typer.Exit(HostError.exit_code)
+    if any(r.state is HostState.STALE for r in results):
+        raise typer.Exit(PlanStale.exit_code)

@@ -1,0 +1,76 @@
+"""Where text goes: results to standard output or a file, everything else to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+from pydantic import BaseModel
+
+from tcptune.adapters.files import write_whole
+from tcptune.cli.options import Format
+from tcptune.domain.runs import FAILED_STATES, HostResult
+from tcptune.errors import TcptuneError
+from tcptune.reports import FORMATS
+
+T = TypeVar("T")
+_COLOURS = {"~": typer.colors.YELLOW, "+": typer.colors.GREEN, "?": typer.colors.RED, "!": typer.colors.MAGENTA}
+
+
+@contextlib.contextmanager
+def error_boundary() -> Iterator[None]:
+    """Turn what a user can meet into one message and the right exit code. Nothing below prints or exits."""
+    try:
+        yield
+    except TcptuneError as problem:
+        typer.secho(f"error: {problem}", fg="red", err=True)
+        if problem.hint:
+            typer.secho(f"  try: {problem.hint}", err=True)
+        sys.exit(problem.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt:
+        typer.secho("stopped", fg="red", err=True)
+        sys.exit(128 + signal.SIGINT)
+
+
+def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:
+    """Render a result, and print it or write it to `output`."""
+    text(FORMATS[format_.value](result), output, coloured=format_ is Format.TERMINAL)
+
+
+def text(rendered: str, output: Path | None = None, *, coloured: bool = False) -> None:
+    """Print a text, or write it to `output`."""
+    if output is not None:
+        write_whole(output, [rendered])
+        typer.echo(f"wrote {output}", err=True)
+    elif coloured and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        for line in rendered.splitlines():
+            typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
+    else:
+        typer.echo(rendered, nl=False)
+
+
+def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Yield the items, with a progress bar on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, total=total, console=Console(stderr=True), transient=True)
+
+
+def told(result: HostResult) -> None:
+    """Say on standard error that a host reached a new state."""
+    colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
+    typer.secho(f"  {result.host}: {result.state}{f' ({result.error})' if result.error else ''}", fg=colour, err=True)

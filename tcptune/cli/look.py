@@ -1,0 +1,257 @@
+"""Commands that look and change nothing: facts, audit, plan, show, render, verify, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tcptune.adapters.files import facts_lines, read_facts, read_plan, write_whole
+from tcptune.cli import wiring
+from tcptune.cli.console import deliver, text, tracked
+from tcptune.cli.options import (
+    Facts,
+    Forks,
+    Format,
+    FormatOption,
+    Hosts,
+    Inventory,
+    Limit,
+    Output,
+    PlanArg,
+    ProfileArg,
+    RunArg,
+    Timeout,
+)
+from tcptune.domain.facts import Collected, Unread
+from tcptune.domain.hosts import Host
+from tcptune.errors import EXIT_PENDING, HostError, UsageError
+from tcptune.knowledge.catalogue import catalogue
+
+_PANEL = "Look (changes nothing)"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (facts, audit, plan, show, render, verify, runs):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def facts(
+    inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
+    limit: Limit = "all",
+    output: Output = None,
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Read hosts and write what they say as JSON lines. Changes nothing.
+
+    One SSH connection and one command per host; the host needs a POSIX sh and no Python.
+    A host that cannot be read gets a line with the reason.
+
+    Exits 0, or 4 if a host could not be read.
+
+      tcptune facts -i hosts.yml --limit 'web*' -o facts.jsonl
+    """
+    hosts = wiring.inventory(inventory, limit)
+    unread: list[Unread] = []
+
+    def noted() -> Iterator[Collected]:
+        collector = wiring.collector(forks, timeout)
+        for one in tracked(collector.stream(hosts, list(catalogue())), len(hosts), "reading hosts"):
+            if isinstance(one, Unread):
+                unread.append(one)
+            yield one
+
+    lines = facts_lines(noted(), wiring.now())
+    if output is None:
+        for line in lines:
+            typer.echo(line, nl=False)
+    else:
+        write_whole(output, lines)
+    _tell(unread)
+    where = f", wrote {output}" if output else ""
+    typer.echo(f"read {len(hosts) - len(unread)} of {len(hosts)} hosts{where}", err=True)
+    raise typer.Exit(HostError.exit_code if unread else 0)
+
+
+def audit(
+    profile: ProfileArg,
+    inventory: Inventory = [],  # noqa: B006
+    limit: Limit = "all",
+    facts: Facts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
+
+    Exits 0 if every host meets it, 10 if one deviates, 4 if a host could not be read or judged.
+
+      tcptune audit web-frontend -i hosts.yml --format markdown
+    """
+    from tcptune.adapters.profiles import load_profile
+    from tcptune.workflows.audit import audit as compare
+
+    wanted = load_profile(profile)
+    with _collected(inventory, limit, facts, forks, timeout) as (collected, _):
+        found = compare(collected, wanted, catalogue())
+    deliver(found, format, output)
+    if found.unread or found.undecided:
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(EXIT_PENDING if found.deviating else 0)
+
+
+def plan(
+    profile: ProfileArg,
+    inventory: Inventory = [],  # noqa: B006
+    limit: Limit = "all",
+    facts: Facts = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the plan to.")] = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Write the plan that brings hosts to PROFILE, and show it. Changes nothing.
+
+    Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason.
+
+    Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read.
+
+      tcptune plan web-frontend -i hosts.yml -o plan.json
+    """
+    from tcptune.adapters.profiles import load_profile
+    from tcptune.workflows.plan import plan as make
+
+    wanted = load_profile(profile)
+    with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
+        made = make(collected, hosts, wanted, catalogue(), wiring.now())
+    if output is not None:
+        write_whole(output, [made.model_dump_json(indent=2), "\n"])
+        typer.echo(f"wrote {output}", err=True)
+    deliver(made, format, None)
+    if made.unread:
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(EXIT_PENDING if made.cohorts else 0)
+
+
+def show(plan: PlanArg, format: FormatOption = Format.TERMINAL, output: Output = None) -> None:  # noqa: A002
+    """Show a plan again. Changes nothing.
+
+    Exits 0, or 3 if the file is no plan or was edited.
+
+      tcptune show plan.json --format markdown
+    """
+    deliver(read_plan(plan), format, output)
+
+
+def render(
+    plan: PlanArg,
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="New folder for the project.")],
+) -> None:
+    """Write a plan as an Ansible project that runs without tcptune. Changes no host.
+
+    Exits 0, 1 if the folder cannot be written, 3 if the file is no plan.
+
+      tcptune render plan.json -d project && cd project && ansible-playbook site.yml --check --diff
+    """
+    from tcptune.adapters.bundle import write_project
+    from tcptune.planning import playbook
+
+    read = read_plan(plan)
+    write_project(directory, playbook.render(read, f"plan-{read.plan_id[:12]}"))
+    typer.echo(f"wrote {directory}; next: cd {directory} && ansible-playbook site.yml --check --diff", err=True)
+
+
+def verify(
+    run: RunArg,
+    inventory: Inventory = [],  # noqa: B006
+    limit: Hosts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
+
+    Exits 0 if so, 10 if something moved, 4 if a host could not be read.
+
+      tcptune verify last
+    """
+    from tcptune.workflows.verify import verify as look_again
+
+    found, made = wiring.journal().find(run)
+    hosts = wiring.hosts_of(made, inventory, limit)
+    verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
+    deliver(verdict, format, output)
+    if any(host.error for host in verdict.hosts):
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
+
+
+def runs(
+    run: Annotated[str | None, typer.Argument(help="Run to show; without one, the list.", metavar="[RUN]")] = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+) -> None:
+    """List the runs of the journal, newest first, or show one. Changes nothing.
+
+    Exits 0, or 2 if there is no such run.
+
+      tcptune runs last
+    """
+    from tcptune.reports import terminal
+
+    journal = wiring.journal()
+    if run is not None:
+        deliver(journal.find(run)[0], format, output)
+    elif format is Format.TERMINAL:
+        text(terminal.runs(journal.runs()), output)
+    else:
+        raise UsageError("the list of runs has no other format yet", hint="tcptune runs RUN --format json")
+
+
+@contextmanager
+def _collected(
+    sources: list[str], limit: str, facts_file: Path | None, forks: int, timeout_s: float, *, connections: bool = False
+) -> Iterator[tuple[Iterable[Collected], list[Host]]]:
+    """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
+    if facts_file is None:
+        hosts = wiring.inventory(sources, limit)
+        stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()))
+        yield tracked(stream, len(hosts), "reading hosts"), hosts
+        return
+    if not connections:
+        if limit != "all" and not sources:
+            raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
+        wanted = {host.name for host in wiring.inventory(sources, limit)} if sources else None
+        yield (one for one in read_facts(facts_file) if wanted is None or one.host in wanted), []
+        return
+    if not sources:
+        raise UsageError(
+            "a plan records how its hosts are reached, and facts do not hold that",
+            hint="give -i INVENTORY beside --facts",
+        )
+    hosts = wiring.inventory(sources, limit)
+    yield _those_of(hosts, read_facts(facts_file)), hosts
+
+
+def _those_of(hosts: list[Host], collected: Iterable[Collected]) -> Iterator[Collected]:
+    missing = {host.name for host in hosts}
+    for one in collected:
+        if one.host in missing:
+            missing.discard(one.host)
+            yield one
+    for name in sorted(missing):
+        yield Unread(host=name, error="the facts file does not hold it", hint="tcptune facts")
+
+
+def _tell(unread: Iterable[Unread]) -> None:
+    for one in unread:
+        typer.secho(f"? {one.host}  could not be read: {one.error}", fg="red", err=True)
+        if one.hint:
+            typer.echo(f"    try: {one.hint}", err=True)

@@ -1,0 +1,108 @@
+"""Settings -> adapters. The only place that picks one. Heavy ones are imported when they are asked for."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from tcptune.domain.changes import Plan
+from tcptune.domain.hosts import Host
+from tcptune.errors import InventoryError, TcptuneError, UsageError
+
+if TYPE_CHECKING:
+    from tcptune.adapters.ansible import AnsibleApplier
+    from tcptune.adapters.journal.store import SqlJournal
+    from tcptune.workflows.collect import Collector
+
+
+def now() -> datetime:
+    """Return the time in UTC, to the second: what records and people need."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def run_id() -> str:
+    """Return a new name for a run: when it began, and enough chance that two controllers never share one."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def operator() -> str:
+    """Return who is at work, and where."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def inventory(sources: Sequence[str], limit: str) -> list[Host]:
+    """Return the hosts of an inventory that match a pattern."""
+    from tcptune.adapters.inventory import read_hosts
+
+    return read_hosts(sources, limit)
+
+
+def collector(forks: int, timeout_s: float) -> Collector:
+    """Return what reads hosts."""
+    from tcptune.adapters.transport import FleetTransport
+    from tcptune.adapters.workers import ThreadWorkers
+    from tcptune.workflows.collect import Collector
+
+    return Collector(FleetTransport(), ThreadWorkers(forks), now, timeout_s)
+
+
+def applier(sources: Sequence[str]) -> AnsibleApplier:
+    """Return what changes hosts."""
+    from tcptune.adapters.ansible import AnsibleApplier
+
+    return AnsibleApplier(sources)
+
+
+def journal() -> SqlJournal:
+    """Return the journal that TCPTUNE_JOURNAL names, or the SQLite file in the user's state folder."""
+    from tcptune.adapters.journal.store import SqlJournal
+
+    url = os.environ.get("TCPTUNE_JOURNAL")
+    if not url:
+        from platformdirs import user_state_path
+
+        folder = user_state_path("tcptune")
+        try:
+            # Plans name hosts and who may log in there.
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as problem:
+            raise TcptuneError(f"{folder}: {problem.strerror}", hint="set TCPTUNE_JOURNAL to another place") from None
+        url = f"sqlite:///{folder / 'journal.sqlite'}"
+    return SqlJournal(url)
+
+
+def hosts_of(plan: Plan, sources: Sequence[str], only: str | None = None) -> list[Host]:
+    """Return the hosts of a plan, reached as the inventory says where one is given, else as the plan says.
+
+    Raises InventoryError where a host of the plan is not in that inventory, UsageError where `only` matches none.
+    """
+    names = _matching(plan.hosts, only)
+    if not sources:
+        return [Host(name=name, connection=plan.hosts[name]) for name in names]
+    known = {host.name: host for host in inventory(sources, "all")}
+    if missing := [name for name in names if name not in known]:
+        raise InventoryError(f"the inventory lacks {len(missing)} hosts of the plan: {', '.join(missing[:5])}")
+    return [known[name] for name in names]
+
+
+def _matching(hosts: Iterable[str], only: str | None) -> list[str]:
+    names = sorted(hosts)
+    if only is None:
+        return names
+    patterns = [pattern.strip() for pattern in only.split(",") if pattern.strip()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern.lstrip("!")) for name in names):
+            raise UsageError(f"--limit {only}: no host of the run matches {pattern!r}", hint=", ".join(names[:8]))
+    wanted = [p for p in patterns if not p.startswith("!")] or ["*"]
+    barred = [p[1:] for p in patterns if p.startswith("!")]
+    return [
+        name
+        for name in names
+        if any(fnmatchcase(name, p) for p in wanted) and not any(fnmatchcase(name, p) for p in barred)
+    ]

@@ -1,0 +1,1 @@
+"""The nouns: frozen values. No I/O, no clock."""

@@ -1,0 +1,142 @@
+"""Changes, cohorts of hosts that share them, and the plan: all that apply needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from tcptune.domain.findings import Boot
+from tcptune.domain.hosts import Connection
+from tcptune.domain.parameters import Effect, Risk
+from tcptune.domain.values import Frozen, KernelText, SysctlKey
+
+PLAN_FORMAT_VERSION: Literal[1] = 1
+
+DROPIN_PATH = "/etc/sysctl.d/99-tcptune.conf"
+"""The one sysctl.d file that is ours."""
+
+ABSENT = "absent"
+"""Stands for the digest of a file that does not exist."""
+
+
+class Change(Frozen):
+    """Before -> after of one setting on every host of a cohort."""
+
+    key: SysctlKey
+    before: KernelText
+    """The kernel's value when the plan was made: the precondition of the write."""
+    after: KernelText
+    """Equal to `before` where only the next boot has to change."""
+    at_boot: Boot
+    """What the next boot would have given without us."""
+    shadowed_by: str | None = None
+    """'file:line' that wins at boot even over our drop-in: the change will not survive a reboot."""
+    demand: str
+    why: str
+    source: str
+    effect: Effect
+    effect_note: str
+    risk: Risk
+    risk_note: str
+
+    @property
+    def at_runtime(self) -> bool:
+        """Whether the kernel's value has to be written."""
+        return self.before != self.after
+
+    def inverse(self) -> Change:
+        """Return the change back, for a preview. What is really undone comes from what was really replaced."""
+        return self.model_copy(update={"before": self.after, "after": self.before})
+
+
+class FileChange(Frozen):
+    """Before -> after of one file that is ours."""
+
+    path: str
+    before: str | None
+    """Previous text; None where the file does not exist."""
+    after: str
+
+    @property
+    def before_sha256(self) -> str:
+        """Digest of the previous bytes, or 'absent'."""
+        return ABSENT if self.before is None else sha256(self.before)
+
+
+class HostPlan(Frozen):
+    """What one host needs. Empty where it needs nothing."""
+
+    host: str
+    changes: tuple[Change, ...]
+    files: tuple[FileChange, ...]
+
+    def inverse(self) -> HostPlan:
+        """Return the way back, for a preview: last change first, as coupled settings need it."""
+        return HostPlan(host=self.host, changes=tuple(c.inverse() for c in reversed(self.changes)), files=())
+
+
+class Cohort(Frozen):
+    """Hosts whose changes are identical, before and after."""
+
+    name: str
+    hosts: tuple[str, ...]
+    changes: tuple[Change, ...]
+    files: tuple[FileChange, ...]
+
+
+class Skipped(Frozen):
+    """Something that was asked for and is not in the plan, with the reason."""
+
+    host: str
+    key: SysctlKey | None
+    """None where the whole host could not be read."""
+    why: str
+    hint: str | None = None
+
+
+class Plan(Frozen):
+    """A reviewed set of changes. Apply reads nothing else and takes no new decision."""
+
+    tcptune: Literal["plan"] = "plan"
+    format_version: Literal[1] = PLAN_FORMAT_VERSION
+    plan_id: str
+    """SHA-256 over all below but `made_at`: planning an unmoved fleet again gives the same id."""
+    made_at: datetime
+    profile: str
+    profile_digest: str
+    hosts: dict[str, Connection]
+    """Every host of a cohort and how it is reached."""
+    cohorts: tuple[Cohort, ...]
+    fine: tuple[str, ...]
+    """Hosts that were read and need nothing."""
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def change_count(self) -> int:
+        """Changes summed over hosts."""
+        return sum(len(c.changes) * len(c.hosts) for c in self.cohorts)
+
+    @property
+    def unread(self) -> tuple[Skipped, ...]:
+        """Hosts that could not be read when the plan was made."""
+        return tuple(s for s in self.skipped if s.key is None)
+
+    def cohort_of(self, host: str) -> Cohort:
+        """Return the cohort of a host. Raises KeyError where the plan does not change it."""
+        for cohort in self.cohorts:
+            if host in cohort.hosts:
+                return cohort
+        raise KeyError(host)
+
+
+def plan_digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a plan's canonical content (JSON mode), whatever id and date it carries."""
+    kept = {k: v for k, v in content.items() if k not in {"plan_id", "made_at"}}
+    return sha256(json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+
+
+def sha256(text: str) -> str:
+    """Return the hexadecimal SHA-256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()

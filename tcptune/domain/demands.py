@@ -1,0 +1,136 @@
+"""What a profile may ask of one setting: a family of operators.
+
+Each answers the same three questions: does this value meet you, which value would, and how are you written.
+Values are kernel text. Vectors are compared number by number.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tcptune.domain.values import Frozen, KernelText, numbers
+
+
+class Exactly(Frozen):
+    """This value and no other."""
+
+    operator: Literal["exactly"] = "exactly"
+    value: KernelText
+
+    def settle(self, actual: str) -> str:  # noqa: ARG002  # one signature for the family
+        """Return the wanted value."""
+        return self.value
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class AtLeast(Frozen):
+    """Each number at least this. What is already higher stays."""
+
+    operator: Literal["at_least"] = "at_least"
+    value: KernelText
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` with each number raised to the bound where it is lower."""
+        return _pairwise(max, actual, self.value)
+
+    def __str__(self) -> str:
+        return f"at least {self.value}"
+
+
+class AtMost(Frozen):
+    """Each number at most this. What is already lower stays."""
+
+    operator: Literal["at_most"] = "at_most"
+    value: KernelText
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` with each number lowered to the bound where it is higher."""
+        return _pairwise(min, actual, self.value)
+
+    def __str__(self) -> str:
+        return f"at most {self.value}"
+
+
+class Between(Frozen):
+    """Each number within these bounds, both included."""
+
+    operator: Literal["between"] = "between"
+    low: KernelText
+    high: KernelText
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` with each number moved to the nearer bound where it is outside."""
+        return _pairwise(min, _pairwise(max, actual, self.low), self.high)
+
+    def __str__(self) -> str:
+        return f"between {self.low} and {self.high}"
+
+
+class OneOf(Frozen):
+    """One of these values. The first is what a host that has none of them gets."""
+
+    operator: Literal["one_of"] = "one_of"
+    values: tuple[KernelText, ...] = Field(min_length=1)
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` where it is listed, else the first of the list."""
+        return actual if actual in self.values else self.values[0]
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(self.values)
+
+
+class Leave(Frozen):
+    """Any value. The entry says why nothing should be changed, so that nobody adds it."""
+
+    operator: Literal["leave"] = "leave"
+
+    def settle(self, actual: str) -> str:
+        """Return `actual`."""
+        return actual
+
+    def __str__(self) -> str:
+        return "left as it is"
+
+
+Single = Annotated[Exactly | AtLeast | AtMost | Between | OneOf | Leave, Field(discriminator="operator")]
+
+
+class Elements(Frozen):
+    """A demand for each number of a vector."""
+
+    operator: Literal["elements"] = "elements"
+    each: tuple[Single, ...] = Field(min_length=2)
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` with each number settled by its own demand.
+
+        Raises ValueError where the host's vector has another length.
+        """
+        return " ".join(d.settle(token) for d, token in zip(self.each, actual.split(), strict=True))
+
+    def __str__(self) -> str:
+        return ", ".join("any" if isinstance(d, Leave) else str(d) for d in self.each)
+
+
+Demand = Annotated[
+    Exactly | AtLeast | AtMost | Between | OneOf | Leave | Elements,
+    Field(discriminator="operator"),
+]
+
+
+def meets(demand: Demand, actual: str) -> bool:
+    """Return whether a value needs no change: exactly when settling it gives it back."""
+    return bool(demand.settle(actual) == actual)
+
+
+def _pairwise(choose: object, actual: str, bound: str) -> str:
+    have, want = numbers(actual), numbers(bound)
+    if have is None or want is None or len(have) != len(want):
+        raise ValueError(f"{actual!r} cannot be compared with {bound!r}")
+    assert callable(choose)  # noqa: S101  # for mypy: min and max have too many overloads to name
+    return " ".join(str(choose(h, w)) for h, w in zip(have, want, strict=True))

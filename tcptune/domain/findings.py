@@ -1,0 +1,136 @@
+"""One rule on one host, judged. Each outcome is a type, and what could not be judged is never a pass."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tcptune.domain.facts import Unread
+from tcptune.domain.values import Frozen, SysctlKey
+
+AUDIT_FORMAT_VERSION: Literal[1] = 1
+
+
+class Boot(Frozen):
+    """What one loader will have put there after the next boot."""
+
+    value: str | None
+    """None where no file sets the key and the kernel's own default depends on the machine."""
+    by: str
+    """'/etc/sysctl.d/60-web.conf:3', or 'kernel default'."""
+
+
+class Layers(Frozen):
+    """The three values that are always shown together."""
+
+    wanted: str
+    actual: str
+    at_boot: Boot
+    """Under the loader this host boots with."""
+    other_loader: Boot | None = None
+    """Under the other loader (systemd-sysctl or procps `sysctl --system`), where it says something else."""
+
+
+class Where(StrEnum):
+    """Which layer deviates."""
+
+    RUNTIME = "runtime"
+    BOOT = "at boot"
+    BOTH = "runtime and at boot"
+
+
+class Met(Frozen):
+    """Runtime and next boot are as wanted."""
+
+    outcome: Literal["met"] = "met"
+    key: SysctlKey
+    demand: str
+    layers: Layers
+    why: str
+    source: str
+
+
+class Deviates(Frozen):
+    """Runtime, next boot or both are not as wanted."""
+
+    outcome: Literal["deviates"] = "deviates"
+    key: SysctlKey
+    demand: str
+    layers: Layers
+    where: Where
+    writable: bool
+    shadowed_by: str | None
+    """'file:line' that would win at boot even over our own drop-in. It is reported, not fought."""
+    why: str
+    source: str
+
+
+class NotApplicable(Frozen):
+    """The rule has no meaning here."""
+
+    outcome: Literal["not_applicable"] = "not_applicable"
+    key: SysctlKey
+    why: str
+    """For example 'removed in Linux 4.12'."""
+
+
+class Waived(Frozen):
+    """Somebody answers for the deviation until a day."""
+
+    outcome: Literal["waived"] = "waived"
+    key: SysctlKey
+    who: str
+    until: date
+    why: str
+
+
+class Unknown(Frozen):
+    """The rule could not be judged."""
+
+    outcome: Literal["unknown"] = "unknown"
+    key: SysctlKey
+    why: str
+
+
+Finding = Annotated[Met | Deviates | NotApplicable | Waived | Unknown, Field(discriminator="outcome")]
+
+
+class HostAudit(Frozen):
+    """All findings of one host, in the order of the profile."""
+
+    host: str
+    kernel: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def deviations(self) -> tuple[Deviates, ...]:
+        """The findings that call for a change."""
+        return tuple(f for f in self.findings if isinstance(f, Deviates))
+
+    @property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """The findings that could not be judged."""
+        return tuple(f for f in self.findings if isinstance(f, Unknown))
+
+
+class FleetAudit(Frozen):
+    """What an audit found, host by host, and the hosts it could not read."""
+
+    tcptune: Literal["audit"] = "audit"
+    format_version: Literal[1] = AUDIT_FORMAT_VERSION
+    profile: str
+    hosts: tuple[HostAudit, ...]
+    unread: tuple[Unread, ...]
+
+    @property
+    def deviating(self) -> tuple[HostAudit, ...]:
+        """Hosts with at least one deviation."""
+        return tuple(h for h in self.hosts if h.deviations)
+
+    @property
+    def undecided(self) -> tuple[HostAudit, ...]:
+        """Hosts that were read, with at least one rule that could not be judged."""
+        return tuple(h for h in self.hosts if h.unknowns)

@@ -1,0 +1,44 @@
+"""A host of the inventory and how to reach it. Never a secret."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import SecretStr
+
+from tcptune.domain.values import Frozen
+
+
+class Connection(Frozen):
+    """How a host is reached: Ansible's connection variables, settled. Kept in plans, so without passwords."""
+
+    kind: Literal["ssh", "local"] = "ssh"
+    address: str
+    port: int | None = None
+    """None: what ssh_config says, else 22."""
+    user: str | None = None
+    """None: what ssh_config says, else the person's own name."""
+    key_file: str | None = None
+    ssh_args: tuple[str, ...] = ()
+    """ansible_ssh_common_args and ansible_ssh_extra_args, split as a shell splits words."""
+    timeout_s: float = 10.0
+    become: bool = False
+    become_user: str = "root"
+    become_method: str = "sudo"
+    python: str | None = None
+    """ansible_python_interpreter, for the apply. Facts need no Python on the host."""
+
+
+class Secrets(Frozen):
+    """Passwords of one host, from the inventory or a prompt. Lives in memory only."""
+
+    login: SecretStr | None = None
+    become: SecretStr | None = None
+
+
+class Host(Frozen):
+    """One host of the inventory."""
+
+    name: str
+    connection: Connection
+    secrets: Secrets = Secrets()

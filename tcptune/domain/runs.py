@@ -1,0 +1,102 @@
+"""One apply of one plan, host by host, and the table of moves a host may make."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from tcptune.domain.values import Frozen
+
+
+class HostState(StrEnum):
+    """Where a host stands in a run."""
+
+    PLANNED = "planned"
+    APPLYING = "applying"
+    HELD = "held"
+    """Applied at runtime, waiting to be confirmed. A reboot takes it back."""
+    CONFIRMED = "confirmed"
+    ROLLED_BACK = "rolled back"
+    PARTLY_BACK = "partly back"
+    """Rolled back but for what a third party changed since."""
+    STALE = "stale"
+    """Refused, untouched: the host has moved since the plan was made."""
+    UNREACHABLE = "unreachable"
+    """Could not be read before the change, so nothing was begun there."""
+    FAILED = "failed"
+    """The change failed and was taken back on the host."""
+    BROKEN = "broken"
+    """The change failed and so did taking it back, or its outcome is not known: only the host's own record tells."""
+
+
+_WAYS_BACK = frozenset({HostState.ROLLED_BACK, HostState.PARTLY_BACK, HostState.BROKEN})
+
+MOVES: dict[HostState, frozenset[HostState]] = {
+    HostState.PLANNED: frozenset({HostState.APPLYING, HostState.STALE, HostState.UNREACHABLE}),
+    # A run whose controller died stays here: a rollback asks the host how far it came.
+    HostState.APPLYING: _WAYS_BACK | {HostState.HELD, HostState.STALE, HostState.FAILED},
+    HostState.HELD: _WAYS_BACK | {HostState.CONFIRMED},
+    HostState.CONFIRMED: _WAYS_BACK,
+    HostState.PARTLY_BACK: _WAYS_BACK,
+    HostState.BROKEN: _WAYS_BACK,
+    HostState.ROLLED_BACK: frozenset(),
+    HostState.STALE: frozenset(),
+    HostState.UNREACHABLE: frozenset(),
+    HostState.FAILED: frozenset(),
+}
+"""What may follow what. Staying is always allowed: a failed attempt is noted and moves nobody."""
+
+CHANGED_STATES = frozenset(
+    {HostState.APPLYING, HostState.HELD, HostState.CONFIRMED, HostState.PARTLY_BACK, HostState.BROKEN},
+)
+"""States in which a host may hold changes of the run: what a rollback has to visit."""
+
+FAILED_STATES = frozenset({HostState.UNREACHABLE, HostState.FAILED, HostState.BROKEN, HostState.PARTLY_BACK})
+"""States that make a command exit with 4."""
+
+
+class HostResult(Frozen):
+    """A host in a run."""
+
+    host: str
+    cohort: str
+    state: HostState
+    replaced: dict[str, str] = {}
+    """Key -> value the host really had before: what a rollback restores."""
+    error: str | None = None
+    hint: str | None = None
+
+
+class Run(Frozen):
+    """One apply of one plan."""
+
+    run_id: str
+    plan_id: str
+    profile: str
+    started_at: datetime
+    ended_at: datetime | None
+    operator: str
+    """Login name and machine of who started it."""
+    tool_version: str
+    results: tuple[HostResult, ...]
+
+    def result(self, host: str) -> HostResult:
+        """Return a host's result. Raises KeyError where the run does not know the host."""
+        for found in self.results:
+            if found.host == host:
+                return found
+        raise KeyError(host)
+
+    def count(self, state: HostState) -> int:
+        """Return how many hosts stand in a state."""
+        return sum(r.state is state for r in self.results)
+
+
+class Move(Frozen):
+    """One line of a run's log: a host changed its state."""
+
+    at: datetime
+    host: str
+    before: HostState
+    after: HostState
+    note: str

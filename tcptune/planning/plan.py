@@ -1,0 +1,132 @@
+"""From findings to a plan: what changes where, who shares it, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from tcptune.domain.changes import (
+    DROPIN_PATH,
+    Change,
+    Cohort,
+    FileChange,
+    HostPlan,
+    Plan,
+    Skipped,
+    plan_digest,
+)
+from tcptune.domain.facts import HostFacts, Unread
+from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown, Where
+from tcptune.domain.hosts import Connection
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.profile import Profile
+from tcptune.planning.dropin import merged
+
+
+def plan_host(
+    facts: HostFacts, audit: HostAudit, parameters: Mapping[str, Parameter]
+) -> tuple[HostPlan, tuple[Skipped, ...]]:
+    """Return the changes one host needs, in write order, and what it needs and cannot have."""
+    changes: list[Change] = []
+    skipped: list[Skipped] = []
+    for finding in audit.findings:
+        match finding:
+            case Deviates():
+                if why := _cannot(finding):
+                    skipped.append(Skipped(host=facts.host, key=finding.key, why=why))
+                else:
+                    changes.append(_change(finding, parameters[finding.key]))
+            case NotApplicable() | Unknown():
+                skipped.append(Skipped(host=facts.host, key=finding.key, why=finding.why))
+            case _:
+                pass
+    order = list(parameters)
+    changes.sort(key=lambda change: order.index(change.key))
+    files = (_dropin(facts, changes),) if changes else ()
+    return HostPlan(host=facts.host, changes=tuple(changes), files=files), tuple(skipped)
+
+
+def plan_fleet(
+    plans: Iterable[HostPlan],
+    *,
+    profile: Profile,
+    connections: Mapping[str, Connection],
+    skipped: Iterable[Skipped],
+    unread: Iterable[Unread],
+    made_at: datetime,
+) -> Plan:
+    """Group hosts with identical changes into cohorts, the largest first, and seal the plan with its digest."""
+    groups: dict[tuple[tuple[Change, ...], tuple[FileChange, ...]], list[str]] = {}
+    fine: list[str] = []
+    for host_plan in plans:
+        if host_plan.changes:
+            groups.setdefault((host_plan.changes, host_plan.files), []).append(host_plan.host)
+        else:
+            fine.append(host_plan.host)
+    ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), sorted(group[1])))
+    cohorts = tuple(
+        Cohort(name=f"cohort{number}", hosts=tuple(sorted(hosts)), changes=changes, files=files)
+        for number, ((changes, files), hosts) in enumerate(ordered, start=1)
+    )
+    lost = [Skipped(host=u.host, key=None, why=u.error, hint=u.hint) for u in unread]
+    draft = Plan(
+        plan_id="",
+        made_at=made_at,
+        profile=profile.name,
+        profile_digest=profile.digest,
+        hosts={host: connections[host] for cohort in cohorts for host in cohort.hosts},
+        cohorts=cohorts,
+        fine=tuple(sorted(fine)),
+        skipped=tuple(sorted([*skipped, *lost], key=lambda s: (s.host, s.key or ""))),
+    )
+    return draft.model_copy(update={"plan_id": plan_digest(draft.model_dump(mode="json"))})
+
+
+def _cannot(finding: Deviates) -> str | None:
+    if finding.where is not Where.BOOT and not finding.writable:
+        return "read-only here: this network namespace only shows it; set it on the host that owns the kernel"
+    if finding.where is Where.BOOT and finding.shadowed_by:
+        return f"right now, but {finding.shadowed_by} sets {finding.layers.at_boot.value} at boot; change that file"
+    return None
+
+
+def _change(finding: Deviates, parameter: Parameter) -> Change:
+    return Change(
+        key=finding.key,
+        before=finding.layers.actual,
+        after=finding.layers.wanted,
+        at_boot=finding.layers.at_boot,
+        shadowed_by=finding.shadowed_by,
+        demand=finding.demand,
+        why=finding.why,
+        source=finding.source,
+        effect=parameter.effect,
+        effect_note=parameter.effect_note,
+        risk=parameter.risk,
+        risk_note=parameter.risk_note,
+    )
+
+
+def _dropin(facts: HostFacts, changes: Iterable[Change]) -> FileChange:
+    before = next((f.content for f in facts.sysctl_files if f.path == DROPIN_PATH), None)
+    return FileChange(
+        path=DROPIN_PATH,
+        before=before,
+        after=merged(before, {change.key: change.after for change in changes}),
+    )
+
+
+def moved(cohort: Cohort, facts: HostFacts) -> str | None:
+    """Say what has changed on a host since the plan was made, or None where nothing the plan relies on has."""
+    for change in cohort.changes:
+        reading = facts.sysctl.get(change.key)
+        text = getattr(reading, "text", None)
+        if text != change.before:
+            state = f"is {text}" if text is not None else "cannot be read"
+            return f"{change.key} {state}, the plan was made for {change.before}"
+    for file in cohort.files:
+        now = next((f for f in facts.sysctl_files if f.path == file.path), None)
+        content = now.content if now else None
+        if content != file.before:
+            return f"{file.path} is not the file the plan was made for"
+    return None

@@ -1,0 +1,127 @@
+"""A plan as a self-contained Ansible project: {path: text}. It renders no tasks; those are the collection's."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import yaml
+
+from tcptune.domain.changes import Cohort, Plan
+from tcptune.domain.hosts import Connection
+
+GROUP = "tcptune_plan"
+"""Inventory group of every host the plan changes."""
+
+_ANSIBLE_CFG = """\
+[defaults]
+inventory = ./inventory
+collections_path = ./collections
+host_key_checking = True
+interpreter_python = auto_silent
+gathering = explicit
+retry_files_enabled = False
+forks = {forks}
+
+[ssh_connection]
+pipelining = True
+# First one wins in ssh: no variable further on can switch the check of host keys off.
+ssh_args = -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s
+"""
+
+_README = """\
+# Plan {plan_id}
+
+Profile {profile}, {changes} changes on {hosts} hosts. Made by tcptune; runs without it:
+
+    ansible-playbook site.yml --check --diff     what would change; changes nothing
+    ansible-playbook site.yml                    set the values at runtime; a reboot takes them back
+    ansible-playbook confirm.yml                 keep them: write the sysctl.d file
+    ansible-playbook rollback.yml                restore what each host had
+
+The collection under collections/ is a copy: what was reviewed is what runs.
+"""
+
+
+def render(plan: Plan, run_id: str, *, connections: bool = True) -> dict[str, str]:
+    """Return the files of the project, but for the copy of the collection.
+
+    `connections=False` leaves the connection variables to another inventory that is given beside this one.
+    """
+    hosts = sum(len(cohort.hosts) for cohort in plan.cohorts)
+    files = {
+        "README.md": _README.format(plan_id=plan.plan_id, profile=plan.profile, changes=plan.change_count, hosts=hosts),
+        "ansible.cfg": _ANSIBLE_CFG.format(forks=max(1, min(hosts, 25))),
+        "inventory/hosts.yml": _yaml(_inventory(plan, connections=connections)),
+        f"inventory/group_vars/{GROUP}.yml": _yaml({"tcp_settings_run": run_id}),
+    }
+    for cohort in plan.cohorts:
+        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort))
+    for name, playbook in (("site", "apply"), ("confirm", "confirm"), ("rollback", "rollback")):
+        play = {
+            "name": f"{playbook.capitalize()} plan {plan.plan_id[:12]}",
+            "ansible.builtin.import_playbook": f"tcptune.linux.{playbook}",
+            "vars": {"tcptune_hosts": GROUP},
+        }
+        files[f"{name}.yml"] = _yaml([play])
+    return files
+
+
+def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
+    def host(name: str) -> dict[str, Any]:
+        return _connection(plan.hosts[name]) if connections else {}
+
+    cohorts = {_group(c): {"hosts": {name: host(name) for name in c.hosts}} for c in plan.cohorts}
+    return {"all": {"children": {GROUP: {"children": cohorts}}}}
+
+
+def _variables(cohort: Cohort) -> dict[str, Any]:
+    return {
+        "tcp_settings_values": {change.key: change.after for change in cohort.changes},
+        "tcp_settings_before": {change.key: change.before for change in cohort.changes},
+        "tcp_settings_files": [
+            {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
+        ],
+    }
+
+
+def _connection(connection: Connection) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "ansible_connection": connection.kind,
+        "ansible_host": connection.address,
+        "ansible_port": connection.port,
+        "ansible_user": connection.user if connection.kind == "ssh" else None,
+        "ansible_ssh_private_key_file": connection.key_file,
+        "ansible_ssh_common_args": _joined(connection.ssh_args),
+        "ansible_become": True if connection.become else None,
+        "ansible_become_method": connection.become_method if connection.become else None,
+        "ansible_become_user": connection.become_user if connection.become else None,
+        "ansible_python_interpreter": connection.python,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _joined(words: tuple[str, ...]) -> str | None:
+    return shlex.join(words) if words else None
+
+
+def _group(cohort: Cohort) -> str:
+    return f"tcptune_{cohort.name}"
+
+
+def _yaml(data: Any) -> str:
+    return "---\n" + yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        # ansible-lint wants list items indented.
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

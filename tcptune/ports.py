@@ -1,0 +1,88 @@
+"""What the workflows need of the outside, as small Protocols. The adapters implement them; tests bring fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from tcptune.domain.changes import Plan
+from tcptune.domain.hosts import Host
+from tcptune.domain.runs import HostResult, HostState, Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one command said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Transport(Protocol):
+    """Runs one command on one host, as the user the inventory names."""
+
+    def run(self, host: Host, command: Sequence[str], stdin: str, *, timeout_s: float) -> Output:
+        """Return what the command said.
+
+        Raises HostUnreachable, HostKeyRefused or BecomeRefused where it could not be run at all.
+        """
+
+
+class Workers(Protocol):
+    """Does the same work for many hosts."""
+
+    def stream(self, work: Callable[[Host], T], hosts: Iterable[Host]) -> Iterator[T]:
+        """Yield the results in the order in which they are done."""
+
+
+@dataclass(frozen=True)
+class HostOutcome:
+    """What the applier learned of one host."""
+
+    host: str
+    state: HostState
+    replaced: dict[str, str]
+    """Key -> value the host really had before."""
+    error: str | None = None
+    hint: str | None = None
+    changed_since: tuple[str, ...] = ()
+    """Keys and files that a third party changed, left as they are by a rollback."""
+
+
+class Applier(Protocol):
+    """Carries a plan to its hosts. Each call yields one outcome per host, as they come in."""
+
+    def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
+        """Change the kernel's values; nothing that a boot reads."""
+
+    def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
+        """Keep the values: write the files that a boot reads."""
+
+    def roll_back(
+        self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
+    ) -> Iterator[HostOutcome]:
+        """Restore what each host's own manifest says it had."""
+
+
+class Journal(Protocol):
+    """The record from which any run can be undone."""
+
+    def begin(self, run: Run, plan: Plan) -> None:
+        """Record a run and the whole plan before anything is changed."""
+
+    def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:
+        """Record a host's new state, with what was replaced. Raises TcptuneError for a move the table forbids."""
+
+    def end(self, run_id: str, *, at: datetime) -> None:
+        """Record that nobody works on the run any more."""
+
+    def find(self, run_id: str) -> tuple[Run, Plan]:
+        """Return a run by its id, by a unique start of it, or 'last'. Raises UsageError where there is none."""
+
+    def runs(self, *, limit: int = 50) -> list[Run]:
+        """Return the newest runs, newest first."""

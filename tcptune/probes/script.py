@@ -1,0 +1,74 @@
+"""One script for one exec: join the probes, and take the answer apart again.
+
+The command line is the constant BOOTSTRAP. Script and keys travel on standard input, so sudo's log holds no key and
+no shell text is ever built from data. Lines before BEGIN are skipped: a password that sudo did not ask for is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tcptune.domain.facts import HostFacts
+from tcptune.domain.values import key_path
+from tcptune.errors import ProbeFailed
+from tcptune.probes import PROBES, sysctl, sysctl_files, system
+
+BEGIN = "#tcptune-begin"
+END = "#tcptune-end"
+_MARK = "@tcptune"
+_DONE = "done"
+
+BOOTSTRAP = (
+    f"p=; while IFS= read -r l; do case $l in '{BEGIN}') p= ;; '{END}') break ;; "
+    f'*) p="$p$l\n" ;; esac; done; eval "$p"'
+)
+"""A POSIX sh program: reads the script from standard input up to END and runs it; the keys follow."""
+
+
+def assemble(keys: Iterable[str]) -> str:
+    """Return what goes to the host's standard input: the script of all probes, then the keys to read."""
+    lines = [BEGIN, "LC_ALL=C; export LC_ALL"]
+    for name, probe in PROBES.items():
+        lines.append(f"printf '%s\\n' '{_MARK} {name}'")
+        lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
+    lines += [f"printf '%s\\n' '{_MARK} {_DONE}'", END]
+    lines += [key_path(key) for key in keys]
+    # The sysctl probe reads keys up to the first empty line.
+    return "\n".join(lines) + "\n\n"
+
+
+def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
+    """Understand one host's whole answer. Raises ProbeFailed where it is cut short or makes no sense."""
+    sections = _sections(host, answer)
+    try:
+        return HostFacts(
+            host=host,
+            collected_at=collected_at,
+            system=system.parse(sections["system"]),
+            sysctl=sysctl.parse(sections["sysctl"]),
+            sysctl_files=sysctl_files.parse(sections["sysctl_files"]),
+        )
+    except (KeyError, ValueError) as problem:
+        raise ProbeFailed(
+            f"{host}: the answer makes no sense: {problem}",
+            hint="is the login shell of that account a POSIX shell?",
+        ) from problem
+
+
+def _sections(host: str, answer: str) -> dict[str, Sequence[str]]:
+    sections: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in answer.split("\n"):
+        if line.startswith(f"{_MARK} "):
+            name = line.removeprefix(f"{_MARK} ")
+            if name == _DONE:
+                return dict(sections)
+            current = sections.setdefault(name, [])
+        elif current is not None and line:
+            current.append(line)
+    raise ProbeFailed(f"{host}: the answer is cut short", hint="try again; a second cut means a broken login shell")
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")

@@ -1,0 +1,75 @@
+"""Kernel settings, read straight from /proc/sys by one `grep` for all of them.
+
+Not by the shell's `read`: dash reads byte by byte, and a number under /proc/sys ends after the first read(2), so that
+4096 would arrive as 4. Absent, unreadable, empty and read-only are told apart. Writability is asked of access(2) by
+`test -w`, never by writing: for root it is false in read-only trees and for keys a namespace only shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tcptune.domain.facts import Absent, Reading, Unreadable, Value
+from tcptune.domain.values import kernel_text
+
+_ROOT = "/proc/sys/"
+
+# The keys arrive on standard input after the script, one a line: no shell text is built from them.
+SCRIPT = r"""
+set --
+while IFS= read -r key; do
+  [ -n "$key" ] || break
+  path=/proc/sys/$key
+  if [ ! -e "$path" ]; then printf 'absent %s\n' "$key"; continue; fi
+  if [ ! -r "$path" ]; then printf 'unreadable %s\n' "$key"; continue; fi
+  if [ -w "$path" ]; then printf 'rw %s\n' "$key"; else printf 'ro %s\n' "$key"; fi
+  set -- "$@" "$path"
+done
+[ $# -eq 0 ] || grep '' /dev/null "$@" 2>&1
+"""
+
+
+def parse(lines: Sequence[str]) -> dict[str, Reading]:
+    """Understand the section: dotted key -> reading, in the order asked.
+
+    Raises ValueError for a line that is none of ours.
+    """
+    states: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
+    failed: set[str] = set()
+    for line in lines:
+        if line.startswith(_ROOT):
+            path, text = _split(line.removeprefix(_ROOT), states)
+            texts.setdefault(path, []).append(text)
+        elif line.startswith("grep: "):
+            # Exists, may be read by its mode, and the kernel refuses: stable_secret before it is set, for one.
+            failed |= {path for path in states if f"{_ROOT}{path}:" in line}
+        else:
+            state, _, path = line.partition(" ")
+            if state not in {"rw", "ro", "absent", "unreadable"}:
+                raise ValueError(f"unexpected line {line!r}")
+            states[path] = state
+    return {_dotted(path): _reading(state, texts.get(path, ()), path in failed) for path, state in states.items()}
+
+
+def _reading(state: str, text: Iterable[str], failed: bool) -> Reading:
+    if state == "absent":
+        return Absent()
+    if state == "unreadable" or failed:
+        return Unreadable()
+    return Value(text=kernel_text(" ".join(text)), writable=state == "rw")
+
+
+def _split(line: str, asked: Iterable[str]) -> tuple[str, str]:
+    # An interface alias has a colon in its name, so the first colon need not end the path.
+    path, _, text = line.partition(":")
+    if path in asked:
+        return path, text
+    for candidate in asked:
+        if line.startswith(f"{candidate}:"):
+            return candidate, line[len(candidate) + 1 :]
+    raise ValueError(f"unexpected line {line!r}")
+
+
+def _dotted(path: str) -> str:
+    return path.translate(str.maketrans("/.", "./"))

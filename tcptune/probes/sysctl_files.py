@@ -1,0 +1,65 @@
+"""Every file that systemd-sysctl or procps may read at boot, whole, so that the next boot can be worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptune.domain.facts import SysctlFile
+
+FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+
+# A line of a file is printed behind '|'; the last one behind '+' where the file does not end with a newline.
+SCRIPT = r"""
+show() {
+  link=0; [ -L "$1" ] && link=1
+  if { exec 3<"$1"; } 2>/dev/null; then
+    printf 'file %s %s\n' "$link" "$1"
+    while IFS= read -r line <&3; do printf '|%s\n' "$line"; done
+    [ -z "$line" ] || printf '+%s\n' "$line"
+    exec 3<&-
+  else
+    printf 'closed %s %s\n' "$link" "$1"
+  fi
+}
+for folder in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d /lib/sysctl.d; do
+  # After the usr merge /lib is a link: the same files would be listed twice.
+  if [ "$folder" = /lib/sysctl.d ] && [ -L /lib ]; then continue; fi
+  [ -d "$folder" ] || continue
+  if [ ! -r "$folder" ] || [ ! -x "$folder" ]; then printf 'closed 0 %s/*.conf\n' "$folder"; continue; fi
+  for file in "$folder"/*.conf; do
+    if [ -e "$file" ] || [ -L "$file" ]; then
+      if [ -d "$file" ]; then continue; fi
+      show "$file"
+    fi
+  done
+done
+[ ! -e /etc/sysctl.conf ] || show /etc/sysctl.conf
+"""
+
+
+def parse(lines: Sequence[str]) -> tuple[SysctlFile, ...]:
+    """Understand the section: the files in the order read.
+
+    Raises ValueError for a line that is none of ours.
+    """
+    found: list[SysctlFile] = []
+    text: list[str] = []
+
+    def settle() -> None:
+        if found and text:
+            found[-1] = found[-1].model_copy(update={"content": "".join(text)})
+        text.clear()
+
+    for line in lines:
+        if line.startswith("|"):
+            text.append(line[1:] + "\n")
+        elif line.startswith("+"):
+            text.append(line[1:])
+        else:
+            settle()
+            kind, link, path = line.split(" ", 2)
+            if kind not in {"file", "closed"}:
+                raise ValueError(f"unexpected line {line!r}")
+            found.append(SysctlFile(path=path, content="" if kind == "file" else None, link=link == "1"))
+    settle()
+    return tuple(found)

@@ -1,0 +1,120 @@
+"""Results for a change review: tables that any forge and ticket system renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+
+from pydantic import BaseModel
+
+from tcptune.domain.changes import Plan
+from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
+from tcptune.domain.runs import Run
+from tcptune.domain.verdicts import RunVerdict
+from tcptune.reports.layout import count
+
+
+@singledispatch
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    raise TypeError(f"no markdown report of {type(result).__name__}")
+
+
+@render.register
+def _audit(result: FleetAudit) -> str:
+    lines = [f"# Audit against {result.profile}", ""]
+    for host in result.hosts:
+        lines += [f"## {_cell(host.host)}", ""]
+        rows = [
+            (f.key, f.demand, f.layers.actual, _boot(f.layers.at_boot), f.where.value, _why(f))
+            for f in host.findings
+            if isinstance(f, Deviates)
+        ]
+        lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows) or [
+            "Nothing deviates.",
+            "",
+        ]
+        others = [
+            (f.key, f.outcome.replace("_", " "), f.why) for f in host.findings if isinstance(f, NotApplicable | Unknown)
+        ]
+        lines += _table(("setting", "outcome", "why"), others)
+    if result.unread:
+        lines += ["## Could not be read", ""]
+        lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
+    total = len(result.hosts) + len(result.unread)
+    lines.append(f"{len(result.deviating)} of {count(total, 'host')} deviate; {len(result.unread)} could not be read.")
+    return "\n".join([*lines, ""])
+
+
+@render.register
+def _plan(result: Plan) -> str:
+    lines = [f"# Plan {result.plan_id[:12]}", "", f"Profile {result.profile}. Full id `{result.plan_id}`.", ""]
+    for cohort in result.cohorts:
+        lines += [f"## {cohort.name}: {count(len(cohort.hosts), 'host')}", "", _cell(", ".join(cohort.hosts)), ""]
+        rows = [
+            (
+                c.key,
+                c.before,
+                c.after,
+                _boot(c.at_boot),
+                c.effect.value,
+                c.risk.value,
+                c.why + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
+            )
+            for c in cohort.changes
+        ]
+        lines += _table(("setting", "before", "after", "at boot until now", "reaches", "risk", "why"), rows)
+        for file in cohort.files:
+            lines += [f"`{file.path}` when the run is confirmed:", "", "```ini", *file.after.splitlines(), "```", ""]
+    if result.skipped:
+        lines += ["## Left out", ""]
+        lines += _table(("host", "setting", "why"), [(s.host, s.key or "all", s.why) for s in result.skipped])
+    fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
+    lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
+    return "\n".join([*lines, ""])
+
+
+@render.register
+def _run(result: Run) -> str:
+    lines = [
+        f"# Run {result.run_id}",
+        "",
+        f"Profile {result.profile}, plan `{result.plan_id}`, by {_cell(result.operator)}.",
+        "",
+    ]
+    lines += _table(
+        ("host", "cohort", "state", "note"), [(r.host, r.cohort, r.state, r.error or "") for r in result.results]
+    )
+    return "\n".join(lines)
+
+
+@render.register
+def _verdict(result: RunVerdict) -> str:
+    lines = [f"# Verify {result.run_id}", ""]
+    rows = [
+        (h.host, c.key, c.expected, c.actual or "unreadable", _boot(c.at_boot), "as left" if c.ok else "**moved**")
+        for h in result.hosts
+        for c in h.checks
+    ]
+    lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
+    lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
+    return "\n".join(lines)
+
+
+def _why(finding: Deviates) -> str:
+    return finding.why + (f" **{finding.shadowed_by} wins at boot.**" if finding.shadowed_by else "")
+
+
+def _boot(boot: Boot) -> str:
+    return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    body = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    if not body:
+        return []
+    return [f"| {' | '.join(head)} |", f"|{'|'.join(' --- ' for _ in head)}|", *body, ""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,213 @@
+"""Results for a person at a terminal: one glance, then the count. Plain text; colours are the command line's matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+
+from pydantic import BaseModel
+
+from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
+from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
+from tcptune.domain.runs import HostResult, HostState, Run
+from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.reports.layout import aligned, count, names, wrapped
+
+
+@singledispatch
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    raise TypeError(f"no terminal report of {type(result).__name__}")
+
+
+@render.register
+def _audit(result: FleetAudit) -> str:
+    groups: dict[tuple[Finding, ...], list[HostAudit]] = {}
+    for host in result.hosts:
+        groups.setdefault(host.findings, []).append(host)
+    lines: list[str] = []
+    # The largest group first: on a fleet most hosts deviate in the same way.
+    for findings, hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
+        lines += [*_host_findings(findings, hosts), ""]
+    lines += _unread((u.host, u.error, u.hint) for u in result.unread)
+    return "\n".join([*lines, _audit_summary(result), ""])
+
+
+def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> list[str]:
+    deviating = [f for f in findings if isinstance(f, Deviates)]
+    unknown = [f for f in findings if isinstance(f, Unknown)]
+    absent = [f for f in findings if isinstance(f, NotApplicable)]
+    met = len(findings) - len(deviating) - len(unknown) - len(absent)
+    parts = [f"{len(deviating)} deviate" if deviating else "", f"{met} met"]
+    parts += [f"{len(absent)} not applicable" if absent else "", f"{len(unknown)} unknown" if unknown else ""]
+    lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
+    if deviating:
+        rows = [("", "setting", "wanted", "actual", "at boot")]
+        rows += [("~", f.key, f.demand, f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
+        table = aligned(rows)
+        lines.append(table[0])
+        for finding, line in zip(deviating, table[1:], strict=True):
+            lines += [line, *wrapped(finding.why, indent="      "), *_remarks(finding)]
+    lines += aligned([("?", f.key, f.why) for f in unknown])
+    lines += aligned([("-", f.key, f.why) for f in absent])
+    return lines
+
+
+def _remarks(finding: Deviates) -> list[str]:
+    lines = []
+    if finding.shadowed_by:
+        lines += wrapped(
+            f"! {finding.shadowed_by} wins at boot even over our own file: change it there", indent="      "
+        )
+    if not finding.writable:
+        lines += wrapped("! read-only in this network namespace: set it on the host that owns it", indent="      ")
+    if finding.layers.other_loader:
+        lines += wrapped(f"! the loaders disagree: {_other(finding.layers)}", indent="      ")
+    return lines
+
+
+def _other(layers: Layers) -> str:
+    assert layers.other_loader is not None  # noqa: S101  # the caller looked
+    return f"this host boots with {_boot(layers.at_boot)}, the other loader sets {_boot(layers.other_loader)}"
+
+
+def _audit_summary(result: FleetAudit) -> str:
+    total = len(result.hosts) + len(result.unread)
+    parts = [f"{len(result.deviating)} of {count(total, 'host')} deviate from {result.profile}"]
+    if result.undecided:
+        parts.append(f"{len(result.undecided)} could not be judged in full")
+    if result.unread:
+        parts.append(f"{len(result.unread)} could not be read")
+    return f"Audit: {', '.join(parts)}. Nothing has been changed."
+
+
+@render.register
+def _plan(result: Plan) -> str:
+    lines: list[str] = []
+    for cohort in result.cohorts:
+        lines += [*_cohort(cohort), ""]
+    lines += _skipped(result.skipped)
+    total = sum(len(c.hosts) for c in result.cohorts)
+    everyone = total + len(result.fine) + len(result.unread)
+    tail = [f"{len(result.fine)} need none"] if result.fine else []
+    tail += [f"{len(result.unread)} could not be read"] if result.unread else []
+    summary = (
+        f"Plan {result.plan_id[:12]}: {count(result.change_count, 'change')} on {total} of {count(everyone, 'host')}"
+    )
+    return "\n".join([*lines, f"{summary}{''.join(f', {t}' for t in tail)}. Nothing has been changed.", ""])
+
+
+def _cohort(cohort: Cohort) -> list[str]:
+    lines = [f"{cohort.name}: {names(cohort.hosts)}  ({count(len(cohort.changes), 'change')} each)"]
+    rows = [("~" if c.at_runtime else "b", c.key, _arrow(c), _boot(c.at_boot), c.effect.value) for c in cohort.changes]
+    table = aligned([("", "setting", "runtime", "at boot until now", "reaches"), *rows])
+    lines.append(table[0])
+    for change, line in zip(cohort.changes, table[1:], strict=True):
+        lines += [line, *wrapped(change.why, indent="      ")]
+        if change.risk.value != "low":
+            lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
+        if change.shadowed_by:
+            lines += wrapped(
+                f"! lasts until the next boot only: {change.shadowed_by} wins over our file; change it there",
+                indent="      ",
+            )
+    for file in cohort.files:
+        lines += [f"  {'+' if file.before is None else '~'} {file.path}  (written when the run is confirmed)"]
+        lines += [f"      {line}" for line in _file_diff(file)]
+    return lines
+
+
+def _arrow(change: Change) -> str:
+    return f"{change.before} -> {change.after}" if change.at_runtime else f"{change.before} (stays)"
+
+
+def _file_diff(file: FileChange) -> list[str]:
+    before, after = (file.before or "").splitlines(), file.after.splitlines()
+    gone = [f"- {line}" for line in before if line not in after]
+    new = [f"+ {line}" for line in after if line not in before and not line.startswith("#")]
+    return gone + new
+
+
+def _skipped(skipped: Sequence[Skipped]) -> list[str]:
+    lines = _unread((s.host, s.why, s.hint) for s in skipped if s.key is None)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in skipped:
+        if one.key is not None:
+            reasons.setdefault((one.key, one.why), []).append(one.host)
+    if reasons:
+        lines.append("Left out:")
+        lines += aligned([("-", key, f"{names(hosts)}: {why}") for (key, why), hosts in sorted(reasons.items())])
+        lines.append("")
+    return lines
+
+
+@render.register
+def _run(result: Run) -> str:
+    started = f"started {result.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    ended = f"ended {result.ended_at:%H:%M:%S}" if result.ended_at else "not ended"
+    lines = [
+        f"Run {result.run_id}  profile {result.profile}  plan {result.plan_id[:12]}",
+        f"  by {result.operator}, tcptune {result.tool_version}, {started}, {ended}",
+        *aligned(_result(r) for r in result.results),
+    ]
+    lines += [f"    {r.host}  try: {r.hint}" for r in result.results if r.hint]
+    states = ", ".join(f"{result.count(state)} {state}" for state in HostState if result.count(state))
+    lines.append(f"Run {result.run_id}: {states or 'no hosts'}.")
+    if held := result.count(HostState.HELD):
+        lines.append(
+            f"{count(held, 'host')} held: a reboot takes the change back. "
+            f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
+        )
+    return "\n".join([*lines, ""])
+
+
+def _result(result: HostResult) -> tuple[str, str, str]:
+    said = result.error or (f"{count(len(result.replaced), 'value')} replaced" if result.replaced else "")
+    return (result.host, result.state.value, said)
+
+
+@render.register
+def _verdict(result: RunVerdict) -> str:
+    lines: list[str] = []
+    for host in result.hosts:
+        lines += _host_verdict(host)
+    bad, unread = sum(not h.ok and not h.error for h in result.hosts), sum(bool(h.error) for h in result.hosts)
+    total = count(len(result.hosts), "host")
+    tail = f", {unread} could not be read" if unread else ""
+    state = f"{bad} of {total} are not as the run left them" if bad else f"{total} looked at"
+    good = " and as the run left them" if not bad and not unread else ""
+    return "\n".join([*lines, f"Verify {result.run_id}: {state}{tail}{good}. Nothing has been changed.", ""])
+
+
+def _host_verdict(host: HostVerdict) -> list[str]:
+    if host.error:
+        return [f"? {host.host}  {host.error}", *([f"    try: {host.hint}"] if host.hint else [])]
+    bad = [check for check in host.checks if not check.ok]
+    if not bad:
+        return [f"  {host.host}  {host.state}: {count(len(host.checks), 'setting')} as the run left them"]
+    rows = [("setting", "expected", "actual", "at boot")]
+    rows += [(c.key, c.expected, c.actual if c.actual is not None else "unreadable", _boot(c.at_boot)) for c in bad]
+    return [f"~ {host.host}  {host.state}: {len(bad)} of {len(host.checks)} moved", *aligned(rows, indent="    ")]
+
+
+def runs(found: Sequence[Run]) -> str:
+    """Return the list of runs."""
+    if not found:
+        return "No runs yet.\n"
+    rows = [("run", "started (UTC)", "profile", "plan", "hosts")]
+    for run in found:
+        states = ", ".join(f"{run.count(s)} {s}" for s in HostState if run.count(s))
+        rows.append((run.run_id, f"{run.started_at:%Y-%m-%d %H:%M}", run.profile, run.plan_id[:12], states))
+    return "\n".join([*aligned(rows, indent=""), ""])
+
+
+def _boot(boot: Boot) -> str:
+    return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
+
+
+def _unread(rows: Iterable[tuple[str, str, str | None]]) -> list[str]:
+    lines: list[str] = []
+    for host, error, hint in rows:
+        lines.append(f"? {host}  could not be read: {error}")
+        lines += [f"    try: {hint}"] if hint else []
+    return [*lines, ""] if lines else []

@@ -1,0 +1,1 @@
+"""One module per command: collect, decide, act, record. No `if` about TCP."""

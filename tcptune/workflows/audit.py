@@ -1,0 +1,27 @@
+"""Audit: compare every host with a profile. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tcptune.domain.facts import Collected, HostFacts, Unread
+from tcptune.domain.findings import FleetAudit, HostAudit
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.profile import Profile
+from tcptune.planning.audit import audit_host
+
+
+def audit(collected: Iterable[Collected], profile: Profile, parameters: Mapping[str, Parameter]) -> FleetAudit:
+    """Return the findings of all hosts, by host name."""
+    hosts: list[HostAudit] = []
+    unread: list[Unread] = []
+    for one in collected:
+        if isinstance(one, HostFacts):
+            hosts.append(audit_host(one, profile, parameters))
+        else:
+            unread.append(one)
+    return FleetAudit(
+        profile=profile.name,
+        hosts=tuple(sorted(hosts, key=lambda h: h.host)),
+        unread=tuple(sorted(unread, key=lambda u: u.host)),
+    )

@@ -1,0 +1,160 @@
+"""Apply, confirm and roll back: carry a plan to its hosts and record every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tcptune.domain.changes import Plan
+from tcptune.domain.facts import Unread
+from tcptune.domain.hosts import Host
+from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
+from tcptune.errors import PlanStale, UsageError
+from tcptune.planning.plan import moved
+from tcptune.ports import Applier, HostOutcome, Journal
+from tcptune.workflows.collect import Collector
+
+OnMove = Callable[[HostResult], None]
+"""Told of every host that reaches a new state."""
+
+
+@dataclass(frozen=True)
+class Changer:
+    """What apply, confirm and roll back share."""
+
+    applier: Applier
+    journal: Journal
+    clock: Callable[[], datetime]
+    on_move: OnMove
+
+    def apply(
+        self, collector: Collector, plan: Plan, hosts: Sequence[Host], run: Run, *, skip_stale: bool, confirm: bool
+    ) -> Run:
+        """Apply a plan and return how it went, host by host.
+
+        Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved since the plan
+        was made and `skip_stale` does not say that the others may go on. The module checks again on the host, under
+        the host's lock, before it writes.
+        """
+        lost, stale = self._look(collector, plan, hosts)
+        if stale and not skip_stale:
+            raise _stale(stale, plan)
+        self.journal.begin(run, plan)
+        by_host = {result.host: result for result in run.results}
+        for host, unread in lost.items():
+            self._move(run, by_host, host, HostState.UNREACHABLE, error=unread.error, hint=unread.hint)
+        for host, why in stale.items():
+            self._move(run, by_host, host, HostState.STALE, error=why, hint="tcptune plan")
+        going = [host for host in hosts if host.name not in lost and host.name not in stale]
+        for host_ in going:
+            self._move(run, by_host, host_.name, HostState.APPLYING)
+        self._record(run, by_host, self.applier.apply(run.run_id, plan, going))
+        if confirm:
+            held = [host for host in going if by_host[host.name].state is HostState.HELD]
+            self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        return self._ended(run)
+
+    def confirm(self, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
+        """Keep the changes of the hosts that are held. Raises UsageError where none is."""
+        by_host = {result.host: result for result in run.results}
+        held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
+        if not held:
+            raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
+        self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        return self._ended(run)
+
+    def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
+        """Take the changes back on every host that may hold some. Raises UsageError where none does."""
+        by_host = {result.host: result for result in run.results}
+        changed = [host for host in hosts if by_host[host.name].state in CHANGED_STATES]
+        if not changed:
+            raise UsageError(
+                f"run {run.run_id}: no host of these holds a change of it",
+                hint=f"tcptune runs {run.run_id}",
+            )
+        self._record(run, by_host, self.applier.roll_back(run.run_id, plan, changed, force_keys))
+        return self._ended(run)
+
+    def _look(
+        self, collector: Collector, plan: Plan, hosts: Sequence[Host]
+    ) -> tuple[dict[str, Unread], dict[str, str]]:
+        keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
+        lost: dict[str, Unread] = {}
+        stale: dict[str, str] = {}
+        for one in collector.stream(hosts, keys):
+            if isinstance(one, Unread):
+                lost[one.host] = one
+            elif why := moved(plan.cohort_of(one.host), one):
+                stale[one.host] = why
+        return lost, stale
+
+    def _record(self, run: Run, by_host: dict[str, HostResult], outcomes: Iterator[HostOutcome]) -> None:
+        for outcome in outcomes:
+            before = by_host[outcome.host].state
+            # A confirm or rollback that did not get through leaves the host where it was, with a note.
+            stays = outcome.state is HostState.BROKEN and before is not HostState.APPLYING
+            self._move(
+                run,
+                by_host,
+                outcome.host,
+                before if stays else outcome.state,
+                replaced=outcome.replaced,
+                error=outcome.error,
+                hint=outcome.hint,
+            )
+
+    def _move(
+        self,
+        run: Run,
+        by_host: dict[str, HostResult],
+        host: str,
+        state: HostState,
+        *,
+        replaced: dict[str, str] | None = None,
+        error: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        before = by_host[host]
+        after = HostResult(
+            host=host,
+            cohort=before.cohort,
+            state=state,
+            replaced=replaced or before.replaced,
+            error=error,
+            hint=hint.replace("RUN", run.run_id) if hint else None,
+        )
+        self.journal.move(run.run_id, after, at=self.clock())
+        by_host[host] = after
+        self.on_move(after)
+
+    def _ended(self, run: Run) -> Run:
+        self.journal.end(run.run_id, at=self.clock())
+        return self.journal.find(run.run_id)[0]
+
+
+def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, started_at: datetime) -> Run:
+    """Return the run that applies a plan, with every host still to do."""
+    return Run(
+        run_id=run_id,
+        plan_id=plan.plan_id,
+        profile=plan.profile,
+        started_at=started_at,
+        ended_at=None,
+        operator=operator,
+        tool_version=tool_version,
+        results=tuple(
+            HostResult(host=host, cohort=cohort.name, state=HostState.PLANNED)
+            for cohort in plan.cohorts
+            for host in cohort.hosts
+        ),
+    )
+
+
+def _stale(stale: dict[str, str], plan: Plan) -> PlanStale:
+    lines = [f"{host}: {why}" for host, why in sorted(stale.items())]
+    head = f"{len(stale)} of {len(plan.hosts)} hosts moved since the plan was made; nothing was changed anywhere"
+    return PlanStale(
+        "\n  ".join([head, *lines]),
+        hint="make the plan again, or leave these hosts out with --skip-stale",
+    )

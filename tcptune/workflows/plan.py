@@ -1,0 +1,42 @@
+"""Plan: what would have to change, as a file a reviewer can read. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from tcptune.domain.changes import HostPlan, Plan, Skipped
+from tcptune.domain.facts import Collected, HostFacts, Unread
+from tcptune.domain.hosts import Host
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.profile import Profile
+from tcptune.planning.audit import audit_host
+from tcptune.planning.plan import plan_fleet, plan_host
+
+
+def plan(
+    collected: Iterable[Collected],
+    hosts: Iterable[Host],
+    profile: Profile,
+    parameters: Mapping[str, Parameter],
+    made_at: datetime,
+) -> Plan:
+    """Return the plan that brings `hosts` to the profile."""
+    plans: list[HostPlan] = []
+    skipped: list[Skipped] = []
+    unread: list[Unread] = []
+    for one in collected:
+        if isinstance(one, HostFacts):
+            host_plan, left_out = plan_host(one, audit_host(one, profile, parameters), parameters)
+            plans.append(host_plan)
+            skipped += left_out
+        else:
+            unread.append(one)
+    return plan_fleet(
+        plans,
+        profile=profile,
+        connections={host.name: host.connection for host in hosts},
+        skipped=skipped,
+        unread=unread,
+        made_at=made_at,
+    )

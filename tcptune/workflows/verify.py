@@ -1,0 +1,35 @@
+"""Verify: look at a run's hosts again. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tcptune.domain.changes import Plan
+from tcptune.domain.facts import Unread
+from tcptune.domain.hosts import Host
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.runs import HostState, Run
+from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.planning.verify import verify_host
+from tcptune.workflows.collect import Collector
+
+_NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE})
+
+
+def verify(
+    collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], parameters: Mapping[str, Parameter]
+) -> RunVerdict:
+    """Return, for every host the run reached, whether what it left is still there."""
+    by_host = {result.host: result for result in run.results}
+    reached = [host for host in hosts if by_host[host.name].state not in _NEVER_CHANGED]
+    keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
+    verdicts = []
+    for one in collector.stream(reached, keys):
+        result = by_host[one.host]
+        if isinstance(one, Unread):
+            verdicts.append(
+                HostVerdict(host=one.host, state=result.state, checks=(), error=one.error, hint=one.hint),
+            )
+        else:
+            verdicts.append(verify_host(one, plan.cohort_of(one.host), result, parameters))
+    return RunVerdict(run_id=run.run_id, hosts=tuple(sorted(verdicts, key=lambda v: v.host)))
