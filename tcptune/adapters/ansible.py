@@ -109,7 +109,6 @@ class AnsibleApplier:
                     inventory=[*self._inventories, str(project / "inventory")],
                     limit=f"@{limit}",
                     extravars=dict(extra),
-                    binary=_ansible_playbook(),
                     envvars=_environment(project),
                     event_handler=handle,
                     quiet=True,

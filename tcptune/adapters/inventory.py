@@ -37,12 +37,13 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
         from ansible.vars.manager import VariableManager
 
         # Registers the plugins' options with the configuration, so that it can answer for them below.
+        sources = list(sources) or _default_sources(constants)
         connection_loader.get("ssh", class_only=True)
         become_loader.get("sudo", class_only=True)
         loader = DataLoader()
         try:
             _unlock_vault(loader, constants)
-            inventory = InventoryManager(loader=loader, sources=list(sources) or constants.DEFAULT_HOST_LIST)
+            inventory = InventoryManager(loader=loader, sources=sources)
             variables = VariableManager(loader=loader, inventory=inventory)
         except AnsibleError as problem:
             raise InventoryError(_brief(problem), hint=f"ansible-inventory -i {' -i '.join(sources)} --list") from None
@@ -50,7 +51,10 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
             inventory.subset(limit)
             matched = inventory.list_hosts("all")
         except AnsibleError as problem:
-            raise UsageError(f"--limit {limit}: {_brief(problem)}", hint=_known(inventory)) from None
+            reason = _brief(problem).replace("Could not match supplied host pattern, ignoring:", "nothing is named")
+            raise UsageError(f"--limit {limit}: {reason}", hint=_known(inventory)) from None
+        if not matched and limit == "all":
+            raise InventoryError(f"{', '.join(sources)}: this inventory has no hosts")
         if not matched:
             raise UsageError(f"no host of the inventory matches {limit!r}", hint=_known(inventory))
         hosts = []
@@ -123,6 +127,14 @@ def _unlock_vault(loader: Any, constants: Any) -> None:
         loader.set_vault_secrets(secrets)
 
 
+def _default_sources(constants: Any) -> list[str]:
+    """Return the inventory that ansible.cfg or ANSIBLE_INVENTORY names."""
+    named = [str(source) for source in constants.DEFAULT_HOST_LIST]
+    if not all("," in source or Path(source).exists() for source in named):
+        raise UsageError("no inventory was given", hint="-i hosts.yml, or -i localhost, for this machine")
+    return named
+
+
 def _check_exist(sources: Sequence[str]) -> None:
     for source in sources:
         # 'web1,web2' and 'web1,' are host lists.
@@ -136,8 +148,6 @@ def _known(inventory: Any) -> str:
     groups = sorted(str(g) for g in inventory.groups if str(g) not in {"all", "ungrouped"})
     inventory.subset(None)
     hosts = [str(h.name) for h in inventory.list_hosts("all")]
-    if not hosts:
-        return "the inventory has no hosts"
     few = ", ".join(hosts[:5]) + (", ..." if len(hosts) > 5 else "")
     return f"hosts: {few}" + (f"; groups: {', '.join(groups[:8])}" if groups else "")
 

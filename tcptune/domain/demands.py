@@ -114,7 +114,7 @@ class Elements(Frozen):
         return " ".join(d.settle(token) for d, token in zip(self.each, actual.split(), strict=True))
 
     def __str__(self) -> str:
-        return ", ".join("any" if isinstance(d, Leave) else str(d) for d in self.each)
+        return " ".join(_short(d) for d in self.each)
 
 
 Demand = Annotated[
@@ -126,6 +126,23 @@ Demand = Annotated[
 def meets(demand: Demand, actual: str) -> bool:
     """Return whether a value needs no change: exactly when settling it gives it back."""
     return bool(demand.settle(actual) == actual)
+
+
+def _short(demand: Single) -> str:
+    """Return a demand of one number in a form that leaves room for two more."""
+    match demand:
+        case Exactly():
+            return demand.value
+        case AtLeast():
+            return f">={demand.value}"
+        case AtMost():
+            return f"<={demand.value}"
+        case Between():
+            return f"{demand.low}..{demand.high}"
+        case OneOf():
+            return "|".join(demand.values)
+        case Leave():
+            return "any"
 
 
 def _pairwise(choose: object, actual: str, bound: str) -> str:

@@ -156,7 +156,7 @@ class BootModel:
         tokens = written.split(" ") if width > 1 and key not in _ALL_OR_NOTHING else []
         for taken in range(len(tokens) - 1, 0, -1):
             leading = " ".join(tokens[:taken])
-            if _numbers(leading) and self._accepts(key, leading):
+            if _numbers(tokens[:taken]) and self._accepts(key, leading):
                 return _overlaid(before, leading, width)
         return None
 
@@ -260,15 +260,21 @@ def _single_spaced(value: str) -> str:
     return re.sub(r"[ \t]+", " ", value)
 
 
-def _numbers(text: str) -> bool:
-    return all(_NUMBER.fullmatch(token) for token in text.split(" "))
-
-
 def _overlaid(before: str | None, written: str, width: int) -> str:
-    """Write numbers over numbers: those that are not given stay, those that the key has no place for are dropped."""
-    if not _numbers(written):
-        return written
+    """Write numbers over numbers: those that are not given stay, and the key has no place for more than `width`.
+
+    >>> _overlaid("4096 131072 6291456", "8192 65536 # bytes", 2)
+    '8192 65536'
+    """
     tokens = written.split(" ")
-    if before is not None and _numbers(before):
-        tokens += before.split(" ")[len(tokens) :]
-    return " ".join(tokens[:width] if width else tokens)
+    tokens = tokens[: width or len(tokens)]
+    if not _numbers(tokens):
+        return written
+    kept = before.split(" ") if before is not None else []
+    if _numbers(kept):
+        tokens += kept[len(tokens) :]
+    return " ".join(tokens[: width or len(tokens)])
+
+
+def _numbers(tokens: Iterable[str]) -> bool:
+    return all(_NUMBER.fullmatch(token) for token in tokens)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+_NEVER = "(?!)"
 _MAGIC = re.compile(r"[*?\[]")
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -101,8 +102,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         elif char == "[":
             expression, at = _bracket(pattern, at)
             out.append(expression)
-        elif char == "\\" and at < len(pattern):
-            out.append(re.escape(pattern[at]))
+        elif char == "\\":
+            out.append(re.escape(pattern[at]) if at < len(pattern) else _NEVER)
             at += 1
         else:
             out.append(re.escape(char))
@@ -131,7 +132,7 @@ def _bracket(pattern: str, start: int) -> tuple[str, int]:
         return re.escape("["), start
     if any(items):
         return f"[{'^' if negated else ''}{''.join(items)}]", at + 1
-    return ("." if negated else "(?!)"), at + 1
+    return ("." if negated else _NEVER), at + 1
 
 
 def _literal(pattern: str, at: int) -> tuple[str, int]:

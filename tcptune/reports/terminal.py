@@ -89,7 +89,7 @@ def _plan(result: Plan) -> str:
     lines += _skipped(result.skipped)
     total = sum(len(c.hosts) for c in result.cohorts)
     everyone = total + len(result.fine) + len(result.unread)
-    tail = [f"{len(result.fine)} need none"] if result.fine else []
+    tail = [f"{len(result.fine)} {'needs' if len(result.fine) == 1 else 'need'} none"] if result.fine else []
     tail += [f"{len(result.unread)} could not be read"] if result.unread else []
     summary = (
         f"Plan {result.plan_id[:12]}: {count(result.change_count, 'change')} on {total} of {count(everyone, 'host')}"
@@ -98,7 +98,8 @@ def _plan(result: Plan) -> str:
 
 
 def _cohort(cohort: Cohort) -> list[str]:
-    lines = [f"{cohort.name}: {names(cohort.hosts)}  ({count(len(cohort.changes), 'change')} each)"]
+    each = " each" if len(cohort.hosts) > 1 else ""
+    lines = [f"{cohort.name}: {names(cohort.hosts)}  ({count(len(cohort.changes), 'change')}{each})"]
     rows = [("~" if c.at_runtime else "b", c.key, _arrow(c), _boot(c.at_boot), c.effect.value) for c in cohort.changes]
     table = aligned([("", "setting", "runtime", "at boot until now", "reaches"), *rows])
     lines.append(table[0])

@@ -28,8 +28,9 @@ class SqlJournal:
 
         Raises TcptuneError where it cannot be opened.
         """
-        self._name = sa.make_url(url).render_as_string(hide_password=True)
+        self._name = "that TCPTUNE_JOURNAL names"
         try:
+            self._name = sa.make_url(url).render_as_string(hide_password=True)
             self._engine = sa.create_engine(url)
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _prepare_sqlite)

@@ -1,0 +1,288 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host and say what apply, confirm or roll back would do. Check mode is this and nothing more: it reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Iterable, Iterator, NamedTuple
+
+from . import storage
+from .errors import AbsentKey, ChangeError, Refused, Stale, Unfinished, UnknownRun, raise_worst
+from .host import Host
+from .kernel import FORBIDDEN, VALUE, Reading, canonical, made_of, same
+from .request import ABSENT, Request, WantedFile, check_run, mistake_in
+from .runs import (
+    CONFIRMED,
+    CONFIRMING,
+    FAILED_RESTORED,
+    HELD,
+    PREPARED,
+    ROLLED_BACK,
+    RUNNING,
+    Before,
+    FileChange,
+    KeyChange,
+    Manifest,
+)
+
+UNCHANGED = "unchanged"
+"""The state of a host where nothing was to be done, so that no run was made."""
+
+
+class KeyShift(NamedTuple):
+    """A setting now, and once the act is done."""
+
+    key: str
+    now: str
+    then: str
+
+
+class FileShift(NamedTuple):
+    """A file now, and once the act, or the confirm that follows it, is done. None where there is no file."""
+
+    path: str
+    now: bytes | None
+    then: bytes | None
+
+
+class Left(NamedTuple):
+    """What a roll back leaves alone, because somebody else has changed it since."""
+
+    name: str
+    """A key, or the path of a file."""
+    expected: str
+    """What the run left there. For a file: its SHA-256."""
+    found: str
+    before: str
+    """What a restore would put there."""
+
+
+class Outcome(NamedTuple):
+    """What an act did, or would do."""
+
+    changed: bool
+    run: str | None
+    state: str
+    previous: dict[str, str] = {}
+    """The values that were, or would be, replaced."""
+    keys: tuple[KeyShift, ...] = ()
+    files: tuple[FileShift, ...] = ()
+    changed_since: tuple[Left, ...] = ()
+
+
+class Decision(NamedTuple):
+    """What would be done, and all that doing it needs."""
+
+    outcome: Outcome
+    manifest: Manifest | None = None
+    """None if nothing is to be done."""
+    blobs: dict[str, bytes] = {}
+    """Apply: what is to be kept beside the manifest."""
+    restore: tuple[str, ...] = ()
+    """Roll back: the keys and files to restore or keep at what was there before."""
+
+
+def decide_apply(host: Host, request: Request) -> Decision:
+    """Return what apply would do. Raises what it would raise, with all problems of the host in it."""
+    again = _same_run(host, request)
+    if again:
+        return again
+    for other in host.runs.unfinished():
+        if request.run is None and other.state == HELD and other.request_sha256 == request.sha256:
+            return _settled(host, other)
+        raise Unfinished(
+            f"run {other.run} on this host is {other.state}",
+            hint=f"confirm or roll back {other.run} first" if other.state == HELD else f"roll back {other.run} first",
+            run=other.run,
+            host_state=other.state,
+        )
+    readings = {key: host.kernel.read(key) for key in (*request.settings, *request.before)}
+    problems = [*_key_problems(host, request, readings)]
+    states: dict[str, storage.FileState | None] = {}
+    for file in request.files:
+        try:
+            states[file.path] = _look_at(host, file)
+        except ChangeError as problem:
+            problems.append(problem)
+    raise_worst(problems)
+
+    keys = tuple(
+        KeyChange(key, request.before.get(key), readings[key].text, value) for key, value in request.settings.items()
+    )
+    files = tuple(
+        FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
+    )
+    changed = any(key.changes for key in keys) or any(file.changes for file in files)
+    manifest = Manifest(request.run or "", PREPARED, request.sha256, host.boot_id(), keys, files)
+    shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
+    moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
+    if not changed and request.run is None:
+        return Decision(Outcome(False, None, UNCHANGED, {}, shifts, moves))
+    blobs = {f"{at}.after": file.data for at, file in enumerate(request.files)}
+    for at, file in enumerate(request.files):
+        state = states[file.path]
+        if state is not None:
+            blobs[f"{at}.before"] = state.data
+    return Decision(Outcome(changed, request.run, HELD, manifest.previous, shifts, moves), manifest, blobs)
+
+
+def decide_confirm(host: Host, run: str) -> Decision:
+    """Return what confirm would do. Raises Stale where the host is no longer as the run left it."""
+    manifest = host.runs.load(check_run(run))
+    if manifest.state == CONFIRMED:
+        return Decision(Outcome(False, run, CONFIRMED, manifest.previous))
+    if manifest.state not in (HELD, CONFIRMING):
+        hint = f"roll back {run} first" if manifest.state not in (ROLLED_BACK, FAILED_RESTORED) else "plan again"
+        raise Refused(f"run {run} is {manifest.state}: nothing is held", hint=hint, run=run, host_state=manifest.state)
+    problems = [*_moved_keys(host, manifest)]
+    moves = []
+    for at, change in enumerate(manifest.files):
+        found = _look(host, change.path)
+        digest = found.sha256 if found else None
+        if digest not in (change.before_sha256, change.after_sha256):
+            problems.append(_moved_file(change.path, change.before_sha256, digest))
+        moves.append(FileShift(change.path, _data(found), host.runs.blob(run, f"{at}.after", change.after_sha256)))
+    raise_worst(problems)
+    return Decision(Outcome(True, run, CONFIRMED, manifest.previous, (), tuple(moves)), manifest)
+
+
+def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Decision:
+    """Return what roll back would do, and what it would leave alone unless it is named in `force_keys`.
+
+    A value is put back if it is what the run wrote, or the part of it that a crash left. After a finished roll back
+    only what was left alone then is looked at: all else belongs to whoever came later.
+    """
+    manifest = host.runs.load(check_run(run))
+    forced = _forced(manifest, force_keys)
+    again = manifest.state == ROLLED_BACK
+    shifts, moves, left, restore = [], [], [], []
+    for at, change in reversed([*enumerate(manifest.files)]):
+        if not manifest.reached(CONFIRMING) or (again and change.path not in manifest.left):
+            continue
+        found = _look(host, change.path)
+        digest = found.sha256 if found else None
+        if digest == change.before_sha256:
+            continue
+        if change.path in forced or (digest == change.after_sha256 and not again):
+            before = change.before and host.runs.blob(run, f"{at}.before", change.before.sha256)
+            moves.append(FileShift(change.path, _data(found), before))
+            restore.append(change.path)
+        else:
+            left.append(Left(change.path, change.after_sha256, digest or ABSENT, change.before_sha256 or ABSENT))
+    for key in reversed(manifest.keys):
+        if not manifest.reached(RUNNING) or not key.changes or (again and key.key not in manifest.left):
+            continue
+        now = host.kernel.read(key.key)
+        ours = not again and now.state == VALUE and made_of(key.key, now.text, key.replaced, *key.ours)
+        if now.state == VALUE and (ours or key.key in forced):
+            shifts.append(KeyShift(key.key, now.text, key.replaced))
+            restore.append(key.key)
+        elif now.state != VALUE or not same(key.key, now.text, key.replaced):
+            left.append(Left(key.key, key.after, now.shown, key.replaced))
+    previous = {shift.key: shift.now for shift in shifts if not same(shift.key, shift.now, shift.then)}
+    settled = manifest.state == FAILED_RESTORED or (again and not restore)
+    state = manifest.state if settled else ROLLED_BACK
+    outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), tuple(left))
+    return Decision(outcome, None if settled else manifest, restore=tuple(restore))
+
+
+def _same_run(host: Host, request: Request) -> Decision | None:
+    """Return what to answer to an apply that names a run this host knows already. None if it does not."""
+    if request.run is None:
+        return None
+    try:
+        known = host.runs.load(request.run)
+    except UnknownRun:
+        return None
+    facts = {"run": known.run, "host_state": known.state}
+    if known.request_sha256 != request.sha256:
+        raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
+    if known.state in (HELD, CONFIRMED):
+        return _settled(host, known)
+    if known.state in (ROLLED_BACK, FAILED_RESTORED):
+        raise Refused(f"run {known.run} is {known.state}", hint="plan again: a run id is used once", **facts)
+    raise Unfinished(f"run {known.run} stopped while {known.state}", hint=f"roll back {known.run} first", **facts)
+
+
+def _settled(host: Host, known: Manifest) -> Decision:
+    raise_worst([*_moved_keys(host, known)])
+    shifts = tuple(KeyShift(key.key, key.after, key.after) for key in known.keys)
+    return Decision(Outcome(False, known.run, known.state, known.previous, shifts))
+
+
+def _key_problems(host: Host, request: Request, readings: dict[str, Reading]) -> Iterator[ChangeError]:
+    for key, reading in readings.items():
+        expected, wanted = request.before.get(key), request.settings.get(key)
+        if reading.state == FORBIDDEN:
+            yield Refused(f"{key} cannot be read: {reading.why}", hint="run as root on the host itself", key=key)
+        elif reading.state != VALUE and expected is None:
+            yield AbsentKey(f"this host has no {key}", hint="leave it out, or load the module it belongs to", key=key)
+        elif expected is not None and (reading.state != VALUE or not same(key, expected, reading.text)):
+            yield _moved(key, expected, reading.shown)
+        elif wanted is not None:
+            mistake = mistake_in(key, wanted, reading.text)
+            if mistake:
+                yield Refused(mistake, hint=f"now: {reading.text}", key=key, value=wanted)
+            elif not same(key, wanted, reading.text) and not host.kernel.writable(key):
+                hint = "become root" if os.geteuid() else "a container, or a setting of the host's own namespace"
+                yield Refused(f"{key} is read-only here", hint=hint, key=key)
+
+
+def _moved_keys(host: Host, manifest: Manifest) -> Iterator[ChangeError]:
+    """Yield a problem for each key that is not as the run left it."""
+    hint = f"roll back {manifest.run}, then plan again"
+    if manifest.boot_id != host.boot_id():
+        hint = "the host was booted since; " + hint
+    for change in manifest.keys:
+        found = host.kernel.read(change.key)
+        if found.state != VALUE or not any(same(change.key, found.text, one) for one in change.ours):
+            yield _moved(change.key, change.after, found.shown, hint)
+
+
+def _moved(key: str, expected: str, found: str, hint: str = "plan again") -> Stale:
+    return Stale(f"{key} is no longer {expected}: it is {found}", hint=hint, key=key, expected=expected, found=found)
+
+
+def _moved_file(path: str, expected: str | None, digest: str | None) -> Stale:
+    expected, found = expected or ABSENT, digest or ABSENT
+    message = f"{path} is no longer absent" if expected == ABSENT else f"{path} is no longer the file it was"
+    return Stale(message, hint="plan again", key=path, expected=expected, found=found)
+
+
+def _look_at(host: Host, file: WantedFile) -> storage.FileState | None:
+    folder = os.path.dirname(host.path(file.path))
+    if not os.path.isdir(folder):
+        raise Refused(f"there is no folder for {file.path}", hint=f"mkdir {os.path.dirname(file.path)}", key=file.path)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "become root" if os.geteuid() else "the file system is read-only"
+        raise Refused(f"{file.path} cannot be written", hint=hint, key=file.path)
+    found = _look(host, file.path)
+    digest = found.sha256 if found else ABSENT
+    if file.before_sha256 not in (None, digest):
+        raise _moved_file(file.path, file.before_sha256, digest)
+    return found
+
+
+def _look(host: Host, path: str) -> storage.FileState | None:
+    try:
+        return storage.look(host.path(path))
+    except OSError as error:
+        why = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise Refused(f"{path} cannot be ours: {why}", hint="put a regular file there, or none", key=path) from error
+
+
+def _forced(manifest: Manifest, names: Iterable[str]) -> frozenset[str]:
+    forced = frozenset(name if name.startswith("/") else canonical(name) for name in names)
+    ours = {change.key for change in manifest.keys} | {change.path for change in manifest.files}
+    raise_worst([Refused(f"run {manifest.run} did not change {name}", key=name) for name in sorted(forced - ours)])
+    return forced
+
+
+def _before(state: storage.FileState | None) -> Before | None:
+    return None if state is None else Before(state.sha256, state.mode, state.uid, state.gid, state.label)
+
+
+def _data(state: storage.FileState | None) -> bytes | None:
+    return None if state is None else state.data

@@ -1,0 +1,141 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller asks of one host, checked before the host is looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from .errors import ChangeError, Refused, raise_worst
+from .kernel import FOLDED, canonical, kernel_text
+from .storage import sha256
+
+ABSENT = "absent"
+
+OWNED = (re.compile(r"/etc/sysctl\.d/[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf"),)
+"""The files we may write. Everything else on a host belongs to somebody else."""
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"-?[0-9]+")
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
+
+
+class WantedFile(NamedTuple):
+    """An owned file as it is to be once the run is confirmed."""
+
+    path: str
+    data: bytes
+    before_sha256: str | None = None
+    """What must be there now: a digest, or `absent`. None where anything may be."""
+
+
+class Request(NamedTuple):
+    """A change of one host: decided elsewhere, to be carried out as it stands."""
+
+    settings: dict[str, str]
+    """Key to value, in the order of the writes."""
+    before: dict[str, str]
+    files: tuple[WantedFile, ...] = ()
+    run: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Return a digest of all but the run's id: two requests with one digest ask for the same change."""
+        files = [(file.path, sha256(file.data), file.before_sha256) for file in self.files]
+        return sha256(json.dumps([list(self.settings.items()), sorted(self.before.items()), files]).encode())
+
+
+def make_request(
+    settings: Mapping[str, Any],
+    before: Mapping[str, Any] | None = None,
+    files: Sequence[Mapping[str, Any]] = (),
+    run: str | None = None,
+) -> Request:
+    """Return the checked request. Raises Refused, with every mistake in it."""
+    problems: list[ChangeError] = []
+    if run is not None:
+        _collect(problems, check_run, run)
+    wanted = _values(settings, problems, empty_ok=False)
+    expected = _values(before or {}, problems, empty_ok=True)
+    owned = [made for made in (_collect(problems, _file, file) for file in files) if made]
+    paths = [file.path for file in owned]
+    problems += [Refused(f"{path} is given twice", key=path) for path in sorted(set(paths)) if paths.count(path) > 1]
+    raise_worst(problems)
+    return Request(wanted, expected, tuple(owned), run)
+
+
+def check_run(run: str) -> str:
+    """Return `run`. Raises Refused unless it can be the name of a folder and of a unit."""
+    if not _RUN.fullmatch(run):
+        raise Refused(f"{run!r} cannot be the id of a run", hint="letters, digits and ._-, at most 64", run=run)
+    return run
+
+
+def new_run() -> str:
+    """Return an id that no other run has: the time in UTC, and a random end."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + uuid.uuid4().hex[:8]
+
+
+def mistake_in(key: str, wanted: str, actual: str) -> str | None:
+    """Return what is wrong with writing `wanted` where `actual` is now, None if nothing is.
+
+    The kernel takes too few numbers, ignores surplus ones and reads 010 as eight, all without a word.
+    """
+    numbers = actual.split()
+    if key in FOLDED or not numbers or not all(_NUMBER.fullmatch(number) for number in numbers):
+        return None
+    tokens = wanted.split()
+    if len(tokens) != len(numbers):
+        return f"{key} takes {len(numbers)} number{'s' if len(numbers) > 1 else ''}, this has {len(tokens)}: {wanted}"
+    odd = [token for token in tokens if not _DECIMAL.fullmatch(token)]
+    return f"{key} takes plain decimal numbers, not {odd[0]}" if odd else None
+
+
+def _values(given: Mapping[str, Any], problems: list[ChangeError], *, empty_ok: bool) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for raw, value in given.items():
+        key = _collect(problems, canonical, str(raw))
+        text = _collect(problems, _text, str(raw), value)
+        if key is None or text is None:
+            continue
+        if key in values:
+            problems.append(Refused(f"{key} is given twice", hint="keep one spelling", key=key))
+        elif not text and not empty_ok and key not in FOLDED:
+            # An empty write is a success that changes nothing, except for lists.
+            problems.append(Refused(f"{key} has no value", hint="leave the key out to leave it alone", key=key))
+        values[key] = text
+    return values
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        raise Refused(f"{key} is a YAML boolean; the kernel has none", hint="write 0 or 1, in quotes", key=key)
+    if not isinstance(value, (str, int)):
+        hint = 'write it as sysctl prints it, in quotes: "4096 131072 6291456"'
+        raise Refused(f"{key} is {type(value).__name__}, not text", hint=hint, key=key)
+    text = kernel_text(str(value))
+    if not text.isprintable() or '"' in text or "'" in text:
+        raise Refused(f"{key} has a character the kernel cannot take: {text!r}", hint="no quotes inside", key=key)
+    return text
+
+
+def _file(given: Mapping[str, Any]) -> WantedFile:
+    path, before = str(given["path"]), given.get("before_sha256")
+    if not any(pattern.fullmatch(path) for pattern in OWNED):
+        raise Refused(f"{path} is not ours to write", hint="/etc/sysctl.d/99-tcptune.conf is", key=path)
+    if before is not None and before != ABSENT and not _DIGEST.fullmatch(before):
+        raise Refused(f"{path}: before_sha256 is neither absent nor a SHA-256", hint="64 hexadecimal digits", key=path)
+    return WantedFile(path, str(given["content"]).encode("utf-8"), before)
+
+
+def _collect(problems: list[ChangeError], check: Any, *given: Any) -> Any:
+    try:
+        return check(*given)
+    except ChangeError as problem:
+        problems.append(problem)
+        return None

@@ -1,0 +1,611 @@
+"""The lab keeps what it promises: hosts of their own, a machine that is left alone, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab, LabError, LabHost, requirements
+from tests.lab.pytest_plugin import Hosts
+
+CHECKOUT = Path(__file__).parents[2]
+SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+SWAPPINESS = Path("/proc/sys/vm/swappiness")
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def own_lab(lab: Lab, tmp_path: Path) -> Iterator[Lab]:
+    # Beside the session's lab, whose fixture checks this machine, and which has to get along with another.
+    assert lab.hosts
+    own = Lab(tmp_path / "lab", tied=True)
+    yield own
+    own.down()
+
+
+def command(*arguments: str | Path, lab: Lab, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    argv = [*prefix, sys.executable, "-m", "tests.lab", *map(str, arguments), "--dir", str(lab.directory)]
+    return subprocess.run(argv, cwd=CHECKOUT, text=True, capture_output=True, timeout=120, check=False)
+
+
+def wait_until(true: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def network_namespace(pid: int | str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
+    except OSError:
+        return ""
+
+
+def processes_in(namespaces: set[str]) -> set[int]:
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return {pid for pid in pids if network_namespace(pid) in namespaces}
+
+
+def switch_pid(lab: Lab) -> int:
+    return int((lab.directory / "init").read_text().split()[0])
+
+
+def cables(lab: Lab) -> list[str]:
+    links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
+    return [link["ifname"] for link in links if link.get("ifalias", "").endswith(f" {lab.directory}")]
+
+
+def mounts() -> set[str]:
+    return set(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def host_names(lab: Lab) -> list[str]:
+    return [lab.ssh(host, "hostname").stdout.strip() for host in lab.hosts]
+
+
+# What a host has of its own
+
+
+def test_a_sysctl_belongs_to_one_host(lab: Lab, hosts: Hosts) -> None:
+    _, changed, other = hosts(3)
+    machine = SOMAXCONN.read_text()
+
+    lab.ssh(changed, "sysctl -w net.core.somaxconn=1234", user="root")
+
+    assert lab.ssh(changed, f"cat {SOMAXCONN}").stdout == "1234\n"
+    assert lab.ssh(other, f"cat {SOMAXCONN}").stdout == "4096\n"
+    assert SOMAXCONN.read_text() == machine != "1234\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/sysctl.d/60-lab.conf", "/var/lib/lab-test", "/root/lab-test", "/tmp/lab-test"])  # noqa: S108
+def test_a_file_belongs_to_one_host(lab: Lab, hosts: Hosts, path: str) -> None:
+    _, changed, other = hosts(3)
+
+    lab.ssh(changed, f"echo here > {path}", user="root")
+
+    assert lab.ssh(changed, f"cat {path}", user="root").stdout == "here\n"
+    assert lab.ssh(other, f"cat {path}", user="root", check=False).returncode == 1
+    assert not Path(path).exists()
+
+
+def test_names_processes_and_listeners_are_the_hosts_own(lab: Lab, hosts: Hosts) -> None:
+    one, two = hosts(2)
+
+    assert host_names(lab)[:2] == ["lab1", "lab2"]
+    assert lab.run(one, ["cat", "/proc/1/comm"]).stdout == "sleep\n"
+    assert one.address in lab.run(one, ["ss", "-Hltn"]).stdout
+    assert two.address not in lab.run(one, ["ss", "-Hltn"]).stdout
+
+
+def test_sysctl_d_is_that_of_a_fresh_debian(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+
+    listed = lab.run(host, ["ls", "/etc/sysctl.d"]).stdout.split()
+    lines = lab.run(host, ["cat", "/etc/sysctl.d/99-sysctl.conf"]).stdout.splitlines()
+
+    assert listed == ["99-sysctl.conf", "README.sysctl"]
+    assert [line for line in lines if not line.startswith("#")] == []
+
+
+def test_a_reboot_keeps_files_and_forgets_runtime_values(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    values = "cat /proc/sys/net/ipv4/tcp_keepalive_time /proc/sys/net/ipv4/tcp_keepalive_probes"
+    before = lab.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout
+    lab.ssh(host, "echo net.ipv4.tcp_keepalive_time=77 > /etc/sysctl.d/60-lab.conf", user="root")
+    lab.ssh(host, "sysctl -w net.ipv4.tcp_keepalive_probes=3", user="root")
+    assert lab.ssh(host, values).stdout == "7200\n3\n"
+
+    lab.reboot(host)
+
+    assert lab.ssh(host, values).stdout == "77\n9\n"
+    assert lab.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout != before
+
+
+def test_a_reset_host_is_as_new_and_still_the_one_we_know(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    lab.ssh(host, "touch /etc/lab-test; sysctl -w net.core.somaxconn=1234", user="root")
+
+    [again] = lab.reset(host)
+
+    assert again.init_pid != host.init_pid
+    assert lab.ssh(host, f"ls /etc/lab-test; cat {SOMAXCONN}", check=False).stdout == "4096\n"
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_what_a_test_did_to_its_hosts_the_next_does_not_see(lab: Lab, hosts: Hosts, turn: str) -> None:
+    assert turn
+    one, _ = hosts(2)
+    assert lab.run(one, ["test", "-e", "/etc/lab-test"], check=False).returncode == 1
+
+    lab.run(one, ["touch", "/etc/lab-test"])
+
+    assert hosts(2)[0] == one  # asked again in the same test: the same as it is
+
+
+# What a host cannot do
+
+
+def test_a_host_cannot_write_the_machines_sysctls(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    machine = SWAPPINESS.read_text()
+    try:
+        done = lab.ssh(host, f"sysctl -w vm.swappiness={int(machine) + 1}", user="root", check=False)
+        assert done.returncode != 0
+        assert SWAPPINESS.read_text() == machine
+    finally:
+        if SWAPPINESS.read_text() != machine:
+            SWAPPINESS.write_text(machine)
+
+
+@pytest.mark.parametrize(
+    "path", ["/usr/lab-test", "/usr/local/bin/lab-test", "/opt/lab-test", str(CHECKOUT / "lab-test")]
+)
+def test_a_host_cannot_write_the_machines_files(lab: Lab, hosts: Hosts, path: str) -> None:
+    [host] = hosts(1)
+    try:
+        assert "Read-only" in lab.ssh(host, f"touch {path}", user="root", check=False).stderr
+        assert not Path(path).exists()
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def test_a_host_can_write_no_sysfs_but_that_of_its_interfaces(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+
+    assert lab.run(host, ["sh", "-c", "echo 77 > /sys/class/net/eth0/tx_queue_len"]).returncode == 0
+    assert "Read-only" in lab.run(host, ["sh", "-c", "echo 1 > /sys/kernel/profiling"], check=False).stderr
+
+
+@pytest.mark.parametrize("how", ["ssh", "run"])
+def test_a_host_has_no_power_to_load_modules_or_set_the_clock(lab: Lab, hosts: Hosts, how: str) -> None:
+    [host] = hosts(1)
+    line = ["sed", "-n", "s/^CapBnd://p", "/proc/self/status"]
+
+    done = lab.ssh(host, "sed -n s/^CapBnd://p /proc/self/status", user="root") if how == "ssh" else lab.run(host, line)
+
+    sys_module, sys_time, net_admin = 16, 25, 12
+    assert [int(done.stdout, 16) >> bit & 1 for bit in (sys_module, sys_time, net_admin)] == [0, 0, 1]
+
+
+def test_a_host_reaches_the_other_hosts_and_nothing_else(lab: Lab, hosts: Hosts) -> None:
+    one, two = hosts(2)
+
+    assert lab.run(one, ["ip", "route", "show", "default"]).stdout == ""
+    assert "unreachable" in lab.run(one, ["ip", "route", "get", "192.0.2.77"], check=False).stderr
+    assert lab.run(one, ["ssh-keyscan", "-t", "ed25519", two.address]).stdout.startswith(two.address)
+
+
+# Ways in
+
+
+@pytest.mark.parametrize("user", ["operator", "root"])
+def test_both_users_may_become_root(lab: Lab, hosts: Hosts, user: str) -> None:
+    [host] = hosts(1)
+
+    assert lab.ssh(host, "whoami", user=user).stdout == f"{user}\n"
+    assert lab.ssh(host, "sudo -n id -u", user=user).stdout == "0\n"
+
+
+def test_a_terminal_can_be_had(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+
+    done = subprocess.run(
+        ["ssh", "-tt", "-F", lab.ssh_config, host.name, "tty"], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert done.stdout.startswith("/dev/pts/")
+
+
+def test_ansible_pings_over_the_inventory(lab: Lab, hosts: Hosts, tmp_path: Path) -> None:
+    hosts(2)
+    ansible = Path(sys.executable).with_name("ansible")
+    if not ansible.exists():
+        pytest.fail(f"{ansible} is missing; install requirements/dev.txt")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",  # leaves no process behind
+    }
+
+    done = subprocess.run(
+        [ansible, "-i", lab.inventory, "lab", "-m", "ping"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count('"ping": "pong"') == len(lab.hosts)
+
+
+# Faults and the way back
+
+
+def test_sudo_can_be_denied(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    lab.deny_sudo(host)
+    assert lab.ssh(host, "sudo -n id -u", check=False).returncode != 0
+
+    lab.restore(host)
+
+    assert lab.ssh(host, "sudo -n id -u").stdout == "0\n"
+
+
+def test_sudo_can_ask_for_a_password(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    lab.sudo_with_password(host, "correct horse")
+    assert lab.ssh(host, "sudo -n id -u", check=False).returncode != 0
+    assert lab.ssh(host, "sudo -S id -u", input="wrong\n", check=False).returncode != 0
+    assert lab.ssh(host, "sudo -S id -u", input="correct horse\n").stdout == "0\n"
+
+    lab.restore(host)
+
+    assert lab.ssh(host, "sudo -n id -u").stdout == "0\n"
+    assert lab.run(host, ["grep", "^operator:", "/etc/shadow"]).stdout.startswith("operator:*:")
+
+
+def test_a_host_can_be_down(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    session = subprocess.Popen(["ssh", "-F", lab.ssh_config, host.name, "echo in; sleep 60"], stdout=subprocess.PIPE)
+    assert session.stdout is not None
+    assert session.stdout.readline() == b"in\n"
+
+    lab.stop_sshd(host)
+
+    assert session.wait(timeout=10) == 255  # no session survives
+    session.stdout.close()
+    assert "Connection refused" in lab.ssh(host, "true", check=False).stderr
+    lab.start_sshd(host)
+    lab.start_sshd(host)
+    assert lab.ssh(host, "hostname").stdout == "lab1\n"
+
+
+def test_a_host_can_be_cut_off(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+    lab.link_down(host)
+    probe = ["ssh", "-F", str(lab.ssh_config), "-o", "ConnectTimeout=1", host.name, "true"]
+    done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 255
+    assert "timed out" in done.stderr or "No route to host" in done.stderr
+
+    lab.link_up(host)
+
+    assert lab.ssh(host, "hostname").stdout == "lab1\n"
+
+
+def test_a_wrong_host_key_makes_ssh_refuse(lab: Lab, hosts: Hosts) -> None:
+    one, two = hosts(2)
+    lab.wrong_host_key(one)
+    assert "Host key verification failed" in lab.ssh(one, "true", check=False).stderr
+    assert lab.ssh(two, "hostname").stdout == "lab2\n"
+
+    lab.restore(one)
+
+    assert lab.ssh(one, "hostname").stdout == "lab1\n"
+
+
+# Up and down
+
+
+def test_up_twice_changes_nothing(own_lab: Lab) -> None:
+    first = own_lab.up(3)
+    known = own_lab.known_hosts.read_text()
+
+    assert own_lab.up(3) == first
+    assert own_lab.known_hosts.read_text() == known
+
+
+def test_up_adds_and_removes_hosts(own_lab: Lab) -> None:
+    three = own_lab.up(3)
+    five = own_lab.up(5)
+    assert five[:3] == three
+    assert host_names(own_lab) == ["lab1", "lab2", "lab3", "lab4", "lab5"]
+
+    assert own_lab.up(3) == three
+    assert not any(runs(host.init_pid) for host in five[3:] if host.init_pid)
+    assert five[3].address not in own_lab.known_hosts.read_text() + own_lab.inventory.read_text()
+    assert own_lab.up(4)[3].init_pid != five[3].init_pid
+
+
+def test_the_files_are_for_root_alone(own_lab: Lab) -> None:
+    own_lab.up(1)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in own_lab.directory.rglob("*") if path.is_file()}
+
+    assert own_lab.directory.stat().st_mode & 0o777 == 0o700
+    assert modes["id_ed25519"] == modes["ssh_host_ed25519_key"] == modes["known_hosts"] == 0o600
+
+
+def test_two_labs_that_want_one_network_get_two(own_lab: Lab, lab: Lab, hosts: Hosts) -> None:
+    [theirs] = hosts(1)
+    own_lab.directory.mkdir()
+    taken = json.loads((lab.directory / "lab.json").read_text())["network"]
+    (own_lab.directory / "lab.json").write_text(json.dumps({"network": taken, "count": 0}))
+
+    [ours] = own_lab.up(1)
+
+    assert ours.address != theirs.address
+    assert own_lab.ssh(ours, "cat /etc/machine-id").stdout != lab.ssh(theirs, "cat /etc/machine-id").stdout
+
+
+def test_a_host_that_was_killed_is_repaired_and_the_others_stay(own_lab: Lab) -> None:
+    one, two = own_lab.up(2)
+    own_lab.run(two, ["touch", "/etc/lab-test"])
+    assert two.init_pid
+    os.kill(two.init_pid, signal.SIGKILL)
+    wait_until(lambda: own_lab.host(two).init_pid is None)
+
+    assert own_lab.up(2)[0] == one
+    assert own_lab.ssh(two, "hostname; ls /etc/lab-test", check=False).stdout == "lab2\n"
+
+
+def test_a_host_whose_sshd_is_gone_is_repaired(own_lab: Lab) -> None:
+    [host] = own_lab.up(1)
+    own_lab.stop_sshd(host)
+
+    own_lab.up(1)
+
+    assert host_names(own_lab) == ["lab1"]
+
+
+def test_a_lab_whose_switch_was_killed_is_repaired(own_lab: Lab) -> None:
+    before = own_lab.up(2)
+    os.kill(switch_pid(own_lab), signal.SIGKILL)
+    wait_until(lambda: not any(runs(host.init_pid) for host in before if host.init_pid))
+
+    after = own_lab.up(2)
+
+    assert [host.address for host in after] == [host.address for host in before]
+    assert host_names(own_lab) == ["lab1", "lab2"]
+
+
+def test_a_cable_that_was_removed_is_repaired(own_lab: Lab) -> None:
+    own_lab.up(1)
+    [cable] = cables(own_lab)
+    subprocess.run(["ip", "link", "delete", cable], check=True)
+
+    own_lab.up(1)
+
+    assert host_names(own_lab) == ["lab1"]
+
+
+@pytest.mark.parametrize("end", ["up", "down"])
+@pytest.mark.parametrize("lie", ["start time", "boot"])
+def test_a_state_of_dead_pids_harms_no_one(own_lab: Lab, lie: str, end: str) -> None:
+    own_lab.up(2)
+    shutil.copytree(own_lab.directory, kept := own_lab.directory.with_name("kept"))
+    own_lab.down()
+    kept.rename(own_lab.directory)
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        start = Path(f"/proc/{bystander.pid}/stat").read_text().split()[21]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        record = f"{bystander.pid} 1 {boot}" if lie == "start time" else f"{bystander.pid} {start} {boot[::-1]}"
+        (own_lab.directory / "init").write_text(f"{record}\n")
+
+        if end == "up":
+            own_lab.up(2)
+            assert host_names(own_lab) == ["lab1", "lab2"]
+        else:
+            own_lab.down()
+            assert not own_lab.directory.exists()
+
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+@pytest.mark.parametrize(
+    "moment", ["init", "id_ed25519.pub", "hostkeys/lab1", "inventory.yml", "log/lab1.log", "log/lab8.log"]
+)
+def test_an_up_that_was_killed_is_finished_by_the_next(own_lab: Lab, moment: str) -> None:
+    argv = [sys.executable, "-m", "tests.lab", "up", "8", "--dir", str(own_lab.directory)]
+    started = subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until((own_lab.directory / moment).exists)
+    started.kill()
+    assert started.wait() == -signal.SIGKILL, "it was faster than us: choose an earlier moment"
+
+    own_lab.up(8)
+
+    assert host_names(own_lab) == [f"lab{number}" for number in range(1, 9)]
+    assert len(cables(own_lab)) == 1
+
+
+@pytest.mark.parametrize("moment", ["init", "inventory.yml", "log/lab2.log"])
+def test_an_up_that_was_killed_is_cleaned_up_by_down(own_lab: Lab, moment: str) -> None:
+    argv = [sys.executable, "-m", "tests.lab", "up", "8", "--dir", str(own_lab.directory)]
+    started = subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until((own_lab.directory / moment).exists)
+    started.kill()
+    assert started.wait() == -signal.SIGKILL, "it was faster than us: choose an earlier moment"
+    switch = switch_pid(own_lab)
+    namespaces = {network_namespace(switch)}
+
+    own_lab.down()
+
+    assert not own_lab.directory.exists()
+    assert cables(own_lab) == []
+    wait_until(lambda: not processes_in(namespaces))
+
+
+def test_down_leaves_nothing(own_lab: Lab) -> None:
+    mounts_before, machine = mounts(), network_namespace("self")
+    hosts = own_lab.up(3)
+    own_lab.ssh("lab1", "nohup setsid sleep 600 >/dev/null 2>&1 &")
+    namespaces = {network_namespace(pid) for pid in (switch_pid(own_lab), *(host.init_pid or 0 for host in hosts))}
+    inside = processes_in(namespaces)
+    assert len(namespaces - {machine, ""}) == 4
+    assert len(inside) >= 1 + 3 * 2 + 1
+    assert len(cables(own_lab)) == 1
+
+    own_lab.down()
+
+    assert processes_in(namespaces) == set()
+    assert [pid for pid in inside if runs(pid)] == []
+    assert cables(own_lab) == []
+    assert mounts() - mounts_before == set()
+    assert not own_lab.directory.exists()
+
+
+def test_down_ends_a_lab_whose_directory_was_deleted(own_lab: Lab) -> None:
+    [host] = own_lab.up(1)
+    shutil.rmtree(own_lab.directory)
+
+    own_lab.down()
+
+    assert host.init_pid
+    assert not runs(host.init_pid)
+    assert cables(own_lab) == []
+
+
+def test_a_tied_lab_dies_with_its_process(own_lab: Lab) -> None:
+    story = "import sys, time; from pathlib import Path; from tests.lab import Lab; "
+    story += "print(Lab(Path(sys.argv[1]), tied=True).up(1)[0].init_pid, flush=True); time.sleep(60)"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", story, str(own_lab.directory)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    init = int(owner.stdout.readline())
+    assert runs(init)
+
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+
+    wait_until(lambda: not runs(init))
+
+
+def test_a_directory_with_other_things_is_refused(own_lab: Lab) -> None:
+    own_lab.directory.mkdir()
+    precious = own_lab.directory / "thesis.txt"
+    precious.write_text("all of it")
+
+    with pytest.raises(LabError, match="not empty and not a lab"):
+        own_lab.up(1)
+    own_lab.down()
+
+    assert precious.read_text() == "all of it"
+
+
+def test_down_spares_what_someone_put_beside(own_lab: Lab) -> None:
+    own_lab.up(0)
+    precious = own_lab.directory / "thesis.txt"
+    precious.write_text("all of it")
+
+    own_lab.down()
+
+    assert [path.name for path in own_lab.directory.iterdir()] == ["thesis.txt"]
+
+
+# The command line
+
+
+def test_the_command_line_goes_there_and_back(own_lab: Lab) -> None:
+    assert command("up", "2", lab=own_lab).returncode == 0
+    shown = command("status", lab=own_lab)
+    assert shown.returncode == 0
+    assert [line.split()[0] for line in shown.stdout.splitlines()[:2]] == ["lab1", "lab2"]
+
+    argv = [
+        sys.executable,
+        "-m",
+        "tests.lab",
+        "exec",
+        "--dir",
+        str(own_lab.directory),
+        "lab2",
+        "--",
+        "sh",
+        "-c",
+        "hostname; exit 7",
+    ]
+    done = subprocess.run(argv, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "lab2\n")
+
+    assert command("down", lab=own_lab).returncode == 0
+    assert command("down", lab=own_lab).returncode == 0
+    gone = command("status", lab=own_lab)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert gone.stderr.startswith("error: no lab in")
+
+
+# A user namespace without a map: the process has no id that it knows, and no power.
+WITHOUT_ROOT = ("unshare", "--user")
+
+
+@pytest.mark.parametrize("verb", [("up", "1"), ("down",), ("status",)], ids=lambda verb: verb[0])
+def test_without_root_it_says_so_in_one_line(own_lab: Lab, verb: tuple[str, ...]) -> None:
+    done = command(*verb, lab=own_lab, prefix=WITHOUT_ROOT)
+
+    assert done.returncode == 1
+    assert "root" in done.stderr.splitlines()[0]
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.splitlines()[1:] == ["  try: run it again as root"]
+    assert not own_lab.directory.exists()
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(requirements.PACKAGES, "/usr/sbin/no-such-sshd", "openssh-server")
+
+    reasons = requirements.missing()
+
+    assert reasons == ["/usr/sbin/no-such-sshd is missing (Debian package openssh-server)"]
+    assert requirements.hint(reasons) == "apt-get install openssh-server"
+
+
+@pytest.mark.parametrize(("ci", "code", "word"), [("true", 1, "1 error"), ("", 0, "1 skipped")])
+def test_without_root_a_person_skips_and_ci_fails(tmp_path: Path, ci: str, code: int, word: str) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(lab): pass\n")
+    argv = [*WITHOUT_ROOT, sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
+
+    done = subprocess.run(
+        [*argv, "-p", "tests.lab.pytest_plugin", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base")],
+        cwd=CHECKOUT, env={**os.environ, "CI": ci}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, word in done.stdout) == (code, True), done.stdout + done.stderr
+
+
+def test_hosts_are_plain_values(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+
+    assert isinstance(host, LabHost)
+    assert host == lab.host("lab1")
+    with pytest.raises(LabError, match="no host lab99"):
+        lab.host("lab99")
