@@ -47,8 +47,7 @@ class AnsibleApplier:
         self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
     ) -> Iterator[HostOutcome]:
         """Restore what each host's own manifest says it had."""
-        extra = {"tcp_settings_force_keys": list(force_keys)} if force_keys else {}
-        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, extra=extra)
+        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, force_keys=force_keys)
 
     def _play(
         self,
@@ -58,16 +57,16 @@ class AnsibleApplier:
         hosts: Sequence[Host],
         *,
         done: HostState,
-        extra: Mapping[str, Any] | None = None,
+        force_keys: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
         with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
             project = Path(folder) / "project"
-            write_project(project, render(plan, run_id, connections=not self._inventories))
+            write_project(project, render(plan, run_id, connections=not self._inventories, force_keys=force_keys))
             said: list[str] = []
-            for event in self._events(Path(folder), project, playbook, sorted(waiting), extra or {}):
+            for event in self._events(Path(folder), project, playbook, sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
@@ -86,7 +85,7 @@ class AnsibleApplier:
                 )
 
     def _events(
-        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str], extra: Mapping[str, Any]
+        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str]
     ) -> Iterator[dict[str, Any] | str]:
         """Yield Ansible's events as they happen, and lines of its own that belong to no host."""
         # Here, not above: it takes a tenth of a second to import.
@@ -108,7 +107,6 @@ class AnsibleApplier:
                     playbook=playbook,
                     inventory=[*self._inventories, str(project / "inventory")],
                     limit=f"@{limit}",
-                    extravars=dict(extra),
                     envvars=_environment(project),
                     event_handler=handle,
                     quiet=True,
@@ -146,14 +144,23 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
             # The connection may have gone while the module was at work, so nothing is known of the outcome.
             return HostOutcome(host, HostState.BROKEN, {}, f"connection lost: {_brief(result.get('msg'))}", _ASK_HOST)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            failure = result.get("failure") or {}
-            if failure.get("kind") == "stale":
-                return HostOutcome(host, HostState.STALE, {}, _brief(failure.get("message") or result.get("msg")))
-            restored = result.get("host_state") not in {"failed_restored", "running", "held"}
-            state = HostState.FAILED if done is HostState.HELD and restored else HostState.BROKEN
-            return HostOutcome(host, state, {}, _brief(result.get("msg")), failure.get("hint"))
+            return _failure(host, result, done)
         case _:
             return None
+
+
+def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutcome:
+    failure = result.get("failure") or {}
+    kind, left_in = failure.get("kind"), result.get("host_state")
+    error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
+    if done is not HostState.HELD:
+        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
+    if kind == "stale":
+        return HostOutcome(host, HostState.STALE, {}, error, hint)
+    # Each of these is said before the first write; after it, only the module's own word counts.
+    untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
+    state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN
+    return HostOutcome(host, state, {}, error, hint)
 
 
 def _ansible_playbook() -> str:
