@@ -14,6 +14,7 @@ from tcptune.errors import InventoryError, UsageError
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SSH_PLUGINS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"})
+_DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
 
 # Ansible's own default is to warn and go on; a fleet tool that quietly lost half of the fleet is no use.
@@ -28,8 +29,12 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
     _check_exist(sources)
     with _strict_ansible():
         # Here, not above: importing Ansible takes a quarter of a second.
-        from ansible import constants
         from ansible.errors import AnsibleError
+
+        try:
+            from ansible import constants
+        except AnsibleError as problem:
+            raise InventoryError(f"ansible.cfg: {_brief(problem)}") from None
         from ansible.inventory.manager import InventoryManager
         from ansible.parsing.dataloader import DataLoader
         from ansible.plugins.loader import become_loader, connection_loader
@@ -68,9 +73,7 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
 
 
 def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any) -> Host:
-    ours = {
-        k: templar.template(v) for k, v in variables.items() if k.startswith("ansible_") and isinstance(v, str | int)
-    }
+    ours = {k: _plain(templar.template(v)) for k, v in variables.items() if k.startswith("ansible_") and _single(v)}
 
     def option(field: str, plugin: str = "ssh", kind: str = "connection") -> Any:
         value = constants.config.get_config_value(field, plugin_type=kind, plugin_name=plugin, variables=ours)
@@ -96,11 +99,7 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
             port=int(port) if port else None,
             user=_text(option("remote_user")),
             key_file=_text(option("private_key_file")),
-            ssh_args=tuple(
-                word
-                for field in ("ssh_common_args", "ssh_extra_args")
-                for word in shlex.split(str(option(field) or ""))
-            ),
+            ssh_args=_words(name, [option(f) for f in ("ssh_args", "ssh_common_args", "ssh_extra_args")]),
             timeout_s=float(timeout or 10),
             become=become,
             become_user=str(option("become_user", "sudo", "become") or "root"),
@@ -109,6 +108,27 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
         ),
         secrets=Secrets(login=_text(option("password")), become=_text(option("become_pass", "sudo", "become"))),
     )
+
+
+def _single(value: object) -> bool:
+    return value is not None and not isinstance(value, dict | list | tuple)
+
+
+def _plain(value: object) -> str | int | float | bool:
+    # A value from the vault is an object of Ansible's; turning it into text is what opens it.
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def _words(name: str, texts: Sequence[object]) -> tuple[str, ...]:
+    words: list[str] = []
+    for text in texts:
+        # Ansible's own default is about sharing connections, which is no matter of ours.
+        if text and text != _DEFAULT_SSH_ARGS:
+            try:
+                words += shlex.split(str(text))
+            except ValueError as problem:
+                raise InventoryError(f"{name}: the arguments of ssh cannot be split: {problem}: {text}") from None
+    return tuple(words)
 
 
 def _unlock_vault(loader: Any, constants: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
@@ -24,6 +25,8 @@ from tcptune.domain.profile import Entry, Profile
 from tcptune.domain.values import kernel_text, numbers
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
+
+_C_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,20}|[1-9][0-9]{0,19})")
 
 
 def audit_host(facts: HostFacts, profile: Profile, parameters: Mapping[str, Parameter]) -> HostAudit:
@@ -134,13 +137,11 @@ def as_stored(text: str, parameter: Parameter | None) -> str:
 
 
 def _c_number(token: str) -> int | str:
-    digits = token.lstrip("+-")
-    try:
-        if digits.startswith("0") and digits.isdecimal():
-            return int(token, 8)
-        return int(token, 0)
-    except ValueError:
+    if not _C_NUMBER.fullmatch(token):
         return token
+    digits = token.lstrip("-")
+    base = 16 if digits[:2] in {"0x", "0X"} else 8 if digits.startswith("0") else 10
+    return int(token, base)
 
 
 def _doubt(model: BootModel) -> str:

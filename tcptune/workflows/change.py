@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,7 +131,7 @@ class Changer:
             state=state,
             replaced=replaced or before.replaced,
             error=error,
-            hint=hint.replace("RUN", run.run_id) if hint else None,
+            hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )
         self.journal.move(run.run_id, after, at=self.clock())
         by_host[host] = after

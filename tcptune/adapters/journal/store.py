@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -88,6 +89,8 @@ class SqlJournal:
         """Return a run by its id, by a unique start of it, or 'last'."""
         with self._session() as session:
             newest_first = sa.select(RunRow).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
+            if not run_id:
+                raise UsageError(f"there is no run with an empty name in {self._name}", hint="tcptune runs")
             if run_id == "last":
                 rows = session.scalars(newest_first.limit(1)).all()
             else:
@@ -99,7 +102,17 @@ class SqlJournal:
                 raise UsageError(
                     f"{run_id!r} is the start of {len(rows)} runs", hint="give more of it; see tcptune runs"
                 )
-            return _run(session, rows[0]), Plan.model_validate_json(rows[0].plan)
+            return _run(session, rows[0]), self._plan(rows[0])
+
+    def _plan(self, row: RunRow) -> Plan:
+        try:
+            return Plan.model_validate_json(row.plan)
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            raise TcptuneError(
+                f"the journal {self._name} holds no usable plan of run {row.run_id}: {first['msg']}",
+                hint="was it written by another version of tcptune?",
+            ) from None
 
     def runs(self, *, limit: int = 50) -> list[Run]:
         """Return the newest runs, newest first."""
