@@ -51,7 +51,7 @@ build: $(VENV)/ready  ## Build wheel, source archive and collection into dist/.
 	$(BIN)/ansible-galaxy collection build --force --output-path dist .
 
 docs: $(VENV)/ready  ## Build the manual into site/.
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 packages:
 	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null \

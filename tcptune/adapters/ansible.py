@@ -22,6 +22,10 @@ from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
 _LAST_LINES = 6
+_PATIENCE_S = 15.0
+_SSH_ARGS = (
+    "-o StrictHostKeyChecking=yes {{ tcptune_ssh_args | default('') }} -o ControlMaster=auto -o ControlPersist=60s"
+)
 _ASK_HOST = "tcptune rollback RUN asks the host's own record"
 
 
@@ -32,7 +36,9 @@ class AnsibleApplier:
     plan never holds) come from. Without them the plan's own connections are used.
     """
 
-    def __init__(self, inventories: Sequence[str] = ()) -> None:
+    def __init__(self, inventories: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        """Make an applier. `environment` is what Ansible needs beside the project's own, to open a vault for one."""
+        self._environment = dict(environment or {})
         self._inventories = tuple(str(Path(i).resolve()) if "," not in i else i for i in inventories)
 
     def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
@@ -64,7 +70,9 @@ class AnsibleApplier:
             return
         with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
             project = Path(folder) / "project"
-            write_project(project, render(plan, run_id, connections=not self._inventories, force_keys=force_keys))
+            write_project(
+                project, render(_reached(plan, hosts), run_id, connections=not self._inventories, force_keys=force_keys)
+            )
             said: list[str] = []
             for event in self._events(Path(folder), project, playbook, sorted(waiting)):
                 if isinstance(event, str):
@@ -80,7 +88,7 @@ class AnsibleApplier:
                     host=host,
                     state=HostState.BROKEN,
                     replaced={},
-                    error="Ansible ended without a result: " + " | ".join(said[-_LAST_LINES:]),
+                    error=_brief("Ansible ended without a result: " + " | ".join(said[-_LAST_LINES:])),
                     hint=_ASK_HOST,
                 )
 
@@ -95,34 +103,51 @@ class AnsibleApplier:
         limit = folder / "hosts.txt"
         limit.write_text("".join(f"{host}\n" for host in hosts), encoding="utf-8")
 
+        stopped = threading.Event()
+
         def handle(event: dict[str, Any]) -> bool:
             events.put(event)
             return False
 
         def work() -> None:
             try:
-                ansible_runner.run(
+                ended = ansible_runner.run(
                     private_data_dir=str(folder),
                     project_dir=str(project),
                     playbook=playbook,
                     inventory=[*self._inventories, str(project / "inventory")],
                     limit=f"@{limit}",
-                    envvars=_environment(project),
+                    # Extra variables win over the user's own: nothing in an inventory switches the check of host
+                    # keys off, since ssh takes the first word on an option.
+                    extravars={"ansible_ssh_args": _SSH_ARGS},
+                    envvars={**_environment(project), **self._environment},
                     event_handler=handle,
+                    cancel_callback=stopped.is_set,
                     quiet=True,
                     suppress_env_files=True,
                 )
+                for line in ended.stdout.read().splitlines()[-_LAST_LINES:]:
+                    events.put({"event": "verbose", "stdout": line})
             finally:
                 events.put(None)
 
         thread = threading.Thread(target=work, name="ansible", daemon=True)
         thread.start()
-        while (event := events.get()) is not None:
-            if event.get("event") == "verbose" and event.get("stdout"):
-                yield str(event["stdout"])
-            else:
-                yield event
-        thread.join()
+        try:
+            while (event := events.get()) is not None:
+                if event.get("event") == "verbose" and event.get("stdout"):
+                    yield str(event["stdout"])
+                else:
+                    yield event
+        finally:
+            # Somebody pressed Ctrl-C: end Ansible before its project is removed below it.
+            stopped.set()
+            thread.join(_PATIENCE_S)
+
+
+def _reached(plan: Plan, hosts: Sequence[Host]) -> Plan:
+    """Return the plan with each host reached as the caller says."""
+    return plan.model_copy(update={"hosts": {**plan.hosts, **{host.name: host.connection for host in hosts}}})
 
 
 def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:

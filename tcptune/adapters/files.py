@@ -45,16 +45,21 @@ def read_facts(path: Path) -> Iterator[Collected]:
     """
     with _opened(path, FactsError) as lines:
         _header(path, next(lines, ""))
+        hosts = 0
         for number, line in enumerate(lines, start=2):
             if not line.strip():
                 continue
             try:
-                yield _COLLECTED.validate_json(line)
+                one = _COLLECTED.validate_json(line)
             except ValidationError:
                 raise FactsError(
                     f"{path}:{number}: this line holds no host's facts",
                     hint="tcptune facts -i INVENTORY -o FILE",
                 ) from None
+            hosts += 1
+            yield one
+        if not hosts:
+            raise FactsError(f"{path}: there is no host in it", hint="tcptune facts -i INVENTORY -o FILE")
 
 
 def _header(path: Path, line: str) -> None:

@@ -110,6 +110,21 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
     )
 
 
+def vault_environment() -> dict[str, str]:
+    """Return the variables by which another Ansible finds the vault's password where this one found it.
+
+    Only after `read_hosts`, which has read ansible.cfg.
+    """
+    from ansible import constants
+
+    found = {}
+    if constants.DEFAULT_VAULT_PASSWORD_FILE:
+        found["ANSIBLE_VAULT_PASSWORD_FILE"] = str(constants.DEFAULT_VAULT_PASSWORD_FILE)
+    if constants.DEFAULT_VAULT_IDENTITY_LIST:
+        found["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(str(i) for i in constants.DEFAULT_VAULT_IDENTITY_LIST)
+    return found
+
+
 def _single(value: object) -> bool:
     return value is not None and not isinstance(value, dict | list | tuple)
 
@@ -132,7 +147,7 @@ def _words(name: str, texts: Sequence[object]) -> tuple[str, ...]:
 
 
 def _unlock_vault(loader: Any, constants: Any) -> None:
-    from ansible.parsing.vault import get_file_vault_secret
+    from ansible.parsing.vault import VaultSecretsContext, get_file_vault_secret
 
     named = [("default", constants.DEFAULT_VAULT_PASSWORD_FILE)] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
     for identity in constants.DEFAULT_VAULT_IDENTITY_LIST or []:
@@ -143,8 +158,10 @@ def _unlock_vault(loader: Any, constants: Any) -> None:
         secret = get_file_vault_secret(filename=path, vault_id=label, loader=loader)
         secret.load()
         secrets.append((label, secret))
-    if secrets:
-        loader.set_vault_secrets(secrets)
+    loader.set_vault_secrets(secrets)
+    # A single value in the vault is opened when it is used, by what stands here.
+    if VaultSecretsContext.current(optional=True) is None:
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
 
 
 def _default_sources(constants: Any) -> list[str]:

@@ -34,13 +34,11 @@ def error_boundary() -> Iterator[None]:
         if problem.hint:
             typer.secho(f"  try: {problem.hint}", err=True)
         sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         typer.secho("stopped", fg="red", err=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.stdout.flush()
+        # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
+        os._exit(128 + signal.SIGINT)
 
 
 def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:
@@ -57,7 +55,17 @@ def text(rendered: str, output: Path | None = None, *, coloured: bool = False) -
         for line in rendered.splitlines():
             typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
     else:
+        emit(rendered)
+
+
+def emit(rendered: str) -> None:
+    """Print a piece of a result as it is."""
+    try:
         typer.echo(rendered, nl=False)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import facts_lines, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import deliver, text, tracked
+from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
     Facts,
     Forks,
@@ -70,7 +70,7 @@ def facts(
     lines = facts_lines(noted(), wiring.now())
     if output is None:
         for line in lines:
-            typer.echo(line, nl=False)
+            emit(line)
     else:
         write_whole(output, lines)
     _tell(unread)
@@ -229,8 +229,8 @@ def _collected(
     if not connections:
         if limit != "all" and not sources:
             raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
-        wanted = {host.name for host in wiring.inventory(sources, limit)} if sources else None
-        yield (one for one in read_facts(facts_file) if wanted is None or one.host in wanted), []
+        stored = read_facts(facts_file)
+        yield (_those_of(wiring.inventory(sources, limit), stored) if sources else stored), []
         return
     if not sources:
         raise UsageError(

@@ -71,7 +71,12 @@ def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Seq
 
 def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
     def host(name: str) -> dict[str, Any]:
-        return _connection(plan.hosts[name]) if connections else {}
+        connection = plan.hosts[name]
+        if connections:
+            return _connection(connection)
+        # The user's inventory says the rest; these words would be lost with the ssh_args that tcptune sets.
+        words = _joined(connection.ssh_args)
+        return {"tcptune_ssh_args": words} if words else {}
 
     cohorts = {_group(c): {"hosts": {name: host(name) for name in c.hosts}} for c in plan.cohorts}
     return {"all": {"children": {GROUP: {"children": cohorts}}}}

@@ -77,7 +77,8 @@ def _other(layers: Layers) -> str:
 
 def _audit_summary(result: FleetAudit) -> str:
     total = len(result.hosts) + len(result.unread)
-    parts = [f"{len(result.deviating)} of {count(total, 'host')} deviate from {result.profile}"]
+    verb = "deviates" if total == 1 else "deviate"
+    parts = [f"{len(result.deviating)} of {count(total, 'host')} {verb} from {result.profile}"]
     if result.undecided:
         parts.append(f"{len(result.undecided)} could not be judged in full")
     if result.unread:

@@ -129,7 +129,8 @@ class Changer:
             host=host,
             cohort=before.cohort,
             state=state,
-            replaced=replaced or before.replaced,
+            # What the apply replaced is what a rollback restores: what a rollback replaced does not count.
+            replaced=before.replaced or replaced or {},
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )

@@ -96,7 +96,7 @@ def test_a_plan_is_stale_once_it_was_applied(tcptune: Tcptune, machines: Machine
     [machine] = machines(1)
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
-    tcptune("apply", plan, "--auto-confirm")
+    tcptune("apply", plan)
     state, traces = machine.state(), machine.traces()
 
     refused = tcptune("apply", plan, expect=5)

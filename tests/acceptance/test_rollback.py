@@ -24,7 +24,7 @@ def test_what_somebody_else_changed_since_is_named_and_left_unless_it_is_forced(
     before = machine.state()
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
-    tcptune("apply", plan, "--auto-confirm")
+    tcptune("apply", plan)
     machine.set({SOMAXCONN: "1234"})
 
     done = tcptune("rollback", "last", expect=4)
@@ -62,13 +62,13 @@ def test_one_host_is_rolled_back_and_the_other_is_left(tcptune: Tcptune, machine
     before = {machine: machine.state() for machine in (back, stays)}
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(back, stays), "-o", plan, expect=10)
-    tcptune("apply", plan, "--auto-confirm")
+    tcptune("apply", plan)
     state, traces = stays.state(), stays.traces()
 
     tcptune("rollback", "last", "--limit", back.name)
     assert back.state() == before[back]
     assert (stays.state(), stays.traces()) == (state, traces)
-    assert "1 confirmed, 1 rolled back" in tcptune("runs", "last").stdout
+    assert "1 held, 1 rolled back" in tcptune("runs", "last").stdout
 
     tcptune("rollback", "last")
     assert stays.state() == before[stays]

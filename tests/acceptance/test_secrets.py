@@ -107,7 +107,7 @@ def test_sudos_password_comes_from_the_vault_and_is_never_seen(
             tcptune("facts", *fleet, "-o", facts, **opened),
             tcptune("plan", PROFILE, *fleet, "-o", plan, expect=10, **opened),
             tcptune("render", plan, "-d", project),
-            tcptune("apply", plan, "-i", lab.inventory, "-i", secrets, "--auto-confirm", **opened),
+            tcptune("apply", plan, "-i", lab.inventory, "-i", secrets, **opened),
         ]
         changed = machine.values()
         said += [

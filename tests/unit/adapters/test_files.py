@@ -71,6 +71,12 @@ def test_a_blank_line_is_no_host(facts_file: Path) -> None:
     assert list(read_facts(facts_file)) == COLLECTED
 
 
+def test_facts_of_no_host_at_all_are_refused(tmp_path: Path) -> None:
+    write_whole(tmp_path / "f", facts_lines([], NOW))
+    with pytest.raises(FactsError, match="there is no host in it"):
+        list(read_facts(tmp_path / "f"))
+
+
 @pytest.mark.parametrize("text", ["", "\n", "hello\n", "[]\n", '{"tcptune": "plan"}\n', '{"host": "web1"}\n'])
 def test_what_has_no_header_is_no_facts_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "f").write_text(text)
@@ -222,6 +228,13 @@ def test_a_new_file_has_the_mode_that_the_mask_allows(tmp_path: Path) -> None:
         os.umask(before)
 
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o640
+
+
+def test_a_link_that_leads_to_itself_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(TcptuneError, match="loop") as refused:
+        write_whole(tmp_path / "loop", ["x"])
+    assert "--output" in (refused.value.hint or "")
 
 
 def test_a_link_keeps_pointing_at_what_is_written(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing import get_context
@@ -201,7 +200,7 @@ def test_the_table_of_moves_is_the_law(tables: SqlJournal, before: HostState, af
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlJournal]:
+def tables(tmp_path_factory: pytest.TempPathFactory) -> SqlJournal:
     """Give one journal for all pairs of states: each pair has a run of its own."""
     return opened(tmp_path_factory.mktemp("journal") / "journal.sqlite")
 
@@ -216,11 +215,11 @@ def test_a_failed_attempt_is_noted_and_moves_nobody(journal: SqlJournal) -> None
     ]
 
 
-def test_what_was_replaced_is_never_forgotten(journal: SqlJournal) -> None:
+def test_what_the_apply_replaced_is_never_forgotten(journal: SqlJournal) -> None:
     begun(journal, run(result("web1", HostState.APPLYING)))
     journal.move(RUN, result("web1", HostState.HELD, replaced={SOMAXCONN: "128"}), at=NOW)
     journal.move(RUN, result("web1", HostState.CONFIRMED), at=NOW)
-    journal.move(RUN, result("web1", HostState.ROLLED_BACK), at=NOW)
+    journal.move(RUN, result("web1", HostState.ROLLED_BACK, replaced={SOMAXCONN: "4096"}), at=NOW)
 
     assert journal.find(RUN)[0].result("web1").replaced == {SOMAXCONN: "128"}
 

@@ -191,6 +191,15 @@ def test_a_proxy_command_gets_the_port_and_user_that_the_inventory_names(settle:
     assert found.proxy_command == "ssh -W web1.example:2222 deploy@bastion"
 
 
+def test_a_percent_sign_in_a_proxy_command_is_written_twice(settle: Settle) -> None:
+    assert settle("ProxyCommand nc %%h %h\n").proxy_command == "nc %h web1.example"
+    assert settle(**args("-o", "ProxyCommand=nc %%h %h")).proxy_command == "nc %h web1.example"
+
+
+def test_a_section_may_ask_for_the_user_that_the_inventory_names(settle: Settle) -> None:
+    assert settle("Match user deploy\n Port 2222\n", user="deploy").port == 2222
+
+
 def test_a_proxy_command_can_be_switched_off(settle: Settle) -> None:
     assert settle("ProxyCommand nc %h %p\n", **args("-o", "ProxyCommand=none")).proxy_command is None
 
@@ -231,7 +240,14 @@ def test_what_follows_an_include_holds_as_if_the_include_were_not_there(settle: 
 
 @pytest.mark.parametrize(
     ("user", "connection"),
-    [("Port many\n", {}), ("", args("-p", "many")), ("Match nonsense\n Port 1\n", {})],
+    [
+        ("Port many\n", {}),
+        ("Port 0\n", {}),
+        ("", args("-p", "65536")),
+        ("", args("-p", "many")),
+        ("Match nonsense\n Port 1\n", {}),
+        ("Include 'open\n", {}),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_the_hosts_own_problem(
     settle: Settle, user: str, connection: dict[str, Any]

@@ -59,9 +59,8 @@ def test_a_plan_is_applied_confirmed_and_taken_back(tcptune: Command, fleet: dic
     assert len(fleet["applier"].calls) == 3  # type: ignore[attr-defined]
 
 
-def test_what_happens_is_told_on_standard_error_and_the_result_goes_to_standard_output(
-    tcptune: Command, fleet: dict[str, object]
-) -> None:
+@pytest.mark.usefixtures("fleet")
+def test_what_happens_is_told_on_standard_error_and_the_result_goes_to_standard_output(tcptune: Command) -> None:
     found = tcptune("apply", "plan.json")
 
     assert "  web1: applying\n" in found.err
@@ -105,7 +104,8 @@ def test_a_host_that_failed_gives_exit_code_4_and_its_error(tcptune: Command, fl
     assert "no space left" in found.out
 
 
-def test_an_apply_can_be_limited_to_some_hosts_of_the_plan(tcptune: Command, fleet: dict[str, object]) -> None:
+@pytest.mark.usefixtures("fleet")
+def test_an_apply_can_be_limited_to_some_hosts_of_the_plan(tcptune: Command) -> None:
     assert tcptune("apply", "plan.json", "--limit", "*2").code == 0
     assert states() == {"web2": HostState.HELD}
 
@@ -120,9 +120,8 @@ def test_a_run_on_some_hosts_of_the_plan_can_be_looked_at_kept_and_undone(
     assert tcptune(command, "last").code == 0
 
 
-def test_a_plan_that_changes_nothing_is_applied_at_once(
-    tcptune: Command, fleet: dict[str, object], tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("fleet")
+def test_a_plan_that_changes_nothing_is_applied_at_once(tcptune: Command, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text(plan(hosts={}, cohorts=(), fine=("web1",)).model_dump_json())
     found = tcptune("apply", "empty.json")
 
@@ -177,8 +176,9 @@ def test_an_empty_run_id_does_not_stand_for_the_only_run(tcptune: Command, fleet
     assert fleet["applier"].calls == []  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("format_", ["terminal", "json", "markdown"])
-def test_a_run_can_be_shown_in_every_format(tcptune: Command, fleet: dict[str, object], format_: str) -> None:
+def test_a_run_can_be_shown_in_every_format(tcptune: Command, format_: str) -> None:
     recorded(run(result("web1"), run_id="r7"))
     found = tcptune("runs", "r7", "--format", format_)
 

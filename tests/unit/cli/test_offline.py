@@ -90,7 +90,9 @@ def test_a_host_of_the_inventory_that_the_facts_do_not_hold_is_not_fine(tcptune:
 
 
 def test_an_audit_of_no_host_at_all_is_no_success(tcptune: Command, put: Put) -> None:
-    assert tcptune("audit", "queue.yml", "--facts", put()).code != 0
+    found = tcptune("audit", "queue.yml", "--facts", put())
+
+    assert (found.code, found.out) == (3, "")
 
 
 # Plan, show, render

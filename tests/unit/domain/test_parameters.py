@@ -87,7 +87,7 @@ def test_a_number_of_any_length_is_judged() -> None:
 
 
 VERSIONED = parameter(
-    defaults=(Default(since="5.4", value="4096"), Default(since="4.19", value="512"), Default(value="128")),  # type: ignore[arg-type]
+    defaults=(Default(since="5.4", value="4096"), Default(since="4.19", value="512"), Default(value="128")),
 )
 
 
@@ -112,7 +112,7 @@ def test_a_default_that_depends_on_the_machine_is_not_known() -> None:
 
 
 def test_a_kernel_older_than_every_default_has_none() -> None:
-    assert parameter(defaults=(Default(since="5.4", value="1"),)).default("4.19.0") is None  # type: ignore[arg-type]
+    assert parameter(defaults=(Default(since="5.4", value="1"),)).default("4.19.0") is None
 
 
 def test_a_parameter_without_a_source_is_no_parameter() -> None:

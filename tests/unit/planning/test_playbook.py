@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
     """Reads what Ansible marks as not to be templated as the text it is."""
 
 
-_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+_Loader.add_constructor("!unsafe", lambda _loader, node: node.value)
 
 
 def read(files: dict[str, str], name: str) -> Any:

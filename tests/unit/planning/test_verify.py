@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tcptune.domain.changes import DROPIN_PATH, Cohort
@@ -11,10 +13,10 @@ from tcptune.planning.verify import verify_host
 from tests.unit.builders import ABSENT, LATER, SOMAXCONN, UNREADABLE, change, cohort, facts, result
 
 COHORT = cohort(changes=(change(SOMAXCONN, "128", "8192"),))
-KEPT = {DROPIN_PATH: f"{SOMAXCONN} = 8192\n"}
+KEPT: dict[str, str | None] = {DROPIN_PATH: f"{SOMAXCONN} = 8192\n"}
 
 
-def verdict(host: HostFacts, state: HostState, changed: Cohort = COHORT, **fields: object) -> HostVerdict:
+def verdict(host: HostFacts, state: HostState, changed: Cohort = COHORT, **fields: Any) -> HostVerdict:
     return verify_host(host, changed, result(state=state, **fields), catalogue())
 
 

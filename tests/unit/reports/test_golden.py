@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import BaseModel
 
 from tcptune.reports import FORMATS
 from tests.unit.conftest import Golden
@@ -27,7 +28,7 @@ def test_a_report_ends_with_one_newline(result: str, format_: str) -> None:
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
-def test_the_json_report_is_the_result_and_nothing_is_lost(result: object) -> None:
+def test_the_json_report_is_the_result_and_nothing_is_lost(result: BaseModel) -> None:
     assert type(result).model_validate_json(FORMATS["json"](result)) == result
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import doctest
 
+import pytest
+
 from tcptune.reports import layout
-from tcptune.reports.layout import WIDTH, aligned, count, names, wrapped
+from tcptune.reports.layout import WIDTH, aligned, count, names, visible, wrapped
 
 
 def test_the_examples_in_the_module_are_true() -> None:
@@ -27,6 +29,16 @@ def test_a_long_text_is_wrapped_within_the_width_and_indented() -> None:
 
     assert len(lines) > 1
     assert all(line.startswith("      ") and len(line) <= WIDTH for line in lines)
+
+
+@pytest.mark.parametrize("text", ["plain", "two\nlines", "grüße 日本"])
+def test_what_can_be_read_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("char", ["\x1b", "\x07", "\r", "\t", "\x00", "\x7f", "\x9b", "\u202e", "\u200b", "\ufeff"])
+def test_what_steers_a_terminal_or_cannot_be_seen_is_made_visible(char: str) -> None:
+    assert visible(f"a{char}b") == "a\ufffdb"
 
 
 def test_few_hosts_are_all_named_and_many_are_counted() -> None:

@@ -29,7 +29,7 @@ DOWN = Unread(host="d", error="no SSH session")
 @pytest.mark.parametrize(
     ("hosts", "said"),
     [
-        ([FINE], "Audit: 0 of 1 host deviate from test. Nothing has been changed."),
+        ([FINE], "Audit: 0 of 1 host deviates from test. Nothing has been changed."),
         ([FINE, LOW], "Audit: 1 of 2 hosts deviate from test. Nothing has been changed."),
         (
             [FINE, LOW, CLOSED, DOWN],

@@ -259,6 +259,14 @@ def test_a_host_without_a_record_was_never_changed_unless_we_know_better(before:
     assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back() == {"web1": after}
 
 
+def test_what_a_rollback_replaces_does_not_hide_what_the_apply_replaced() -> None:
+    back = HostOutcome("web1", HostState.ROLLED_BACK, {SOMAXCONN: "4096"})
+    story = Story(run(result("web1", replaced={SOMAXCONN: "128"})), roll_back=[back])
+    story.roll_back()
+
+    assert story.recorded("web1").replaced == {SOMAXCONN: "128"}
+
+
 def test_a_key_that_somebody_changed_since_can_be_forced() -> None:
     story = Story(run(result("web1")))
     story.roll_back(SOMAXCONN, DROPIN_PATH)
