@@ -24,9 +24,18 @@ T = TypeVar("T")
 _COLOURS = {"~": typer.colors.YELLOW, "+": typer.colors.GREEN, "?": typer.colors.RED, "!": typer.colors.MAGENTA}
 
 
+class Stopped(BaseException):
+    """Somebody pressed Ctrl-C. Not KeyboardInterrupt: the command line library keeps that one for itself."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise Stopped
+
+
 @contextlib.contextmanager
 def error_boundary() -> Iterator[None]:
     """Turn what a user can meet into one message and the right exit code. Nothing below prints or exits."""
+    signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except TcptuneError as problem:
@@ -34,7 +43,7 @@ def error_boundary() -> Iterator[None]:
         if problem.hint:
             typer.secho(f"  try: {problem.hint}", err=True)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
+    except Stopped:
         typer.secho("stopped", fg="red", err=True)
         sys.stdout.flush()
         # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.

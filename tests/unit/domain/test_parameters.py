@@ -120,6 +120,10 @@ def test_a_parameter_without_a_source_is_no_parameter() -> None:
         parameter(sources=())
 
 
+def test_a_version_may_be_given_as_numbers() -> None:
+    assert Default(since=(5, 4)).since == Default(since="5.4").since == (5, 4)  # type: ignore[arg-type]
+
+
 def test_a_version_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="no kernel release"):
         parameter(removed_in="soon")

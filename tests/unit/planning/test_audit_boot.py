@@ -127,6 +127,17 @@ def test_an_octal_number_does_not_pass_for_a_larger_decimal_one() -> None:
     assert isinstance(found, Deviates), "the kernel reads 010000 as 4096"
 
 
+@pytest.mark.parametrize(("written", "value"), [("0", "0"), ("255", "255"), ("256", "9"), ("-1", "9")])
+def test_a_line_counts_up_to_the_very_bounds_of_the_kernel(written: str, value: str) -> None:
+    key = "net.ipv4.tcp_keepalive_probes"
+
+    assert layers("9", {FILE: f"{key} = {written}\n"}, key=key, demand="9").at_boot.value == value
+
+
+def test_a_line_that_only_takes_a_key_out_of_patterns_sets_nothing() -> None:
+    assert layers("4096", {FILE: f"-{SOMAXCONN}\n"}).at_boot == Boot(value="4096", by="kernel default")
+
+
 TRIPLE = parameter(
     "net.ipv4.test_mem",
     shape="triple",  # type: ignore[arg-type]
@@ -160,6 +171,12 @@ def test_a_line_that_spoils_the_first_number_is_seen_though_the_rest_is_not_know
     assert isinstance(found, Deviates), "the next boot gives 1024 as the first number"
 
 
+def test_a_boot_of_which_too_little_is_known_to_compare_is_not_met() -> None:
+    demand = AtLeast(value="4096 131072 6291456")
+
+    assert isinstance(judged("4096 131072 6291456", {FILE: f"{RMEM} = 4096\n"}, key=RMEM, demand=demand), Deviates)
+
+
 # Who would win over our own file
 
 
@@ -182,6 +199,13 @@ def test_sysctl_conf_wins_over_ours_where_there_is_no_systemd() -> None:
 
     assert shadow("128", files, systemd=False) == f"{CONF}:1"
     assert shadow("128", files, systemd=True) is None
+
+
+def test_a_later_line_that_takes_every_assignment_back_wins_over_ours() -> None:
+    found = judged("512", {LATER: f"-{MAX_SYN}\n"}, key=MAX_SYN, demand=AtLeast(value="1024"))
+
+    assert isinstance(found, Deviates)
+    assert found.shadowed_by == f"{LATER}:1"
 
 
 def test_our_own_file_of_an_earlier_run_is_no_rival() -> None:

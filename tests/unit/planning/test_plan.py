@@ -93,6 +93,15 @@ def test_the_file_that_is_ours_is_new_where_the_host_has_none() -> None:
     assert owned(file.after) == {SOMAXCONN: "4096"}
 
 
+def test_files_of_others_are_neither_ours_nor_moved() -> None:
+    others: dict[str, str | None] = {f"{ETC}/10-a.conf": "a.b = 1\n", LATER: "a.b = 2\n"}
+    made, _ = planned(rule(SOMAXCONN, "4096"), sysctl={SOMAXCONN: "128"}, files=others)
+
+    assert made.files[0].before is None
+    assert owned(made.files[0].after) == {SOMAXCONN: "4096"}
+    assert moved(cohort(changes=made.changes, files=made.files), facts(sysctl={SOMAXCONN: "128"}, files=others)) is None
+
+
 def test_the_file_that_is_ours_keeps_what_this_profile_does_not_speak_of() -> None:
     before = merged(None, {FIN_TIMEOUT: "30", SOMAXCONN: "128"})
     made, _ = planned(rule(SOMAXCONN, "4096"), sysctl={SOMAXCONN: "128"}, files={DROPIN_PATH: before})

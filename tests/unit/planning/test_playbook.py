@@ -147,6 +147,21 @@ def test_a_host_is_reached_as_the_plan_says() -> None:
     }
 
 
+def test_what_the_plan_does_not_know_of_a_host_is_left_to_ansible() -> None:
+    text = render(plan(hosts={"web1": connection("192.0.2.1")}), "run1")[INVENTORY]
+
+    assert text.count("ansible_") == 2
+    assert "ansible_connection: ssh" in text
+    assert "ansible_host: 192.0.2.1" in text
+
+
+def test_words_for_ssh_travel_even_where_another_inventory_says_the_rest() -> None:
+    where = connection(ssh_args=("-o", "ProxyCommand=ssh -W %h:%p bastion"))
+    text = render(plan(hosts={"web1": where}), "run1", connections=False)[INVENTORY]
+
+    assert "tcptune_ssh_args: -o 'ProxyCommand=ssh -W %h:%p bastion'" in text
+
+
 def test_another_inventory_may_say_how_hosts_are_reached() -> None:
     files = render(plan(), "run1", connections=False)
 

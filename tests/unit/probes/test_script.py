@@ -76,6 +76,13 @@ def test_keys_travel_as_data_after_the_script() -> None:
     assert keys == "net/core/somaxconn\nnet/ipv4/conf/eth0.100/rp_filter\n\n"
 
 
+def test_only_what_the_host_needs_travels() -> None:
+    script, _, _ = assemble([]).partition(f"\n{END}\n")
+    lines = script.removeprefix(f"{BEGIN}\n").splitlines()
+
+    assert [line for line in lines if not line or line.startswith("#") or line != line.strip()] == []
+
+
 def test_every_probe_has_its_section_in_the_script() -> None:
     lines = assemble([]).splitlines()
     marks = [line for line in lines if "@tcptune" in line]
