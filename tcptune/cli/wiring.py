@@ -38,6 +38,11 @@ def operator() -> str:
 
 def inventory(sources: Sequence[str], limit: str) -> list[Host]:
     """Return the hosts of an inventory that match a pattern."""
+    from tcptune.adapters.plain_inventory import plain_hosts
+
+    plain = plain_hosts(sources, limit)
+    if plain is not None:
+        return plain
     from tcptune.adapters.inventory import read_hosts
 
     return read_hosts(sources, limit)

@@ -87,6 +87,7 @@ def test_other_tasks_and_other_hosts_say_nothing_about_the_change() -> None:
         (failed("absent"), HostState.FAILED),
         (failed("locked"), HostState.FAILED),
         (failed("unfinished"), HostState.FAILED),
+        (failed("io"), HostState.FAILED),
         (failed("io", "rolled_back"), HostState.FAILED),
         (failed("io", "failed_restored"), HostState.BROKEN),
         (failed("io", "running"), HostState.BROKEN),
@@ -113,6 +114,13 @@ def test_a_host_that_knows_nothing_of_the_run_says_so() -> None:
     [outcome] = act(Applier(failed("unknown_run")), "roll_back")
 
     assert outcome.no_record
+
+
+def test_a_connection_that_was_lost_may_have_been_lost_in_the_middle() -> None:
+    [outcome] = act(Applier(event("runner_on_unreachable", msg="timed\nout")))
+
+    assert outcome.error == "connection lost: timed out"
+    assert "rollback" in (outcome.hint or "")
 
 
 def test_the_modules_own_words_and_hint_are_kept() -> None:

@@ -174,7 +174,14 @@ def test_a_pattern_that_names_nothing_is_refused_with_what_there_is(ini: str, li
 
     assert limit in str(refused.value)
     assert "web1, web2, db1" in (refused.value.hint or "")
-    assert "groups: " in (refused.value.hint or "")
+    assert (refused.value.hint or "").endswith("groups: db, web")
+
+
+def test_of_many_hosts_a_few_are_named() -> None:
+    with pytest.raises(UsageError) as refused:
+        names("h1,h2,h3,h4,h5,h6", "nope")
+
+    assert refused.value.hint == "hosts: h1, h2, h3, h4, h5, ..."
 
 
 def test_a_pattern_that_leaves_nobody_is_refused(ini: str) -> None:

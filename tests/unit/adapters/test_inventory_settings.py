@@ -13,7 +13,7 @@ import pytest
 
 READ = """
 import json, sys
-from tcptune.adapters.inventory import read_hosts
+from tcptune.adapters.inventory import read_hosts, vault_environment
 from tcptune.errors import TcptuneError
 try:
     hosts = read_hosts(sys.argv[1:])
@@ -22,7 +22,7 @@ except TcptuneError as problem:
 else:
     secret = lambda s: s and s.get_secret_value()
     print(json.dumps([{**h.connection.model_dump(), "name": h.name, "become_password": secret(h.secrets.become),
-                       "login_password": secret(h.secrets.login)} for h in hosts]))
+                       "login_password": secret(h.secrets.login), "vault": vault_environment()} for h in hosts]))
 """
 
 CONFIG = """\
@@ -102,6 +102,20 @@ def test_one_value_in_the_vault_is_opened_with_the_password_file_that_ansible_kn
     assert web1["become_password"] == "hunter2"
     assert locked["error"] == "InventoryError"
     assert "web1" in locked["text"]
+
+
+def test_the_ansible_that_applies_finds_the_password_where_this_one_found_it(configured: Path) -> None:
+    (configured / "password").write_text("open sesame\n")
+    (configured / "fleet.cfg").write_text(
+        "[defaults]\nvault_password_file = password\nvault_identity_list = a@password\n"
+    )
+    [web1] = read(configured, "web1,", ANSIBLE_CONFIG=str(configured / "fleet.cfg"))
+
+    assert web1["vault"] == {
+        "ANSIBLE_VAULT_PASSWORD_FILE": str(configured / "password"),
+        # The apply runs in another folder, so that a path from here would lead nowhere.
+        "ANSIBLE_VAULT_IDENTITY_LIST": f"a@{configured}/password",
+    }
 
 
 def test_a_file_in_the_vault_is_opened_with_the_password_file_that_ansible_knows(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tcptune.adapters.known_hosts import KnownHosts
+from tcptune.adapters.known_hosts import KnownHosts, known_hosts
 from tcptune.adapters.ssh_config import Target
 from tcptune.errors import HostKeyRefused
 
@@ -112,6 +112,26 @@ def test_a_key_of_another_kind_than_the_known_one_is_refused(files: list[Path]) 
     assert "known_hosts says" in str(refused(known(files, line("web1.example", ECDSA))))
 
 
+def test_of_several_known_keys_the_one_of_the_same_kind_is_shown(files: list[Path]) -> None:
+    said = str(refused(known(files, line("web1.example", ECDSA) + line("web1.example", OTHER))))
+
+    assert f"known_hosts says {OTHER.fingerprint}" in said
+
+
+def test_a_line_that_holds_no_key_is_said_to_hold_none(files: list[Path]) -> None:
+    said = str(refused(known(files, f"web1.example {KEY.get_name()} !!!!\n")))
+
+    assert "known_hosts says a line that holds no key" in said
+
+
+@pytest.mark.parametrize("end", ["", " ", " a comment", " a comment of many words"])
+def test_a_line_may_end_in_a_comment_or_not(files: list[Path], end: str) -> None:
+    key = f"web1.example {KEY.get_name()} {KEY.get_base64()}{end}\n"
+
+    known(files, key).check(TARGET, KEY)
+    assert "is revoked" in str(refused(known(files, f"{key}@revoked {key}")))
+
+
 def test_each_kind_of_key_is_compared_with_its_own(files: list[Path]) -> None:
     keys = known(files, line("web1.example", ECDSA) + line("web1.example"))
 
@@ -163,6 +183,13 @@ def test_an_alias_stands_for_name_and_port(files: list[Path]) -> None:
 
     keys.check(replace(TARGET, key_alias="fleet", port=2222), KEY)
     refused(keys, replace(TARGET, key_alias="other"))
+
+
+def test_files_are_parsed_once_for_a_whole_fleet(files: list[Path]) -> None:
+    files[0].write_text(line("web1.example"))
+
+    assert known_hosts(tuple(files)) is known_hosts(tuple(files))
+    known_hosts(tuple(files)).check(TARGET, KEY)
 
 
 # Which kinds to ask for
