@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import HostResult, HostState, Run
+
+if TYPE_CHECKING:
+    from tcptune.domain.changes import Plan
+    from tcptune.domain.runs import HostResult, HostState, Run
 
 T = TypeVar("T")
 

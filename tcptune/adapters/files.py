@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from tcptune import __version__
-from tcptune.domain.changes import PLAN_FORMAT_VERSION, Plan, plan_digest
 from tcptune.domain.facts import FACTS_FORMAT_VERSION, Collected, HostFacts, Unread
 from tcptune.domain.values import Frozen
 from tcptune.errors import FactsError, InputError, PlanError, TcptuneError
+
+if TYPE_CHECKING:
+    from tcptune.domain.changes import Plan
 
 _COLLECTED: TypeAdapter[Collected] = TypeAdapter(HostFacts | Unread)
 
@@ -77,6 +79,9 @@ def read_plan(path: Path) -> Plan:
 
     Raises PlanError where it is damaged, was edited, or has another format version.
     """
+    # Here, not above: whoever reads facts needs none of a plan's models.
+    from tcptune.domain.changes import PLAN_FORMAT_VERSION, Plan, plan_digest
+
     with _opened(path, PlanError) as lines:
         text = "".join(lines)
     version = _field(text, "format_version")

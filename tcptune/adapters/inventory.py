@@ -121,7 +121,11 @@ def vault_environment() -> dict[str, str]:
     if constants.DEFAULT_VAULT_PASSWORD_FILE:
         found["ANSIBLE_VAULT_PASSWORD_FILE"] = str(constants.DEFAULT_VAULT_PASSWORD_FILE)
     if constants.DEFAULT_VAULT_IDENTITY_LIST:
-        found["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(str(i) for i in constants.DEFAULT_VAULT_IDENTITY_LIST)
+        named = [str(identity).rpartition("@") for identity in constants.DEFAULT_VAULT_IDENTITY_LIST]
+        # Ansible runs in another folder there.
+        found["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(
+            f"{label}{at}{Path(path).absolute()}" for label, at, path in named
+        )
     return found
 
 

@@ -11,8 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-import paramiko
-
+from tcptune.adapters.lean_paramiko import paramiko
 from tcptune.adapters.ssh_config import Target
 from tcptune.errors import HostKeyRefused
 

@@ -68,12 +68,12 @@ class _Reader:
         self._own: dict[str, dict[str, Any]] = {}
         self._groups: dict[str, set[str]] = {}
         self._group_values: dict[str, dict[str, Any]] = {}
-        self._parents: dict[str, set[str]] = {}
+        self._parents: dict[str, set[str]] = {"all": set()}
 
     def read(self, data: object) -> None:
         """Take the whole file."""
         for name, body in _mapping(data).items():
-            self._group(name, body, parent=None if name == "all" else "all")
+            self._group(name, body, () if name == "all" else ("all",))
 
     def hosts(self) -> list[Host]:
         """Return the hosts in the order in which they are named."""
@@ -81,11 +81,11 @@ class _Reader:
             raise _NotPlainError
         return [_host(name, self._values(name)) for name in self._order]
 
-    def _group(self, name: object, body: object, parent: str | None) -> None:
+    def _group(self, name: object, body: object, above: tuple[str, ...]) -> None:
         # A host and a group of one name is a case of its own in Ansible.
-        if not isinstance(name, str) or not _GROUP.fullmatch(name) or name in self._own:
+        if not isinstance(name, str) or not _GROUP.fullmatch(name) or name in self._own or name in above:
             raise _NotPlainError
-        self._parents.setdefault(name, set()).update({parent} if parent else set())
+        self._parents.setdefault(name, set()).update(above[-1:])
         values = self._group_values.setdefault(name, {})
         found = _mapping(body)
         if set(found) - {"hosts", "children", "vars"}:
@@ -99,7 +99,7 @@ class _Reader:
             _merge(self._own.setdefault(host, {}), _mapping(own))
             self._groups.setdefault(host, set()).add(name)
         for child, inside in _mapping(found.get("children")).items():
-            self._group(child, inside, parent=name)
+            self._group(child, inside, (*above, name))
 
     def _values(self, host: str) -> dict[str, Any]:
         above: set[str] = set()

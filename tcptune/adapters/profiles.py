@@ -287,7 +287,9 @@ def _values_of(demand: Demand) -> tuple[str, ...]:
 
 
 def _example(parameter: Parameter) -> str:
-    return next((d.value for d in parameter.defaults if d.value), kernel_text(parameter.sensible.min))
+    """Return a value that the setting may have, to show how an entry is written."""
+    least = " ".join([kernel_text(parameter.sensible.min)] * ARITY.get(parameter.shape, 1))
+    return next((d.value for d in parameter.defaults if d.value), least)
 
 
 def _meant(word: str, known: Any) -> str:

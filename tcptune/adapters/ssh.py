@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import paramiko
-
 from tcptune.adapters import become
 from tcptune.adapters.known_hosts import known_hosts
+from tcptune.adapters.lean_paramiko import paramiko
 from tcptune.adapters.ssh_config import Target, jump_target, target
 from tcptune.domain.hosts import Host, Secrets
 from tcptune.errors import HostUnreachable

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import paramiko
-
+from tcptune.adapters.lean_paramiko import paramiko, with_exec
 from tcptune.domain.hosts import Host
 from tcptune.errors import HostUnreachable
 
@@ -171,7 +170,8 @@ def _config(named: Path | None, user: str | None) -> paramiko.SSHConfig:
     # First, so that it wins, and so that `Match user` asks for it.
     head = f"Host *\nUser {user}\n" if user else ""
     files = [named] if named else [Path.home() / ".ssh/config", _SYSTEM_CONFIG]
-    return paramiko.SSHConfig.from_text(head + "\n".join("Host *\n" + _text(path, path.parent, 0) for path in files))
+    text = head + "\n".join("Host *\n" + _text(path, path.parent, 0) for path in files)
+    return paramiko.SSHConfig.from_text(with_exec(text))
 
 
 def _text(path: Path, base: Path, depth: int) -> str:

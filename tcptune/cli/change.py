@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,11 @@ from tcptune.cli import wiring
 from tcptune.cli.console import deliver, told
 from tcptune.cli.options import Forks, Format, FormatOption, Hosts, Inventory, Output, PlanArg, RunArg, Timeout
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import CHANGED_STATES, FAILED_STATES, HostState, Run
 from tcptune.errors import HostError, PlanStale
-from tcptune.workflows.change import Changer, new_run
+
+if TYPE_CHECKING:
+    from tcptune.domain.runs import Run
+    from tcptune.workflows.change import Changer
 
 _PANEL = "Change hosts"
 
@@ -37,7 +39,7 @@ def apply(
     limit: Hosts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Apply PLAN at runtime, and hold it until it is confirmed. CHANGES HOSTS.
@@ -50,6 +52,8 @@ def apply(
 
       tcptune apply plan.json && tcptune confirm last
     """
+    from tcptune.workflows.change import new_run
+
     read = read_plan(plan)
     hosts = wiring.hosts_of(read, inventory, limit)
     if not hosts:
@@ -81,6 +85,8 @@ def confirm(
 
       tcptune confirm last
     """
+    from tcptune.domain.runs import HostState
+
     found, plan = wiring.journal().find(run)
     hosts = wiring.hosts_of(plan, inventory, limit)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
@@ -108,6 +114,8 @@ def rollback(
 
       tcptune rollback last --limit 'web*'
     """
+    from tcptune.domain.runs import CHANGED_STATES
+
     found, plan = wiring.journal().find(run)
     hosts = wiring.hosts_of(plan, inventory, limit)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
@@ -118,10 +126,14 @@ def rollback(
 
 
 def _changer(inventory: list[str]) -> Changer:
+    from tcptune.workflows.change import Changer
+
     return Changer(wiring.applier(inventory), wiring.journal(), wiring.now, told)
 
 
 def _exit(run: Run, hosts: list[Host]) -> None:
+    from tcptune.domain.runs import FAILED_STATES, HostState
+
     results = [run.result(host.name) for host in hosts]
     failed = [r for r in results if r.state in FAILED_STATES or (r.error and r.state is not HostState.STALE)]
     if failed:

@@ -8,17 +8,19 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 from pydantic import BaseModel
 
 from tcptune.adapters.files import write_whole
 from tcptune.cli.options import Format
-from tcptune.domain.runs import FAILED_STATES, HostResult
 from tcptune.errors import TcptuneError
 from tcptune.reports import FORMATS
 from tcptune.reports.layout import visible
+
+if TYPE_CHECKING:
+    from tcptune.domain.runs import HostResult
 
 T = TypeVar("T")
 _COLOURS = {"~": typer.colors.YELLOW, "+": typer.colors.GREEN, "?": typer.colors.RED, "!": typer.colors.MAGENTA}
@@ -90,6 +92,8 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
+    from tcptune.domain.runs import FAILED_STATES
+
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
     why = f" ({result.error})" if result.error else ""
     typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)

@@ -45,7 +45,7 @@ def facts(
     inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
     limit: Limit = "all",
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Read hosts and write what they say as JSON lines. Changes nothing.
@@ -86,7 +86,7 @@ def audit(
     facts: Facts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
@@ -114,7 +114,7 @@ def plan(
     facts: Facts = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the plan to.")] = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Write the plan that brings hosts to PROFILE, and show it. Changes nothing.
@@ -174,7 +174,7 @@ def verify(
     limit: Hosts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
 from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
     from tcptune.adapters.ansible import AnsibleApplier
     from tcptune.adapters.journal.store import SqlJournal
+    from tcptune.domain.changes import Plan
     from tcptune.workflows.collect import Collector
 
 
@@ -110,8 +110,11 @@ def _matching(hosts: Iterable[str], only: str | None) -> list[str]:
             raise UsageError(f"--limit {only}: no host of the run matches {pattern!r}", hint=", ".join(names[:8]))
     wanted = [p for p in patterns if not p.startswith("!")] or ["*"]
     barred = [p[1:] for p in patterns if p.startswith("!")]
-    return [
+    chosen = [
         name
         for name in names
         if any(fnmatchcase(name, p) for p in wanted) and not any(fnmatchcase(name, p) for p in barred)
     ]
+    if not patterns or not chosen:
+        raise UsageError(f"--limit {only!r} leaves no host of the run", hint=", ".join(names[:8]))
+    return chosen

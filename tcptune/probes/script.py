@@ -20,19 +20,21 @@ _MARK = "@tcptune"
 _DONE = "done"
 
 BOOTSTRAP = (
-    f"p=; while IFS= read -r l; do case $l in '{BEGIN}') p= ;; '{END}') break ;; "
-    f'*) p="$p$l\n" ;; esac; done; eval "$p"'
+    f"p=; while IFS= read -r l; do case $l in '{BEGIN}') p= ;; '{END}') eval \"$p\"; exit ;; "
+    f'*) p="$p$l\n" ;; esac; done'
 )
-"""A POSIX sh program: reads the script from standard input up to END and runs it; the keys follow."""
+"""A POSIX sh program: reads the script from standard input up to END, runs it and ends; the keys follow.
+A script that never arrives whole is not run."""
 
 
 def assemble(keys: Iterable[str]) -> str:
     """Return what goes to the host's standard input: the script of all probes, then the keys to read."""
-    lines = [BEGIN, "LC_ALL=C; export LC_ALL"]
+    # Gathered and printed at once: each line by itself would be a packet of its own, and packets are what costs here.
+    lines = [BEGIN, "LC_ALL=C; export LC_ALL", "probe() {"]
     for name, probe in PROBES.items():
         lines.append(f"printf '%s\\n' '{_MARK} {name}'")
         lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
-    lines += [f"printf '%s\\n' '{_MARK} {_DONE}'", END]
+    lines += [f"printf '%s\\n' '{_MARK} {_DONE}'", "}", "answer=$(probe)", "printf '%s\\n' \"$answer\"", END]
     lines += [key_path(key) for key in keys]
     # The sysctl probe reads keys up to the first empty line.
     return "\n".join(lines) + "\n\n"

@@ -49,7 +49,7 @@ def _used_hosts() -> _Used:
 
 
 @pytest.fixture
-def hosts(lab: Lab, _used_hosts: _Used) -> Hosts:
+def hosts(lab: Lab, _used_hosts: _Used) -> Iterator[Hosts]:
     """Give a function that gives `count` hosts as new. Asked again in one test, it gives the same ones, and more."""
     given: set[str] = set()
 
@@ -62,4 +62,7 @@ def hosts(lab: Lab, _used_hosts: _Used) -> Hosts:
         _used_hosts.names.update(names)
         return lab.hosts[:count]
 
-    return give
+    yield give
+    # A reset host has its own key again, but known_hosts is the machine's.
+    for name in given:
+        lab.right_host_key(name)

@@ -143,18 +143,16 @@ class SqlJournal:
             raise self._broken(problem) from problem
 
     @contextmanager
-    def _alone(self) -> Iterator[sa.Connection]:
-        """Give a connection while no other controller makes or changes the tables."""
+    def _alone(self) -> Iterator[None]:
+        """Keep other controllers on this machine from opening the same SQLite file for the first time meanwhile."""
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         with ExitStack() as stack:
             if file and file != ":memory:":
-                # SQLite commits each table by itself, so a transaction does not keep the others out.
+                # SQLite commits each table by itself and lets nobody wait for the switch to its log: neither is safe
+                # with two at it.
                 lock = stack.enter_context(Path(f"{file}.lock").open("w", encoding="utf-8"))
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            connection = stack.enter_context(self._engine.begin())
-            if self._engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
-            yield connection
+            yield
 
     def _at_head(self) -> bool:
         with self._engine.connect() as connection:
@@ -162,9 +160,14 @@ class SqlJournal:
             return known and connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == _HEAD
 
     def _migrate(self) -> None:
-        if self._at_head():
-            return
-        with self._alone() as connection:
+        with self._alone():
+            if not self._at_head():
+                self._upgrade()
+
+    def _upgrade(self) -> None:
+        with self._engine.begin() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
             known = sa.inspect(connection).has_table("alembic_version")
             at = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
             if at == _HEAD:
@@ -194,9 +197,9 @@ class SqlJournal:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # Readers and a writer do not block each other, and a committed move survives a power cut.
+    cursor.execute("PRAGMA busy_timeout=10000")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=10000")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -137,7 +138,11 @@ def test_a_verify_exits_with_what_it_found(
     recorded(run(result("web1")))
     fleet["says"] = {"web1": answer({SOMAXCONN: says}) if isinstance(says, str) else says}
 
-    assert tcptune("verify", "last", "--limit", "web1").code == code
+    found = tcptune("verify", "last", "--limit", "web1")
+
+    assert found.code == code
+    assert "Verify 2026" in found.out
+    assert found.out.endswith("Nothing has been changed.\n")
 
 
 def test_a_confirm_that_did_not_get_through_gives_exit_code_4(tcptune: Command, fleet: dict[str, object]) -> None:
@@ -154,6 +159,16 @@ def test_a_rollback_that_had_to_leave_something_gives_exit_code_4(tcptune: Comma
     fleet["applier"] = FakeApplier(roll_back=[HostOutcome("web1", HostState.PARTLY_BACK, {}, "left: a")])
 
     assert tcptune("rollback", "last").code == 4
+
+
+@pytest.mark.parametrize("command", ["confirm", "rollback"])
+@pytest.mark.usefixtures("fleet")
+def test_what_went_wrong_on_other_hosts_before_is_no_failure_of_this_act(tcptune: Command, command: str) -> None:
+    recorded(run(result("web1", HostState.FAILED, error="no space left"), result("web2")))
+    found = tcptune(command, "last")
+
+    assert found.code == 0
+    assert found.out.startswith("Run 2026")
 
 
 @pytest.mark.parametrize(("state", "command"), [(HostState.CONFIRMED, "confirm"), (HostState.ROLLED_BACK, "rollback")])
@@ -184,6 +199,17 @@ def test_a_run_can_be_shown_in_every_format(tcptune: Command, format_: str) -> N
 
     assert (found.code, found.err) == (0, "")
     assert "r7" in found.out
+
+
+@pytest.mark.usefixtures("fleet")
+def test_facts_can_go_to_a_file_that_an_audit_reads(tcptune: Command, tmp_path: Path) -> None:
+    written = tcptune("facts", "-i", "web1,web2", "-o", "facts.jsonl")
+    audited = tcptune("audit", "baseline", "--facts", "facts.jsonl", "--format", "json")
+
+    assert (written.code, written.out) == (0, "")
+    assert written.err.endswith("read 2 of 2 hosts, wrote facts.jsonl\n")
+    assert [h["host"] for h in json.loads(audited.out)["hosts"]] == ["web1", "web2"]
+    assert (tmp_path / "facts.jsonl").read_text().count("\n") == 3
 
 
 def test_facts_of_hosts_are_lines_on_standard_output_and_losses_on_standard_error(
