@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -109,10 +109,7 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
     A link keeps pointing at what is written, and a pipe or a device is written to.
     Raises TcptuneError where it cannot be written.
     """
-    try:
-        path = path.resolve(strict=False) if path.is_symlink() else path
-    except (OSError, RuntimeError):
-        raise TcptuneError(f"{path}: a link that leads to itself", hint="name another place with --output") from None
+    path = _behind_links(path)
     if path.exists() and not path.is_file():
         _write_into(path, chunks)
         return
@@ -133,6 +130,15 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _behind_links(path: Path) -> Path:
+    with suppress(OSError, RuntimeError):
+        path = path.resolve() if path.is_symlink() else path
+    # Some Pythons raise for a link that leads to itself, others give it back.
+    if path.is_symlink():
+        raise TcptuneError(f"{path}: a link that leads to itself", hint="name another place with --output")
+    return path
 
 
 def _write_into(path: Path, chunks: Iterable[str]) -> None:

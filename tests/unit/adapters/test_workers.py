@@ -116,6 +116,7 @@ def test_an_error_reaches_the_caller_and_hosts_that_wait_are_not_begun() -> None
     with pytest.raises(ValueError, match="bug"):
         list(ThreadWorkers(4).stream(fails, HOSTS))
 
+    time.sleep(0.2)
     # Four at once, and one in the place of the first; three more were waiting.
     assert len(begun) <= 5
 
@@ -126,4 +127,20 @@ def test_a_caller_that_goes_away_stops_the_work() -> None:
 
     assert next(results) == "h0"
     results.close()  # type: ignore[attr-defined]
+    time.sleep(0.2)
     assert len(begun) <= 5
+
+
+def test_a_caller_that_goes_away_does_not_wait_for_a_host_that_does_not_answer() -> None:
+    answers = threading.Event()
+
+    def work(one: Host) -> str:
+        return one.name if one.name == "h0" else str(answers.wait(10))
+
+    results = ThreadWorkers(2).stream(work, HOSTS)
+    assert next(results) == "h0"
+    before = time.monotonic()
+    results.close()  # type: ignore[attr-defined]
+
+    assert time.monotonic() - before < 5
+    answers.set()
