@@ -145,5 +145,5 @@ def _under(found: AtBoot, facts: HostFacts) -> BootValue:
 def _absence(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str:
     parameter = parameters.get(key)
     if parameter and parameter.removed_in:
-        return "removed in Linux {}.{}".format(*parameter.removed_in)
+        return f"removed in Linux {parameter.removed_in}"
     return f"Linux {facts.system.kernel} has no such key here"
