@@ -215,7 +215,7 @@ def _out_of_order(text: str) -> _Bad | None:
 def _beyond_a_peer(parameter: Parameter, text: str, peers: Mapping[str, str]) -> _Bad | None:
     if not text:
         return None
-    first = int(text.split()[0])
+    first = int(text.split(maxsplit=1)[0])
     for limit in parameter.limits:
         other = peers.get(limit.key, "").split()
         bound = int(other[limit.element]) if len(other) > limit.element else limit.otherwise

@@ -51,20 +51,28 @@ class Mistake(Frozen):
 
 def mistakes(parameter: Parameter, text: str) -> tuple[Mistake, ...]:
     """Return what is wrong with a value, every number of it judged; empty where nothing is."""
-    if parameter.read_only:
-        return (Mistake(rule=Rule.READ_ONLY, message=f"{parameter.key} can only be read"),)
-    if text[:1] in {'"', "'"}:
-        return (Mistake(rule=Rule.QUOTED, message=f"write {parameter.key} without quotes; the kernel refuses them"),)
-    match parameter.shape.value:
-        case "ports":
-            return _ports(parameter, text)
-        case "name" | "names":
-            return _names(parameter, text)
+    if (refusal := _unfit(parameter, text)) is not None:
+        return (refusal,)
+    if parameter.shape.value == "ports":
+        return _ports(parameter, text)
+    if parameter.shape.value in {"name", "names"}:
+        return _names(parameter, text)
     tokens = text.split()
     if len(tokens) != parameter.arity:
         return (_wrong_count(parameter, text, tokens),)
     found = tuple(mistake for token in tokens for mistake in element_mistakes(parameter, token))
     return found or _order(parameter, text)
+
+
+def _unfit(parameter: Parameter, text: str) -> Mistake | None:
+    """Return what rules out any value of this spelling, whatever the setting's shape."""
+    if parameter.read_only:
+        return Mistake(rule=Rule.READ_ONLY, message=f"{parameter.key} can only be read")
+    if text[:1] in {'"', "'"}:
+        return Mistake(rule=Rule.QUOTED, message=f"write {parameter.key} without quotes; the kernel refuses them")
+    if odd := [c for c in text if c.isspace() and c not in " \t"]:
+        return Mistake(rule=Rule.SEPARATOR, message=f"{parameter.key} takes spaces between numbers, not {odd[0]!r}")
+    return None
 
 
 def element_mistakes(parameter: Parameter, token: str) -> tuple[Mistake, ...]:
