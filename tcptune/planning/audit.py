@@ -19,9 +19,10 @@ from tcptune.domain.findings import (
     Unknown,
     Where,
 )
-from tcptune.domain.parameters import ARITY, Parameter
+from tcptune.domain.kernel_values import Stored, stored
+from tcptune.domain.parameters import ARITY, Parameter, Storage
 from tcptune.domain.profile import Entry, Profile
-from tcptune.domain.values import kernel_text, numbers
+from tcptune.domain.values import kernel_text
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
 
@@ -55,6 +56,8 @@ def _compare(
     entry: Entry, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Finding:
     wanted = entry.demand.settle(reading.text)
+    if parameter := parameters.get(entry.key):
+        wanted = _read_back(parameter, wanted, facts.system.kernel)
     layers = _layers(entry.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
     boot_met = _boot_meets(entry.demand, layers.at_boot, otherwise=runtime_met)
@@ -84,11 +87,13 @@ def boot_model(facts: HostFacts, parameters: Mapping[str, Parameter]) -> BootMod
     """Return what the host's files make of the next boot, with what the catalogue knows of widths and bounds."""
 
     def accepts(key: str, value: str) -> bool:
-        parameter, found = parameters.get(key), numbers(value)
-        if parameter is None or found is None:
-            return parameter is None
-        bounds = parameter.kernel_accepts
-        return all(bounds.min <= number <= bounds.max for number in found)
+        parameter = parameters.get(key)
+        if parameter is None:
+            return True
+        # Bounds that another key gives are taken as they are now: files seldom move them.
+        now = {limit.key: facts.sysctl.get(limit.key) for limit in parameter.limits}
+        peers = {other: reading.text for other, reading in now.items() if isinstance(reading, Value)}
+        return isinstance(stored(parameter, value, kernel=facts.system.kernel, peers=peers), Stored)
 
     widths = {key: ARITY[p.shape] for key, p in parameters.items() if p.shape in ARITY}
     return BootModel(facts.sysctl_files, accepts=accepts, widths=widths)
@@ -105,7 +110,9 @@ def _both_loaders(
     found = model.at_boot(key)
     parameter = parameters.get(key)
     default = parameter.default(facts.system.kernel) if parameter else None
-    systemd, procps = _boot(found.systemd, default), _boot(found.procps, default)
+    systemd, procps = (
+        _as_stored(_boot(one, default), parameter, facts.system.kernel) for one in (found.systemd, found.procps)
+    )
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
 
 
@@ -118,6 +125,20 @@ def _boot(found: BootValue, default: str | None) -> Boot:
         rest = default.split()[len(value.split()) :] if default else None
         value = None if rest is None else " ".join([value, *rest])
     return Boot(value=value, by=found.winner.place)
+
+
+def _as_stored(boot: Boot, parameter: Parameter | None, kernel: str) -> Boot:
+    """Return the value as it will read back: a file may have it in hexadecimal, or with a comment behind it."""
+    if parameter is None or boot.value is None:
+        return boot
+    return boot.model_copy(update={"value": _read_back(parameter, boot.value, kernel)})
+
+
+def _read_back(parameter: Parameter, text: str, kernel: str) -> str:
+    if parameter.accepted(kernel).storage is Storage.MILLISECONDS:
+        return text  # it depends on the timer rate, which facts do not hold
+    held = stored(parameter, text, kernel=kernel)
+    return held.text if isinstance(held, Stored) and held.whole else text
 
 
 def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
