@@ -8,9 +8,11 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
+from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
+from tcptune.reports import explanation
 from tcptune.reports.layout import count
 
 
@@ -18,6 +20,10 @@ from tcptune.reports.layout import count
 def render(result: BaseModel) -> str:
     """Return the text."""
     raise TypeError(f"no markdown report of {type(result).__name__}")
+
+
+render.register(Explanation)(explanation.markdown)
+render.register(Hits)(explanation.markdown_hits)
 
 
 @render.register

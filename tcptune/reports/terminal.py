@@ -8,9 +8,11 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
+from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.reports import explanation
 from tcptune.reports.layout import aligned, count, names, wrapped
 
 
@@ -18,6 +20,10 @@ from tcptune.reports.layout import aligned, count, names, wrapped
 def render(result: BaseModel) -> str:
     """Return the text."""
     raise TypeError(f"no terminal report of {type(result).__name__}")
+
+
+render.register(Explanation)(explanation.terminal)
+render.register(Hits)(explanation.terminal_hits)
 
 
 @render.register
