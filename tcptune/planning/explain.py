@@ -51,7 +51,7 @@ def _hits(wanted: list[str], parameters: Mapping[str, Parameter]) -> tuple[Hit, 
     found = [
         (rank, Hit(key=parameter.key, summary=parameter.summary, where=where, text=text))
         for parameter in parameters.values()
-        if all(wanted) and (hit := _best(parameter, wanted))
+        if wanted and all(wanted) and (hit := _best(parameter, wanted))
         for rank, where, text in [hit]
     ]
     found.sort(key=lambda one: (one[0], one[1].key))

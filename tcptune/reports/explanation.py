@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from tcptune.domain.boot import BootValue, Definition
 from tcptune.domain.explanation import Explanation, Hits, OnHost
 from tcptune.domain.facts import Absent, Unreadable, Value
-from tcptune.domain.parameters import AtKernel, Parameter, Shape, Storage, Verified, View
+from tcptune.domain.kernel_values import Stored, stored
+from tcptune.domain.parameters import AtKernel, Parameter, Shape, Storage, Verified, View, WriteOrder
 from tcptune.reports.layout import WIDTH, aligned, count
 
 _Field = tuple[str, list[str]]
@@ -44,7 +45,7 @@ def terminal(result: Explanation) -> str:
             head = f"  {label if index == 0 else '':<{_LABEL}}"
             lines += textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
     for host in result.hosts:
-        lines += ["", *_host(host)]
+        lines += ["", *_host(host, result.page)]
     for one in result.unread:
         lines += [f"? {one.host}  could not be read: {one.error}", *([f"    try: {one.hint}"] if one.hint else [])]
     return "\n".join([*lines, ""])
@@ -59,7 +60,7 @@ def markdown(result: Explanation) -> str:
         else:
             lines += [f"- **{label}**:", *(f"  - {_plain(text)}" for text in texts)]
     for host in result.hosts:
-        lines += ["", f"## On {host.host}", "", "```text", *_host(host), "```"]
+        lines += ["", f"## On {host.host}", "", "```text", *_host(host, result.page), "```"]
     for one in result.unread:
         lines += ["", f"{_plain(one.host)} could not be read: {_plain(one.error)}"]
     return "\n".join([*lines, ""])
@@ -153,13 +154,7 @@ def _company(page: Parameter) -> Iterator[_Field]:
     if page.couplings:
         yield "works with", [f"{coupling.key}: {coupling.rule}" for coupling in page.couplings]
     if page.write_order:
-        yield (
-            "write order",
-            [
-                f"{order.position} {order.other}{'' if order.when == 'always' else f' when {order.when} it'}: {order.why}"
-                for order in page.write_order
-            ],
-        )
+        yield "write order", [_order(order) for order in page.write_order]
     if page.module:
         yield "needs", [f"the kernel module {page.module}: without it the key does not exist"]
     if page.rivals:
@@ -168,6 +163,11 @@ def _company(page: Parameter) -> Iterator[_Field]:
         yield "symptoms", list(page.symptoms)
     if page.counters:
         yield "counters", [", ".join(page.counters)]
+
+
+def _order(order: WriteOrder) -> str:
+    when = "" if order.when == "always" else f" when {order.when} it"
+    return f"{order.position} {order.other}{when}: {order.why}"
 
 
 def _history(page: Parameter) -> str:
@@ -182,14 +182,16 @@ def _doubt(page: Parameter, here: AtKernel) -> Iterator[str]:
         yield "releases marked ~ are from general knowledge of upstream history"
 
 
-def _host(host: OnHost) -> list[str]:
+def _host(host: OnHost, page: Parameter) -> list[str]:
     lines = [f"{host.host}  (Linux {host.here.release})"]
     rows = [("runtime", _reading(host)), ("default", str(host.here.default) if host.here.default else "none")]
     for name, boot, own in (
         ("systemd-sysctl", host.systemd, host.boots_with_systemd),
         ("sysctl --system", host.procps, not host.boots_with_systemd),
     ):
-        rows.append((f"at boot, {name}", f"{_boot(boot)}{'  (this host boots so)' if own else ''}"))
+        rows.append(
+            (f"at boot, {name}", f"{_boot(boot, page, host.here.release)}{'  (this host boots so)' if own else ''}")
+        )
     lines += aligned(rows)
     if not host.definitions:
         return [*lines, "  no file speaks of it"]
@@ -219,8 +221,11 @@ def _reading(host: OnHost) -> str:
             return "these facts do not hold it"
 
 
-def _boot(boot: BootValue) -> str:
+def _boot(boot: BootValue, page: Parameter, release: str) -> str:
     value = boot.value if boot.value is not None else "what the kernel starts with"
+    held = stored(page, value, kernel=release)
+    if boot.value is not None and not boot.partial and isinstance(held, Stored) and held.text != value:
+        value = f"{held.text}, written {value!r}"
     by = f"  ({boot.winner.place})" if boot.winner else ""
     return f"{value}{' and the rest as it was' if boot.partial else ''}{by}{'' if boot.certain else '  (not certain)'}"
 
