@@ -142,7 +142,7 @@ TRIPLE = parameter(
     "net.ipv4.test_mem",
     shape="triple",  # type: ignore[arg-type]
     defaults=(Default(value="1 2 3"),),
-    kernel_accepts=Bounds(min=0, max=1000),
+    accepts=({"storage": "int", "min": 0, "max": 1000},),
 )
 
 
