@@ -104,7 +104,10 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
     A link keeps pointing at what is written, and a pipe or a device is written to.
     Raises TcptuneError where it cannot be written.
     """
-    path = path.resolve() if path.is_symlink() else path
+    try:
+        path = path.resolve(strict=False) if path.is_symlink() else path
+    except (OSError, RuntimeError):
+        raise TcptuneError(f"{path}: a link that leads to itself", hint="name another place with --output") from None
     if path.exists() and not path.is_file():
         _write_into(path, chunks)
         return

@@ -30,8 +30,7 @@ class _Entry:
     def is_of(self, name: str) -> bool:
         """Whether the line speaks of a host: by a hash of its name, or by a list of patterns."""
         if self.names.startswith("|1|"):
-            salt = self.names.split("|")[2]
-            return hmac.compare_digest(paramiko.HostKeys.hash_host(name, salt=f"|1|{salt}|"), self.names)
+            return _hashes_to(self.names, name)
         patterns = self.names.lower().split(",")
         barred = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
         if any(fnmatchcase(name.lower(), _quoted(pattern)) for pattern in barred):
@@ -87,6 +86,16 @@ class KnownHosts:
     def _known(self, target: Target) -> list[_Entry]:
         name = _entry_name(target)
         return [entry for entry in self._entries if entry.is_of(name)]
+
+
+def _hashes_to(names: str, name: str) -> bool:
+    """Say whether `|1|SALT|HASH` is the hash of a name; a line that is damaged is of nobody."""
+    try:
+        _, _, salt, digest = names.split("|")
+        salted = hmac.digest(base64.b64decode(salt, validate=True), name.encode(), "sha1")
+        return hmac.compare_digest(salted, base64.b64decode(digest, validate=True))
+    except (ValueError, binascii.Error):
+        return False
 
 
 def _quoted(pattern: str) -> str:

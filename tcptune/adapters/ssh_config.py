@@ -100,8 +100,8 @@ def _settle(
     timeout_s: float,
 ) -> Target:
     try:
-        found = _config(config).lookup(alias)
-    except (paramiko.ConfigParseError, paramiko.CouldNotCanonicalize) as problem:
+        found = _config(config, user).lookup(alias)
+    except (paramiko.ConfigParseError, paramiko.CouldNotCanonicalize, ValueError) as problem:
         raise HostUnreachable(f"{name}: ssh_config cannot be used: {problem}") from problem
 
     def first(option: str) -> str | None:
@@ -142,7 +142,7 @@ def _expanded(command: str | None, **tokens: str) -> str | None:
     if not command or command.lower() == "none":
         return None
     tokens["%"] = "%"
-    return re.sub(f"[{_PERCENT}%]([hprn%])", lambda found: tokens[found[1]], command).replace(_PERCENT, "%")
+    return re.sub("%([hprn%])", lambda found: tokens[found[1]], command.replace(_PERCENT, "%"))
 
 
 def _known_hosts(user: str | None, system: str | None) -> tuple[Path, ...]:
@@ -167,9 +167,11 @@ def _options(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 @cache
-def _config(named: Path | None) -> paramiko.SSHConfig:
+def _config(named: Path | None, user: str | None) -> paramiko.SSHConfig:
+    # First, so that it wins, and so that `Match user` asks for it.
+    head = f"Host *\nUser {user}\n" if user else ""
     files = [named] if named else [Path.home() / ".ssh/config", _SYSTEM_CONFIG]
-    return paramiko.SSHConfig.from_text("\n".join("Host *\n" + _text(path, path.parent, 0) for path in files))
+    return paramiko.SSHConfig.from_text(head + "\n".join("Host *\n" + _text(path, path.parent, 0) for path in files))
 
 
 def _text(path: Path, base: Path, depth: int) -> str:

@@ -69,6 +69,10 @@ class Machine:
         self.run("tee", path, text=text)
         self.run("chmod", mode, path)
 
+    def answer_nobody_here(self) -> None:
+        """Let no packet go back to the machine that the tests run on; the other hosts have their answers."""
+        self.run("ip", "route", "add", "blackhole", f"{self.address.rpartition('.')[0]}.1/32")
+
     def reboot(self) -> None:
         """Do what a power cut does."""
         self.lab.reboot(self.name)

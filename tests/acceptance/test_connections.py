@@ -58,12 +58,6 @@ def there_and_back(tcptune: Tcptune, machine: Machine, source: Path) -> None:
     assert machine.state() == before
 
 
-def only_from_inside(machine: Machine) -> None:
-    """Let `machine` answer no packet that comes straight from this machine."""
-    controller = machine.address.rpartition(".")[0] + ".1"
-    machine.run("ip", "route", "add", "blackhole", f"{controller}/32")
-
-
 def test_as_root_with_a_key(tcptune: Tcptune, machines: Machines, lab: Lab) -> None:
     [machine] = machines(1)
     source = inventory(
@@ -119,7 +113,7 @@ def test_as_ssh_config_says(tcptune: Tcptune, machines: Machines, lab: Lab) -> N
 
 def test_over_a_jump_host_of_ssh_config(tcptune: Tcptune, machines: Machines, lab: Lab) -> None:
     gateway, machine = machines(2)
-    only_from_inside(machine)
+    machine.answer_nobody_here()
     config = (
         "Host gateway\n"
         f"    HostName {gateway.address}\n"
@@ -138,7 +132,7 @@ def test_over_a_jump_host_of_ssh_config(tcptune: Tcptune, machines: Machines, la
 
 def test_over_a_jump_host_of_the_inventory(tcptune: Tcptune, machines: Machines, lab: Lab) -> None:
     gateway, machine = machines(2)
-    only_from_inside(machine)
+    machine.answer_nobody_here()
     source = inventory(
         tcptune,
         machine,

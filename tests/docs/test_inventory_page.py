@@ -30,6 +30,7 @@ VARIABLES: dict[str, tuple[Any, str, Any]] = {
     "ansible_ssh_pass": ("secret", "login", "secret"),
     "ansible_ssh_private_key_file": ("/key", "key_file", "/key"),
     "ansible_private_key_file": ("/key", "key_file", "/key"),
+    "ansible_ssh_args": ("-J gate", "ssh_args", ["-J", "gate"]),
     "ansible_ssh_common_args": ("-J gate", "ssh_args", ["-J", "gate"]),
     "ansible_ssh_extra_args": ("-J gate", "ssh_args", ["-J", "gate"]),
     "ansible_ssh_timeout": (3, "timeout_s", 3.0),
@@ -41,7 +42,6 @@ VARIABLES: dict[str, tuple[Any, str, Any]] = {
     "ansible_python_interpreter": ("/usr/bin/python3", "python", "/usr/bin/python3"),
 }
 NOT_USED = {
-    "ansible_ssh_args": "-J gate",
     "ansible_ssh_executable": "/ssh",
     "ansible_become_exe": "/sudo",
     "ansible_become_flags": "-E",

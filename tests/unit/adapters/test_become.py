@@ -81,6 +81,7 @@ def test_a_refusal_of_sudo_is_told_apart_from_a_failing_command(stderr: str, rea
         Output(0, "", "sudo: unable to resolve host web1\n"),
         Output(1, "facts\n", "sudo: unable to resolve host web1\n"),
         Output(1, "", "sh: syntax error\n"),
+        Output(127, "", "sh: 1: grep: not found\n"),
         Output(1, "", ""),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -208,6 +209,19 @@ def test_a_writer_that_fails_half_way_leaves_the_file_that_was_there(tmp_path: P
     assert os.listdir(tmp_path) == ["f"]
 
 
+def test_a_disk_that_is_full_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    def chunks() -> Iterator[str]:
+        yield "half"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "f").write_text("before")
+    with pytest.raises(TcptuneError, match="f: No space left on device"):
+        write_whole(tmp_path / "f", chunks())
+
+    assert (tmp_path / "f").read_text() == "before"
+    assert os.listdir(tmp_path) == ["f"]
+
+
 @pytest.mark.parametrize("name", ["no/such/folder/f", "folder", "f/below-a-file"])
 def test_a_target_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -225,8 +239,9 @@ def test_a_new_file_has_the_mode_that_the_mask_allows(tmp_path: Path) -> None:
     try:
         write_whole(tmp_path / "f", ["x"])
     finally:
-        os.umask(before)
+        after = os.umask(before)
 
+    assert after == 0o027
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o640
 
 
@@ -252,6 +267,7 @@ def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) ->
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
         write_whole(tmp_path / "pipe", ["x"])
+        assert os.read(reader, 10) == b"x"
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     finally:
         os.close(reader)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tcptune.errors import ProfileError
+from tcptune.knowledge.catalogue import catalogue
 from tests.unit.adapters.test_profiles import entry, load, mistakes, with_settings
 from tests.unit.builders import FIN_TIMEOUT, PORTS, RMEM, SOMAXCONN, SYNCOOKIES
 
@@ -109,6 +110,29 @@ def test_a_demand_that_makes_no_sense_is_named(tmp_path: Path, key: str, demand:
 )
 def test_bounds_that_no_value_can_meet_are_refused(tmp_path: Path, key: str, demand: str) -> None:
     assert "web.yml:3:" in mistakes(tmp_path, with_settings(entry(key, demand)))
+
+
+@pytest.mark.parametrize(
+    ("key", "demand"),
+    [
+        (FIN_TIMEOUT, "between: [60, 60]"),
+        (PORTS, "elements: [{at_least: 50000}, {at_most: 50000}]"),
+        (PORTS, "elements: [{exactly: 50000}, {exactly: 50000}]"),
+        (PORTS, "elements: [{between: [1, 50000]}, {between: [1, 50000]}]"),
+        (PORTS, "elements: [{at_most: 60000}, {at_least: 50000}]"),
+        (PORTS, "elements: [{one_of: [60000]}, {at_most: 65535}]"),
+    ],
+)
+def test_bounds_that_a_single_value_meets_are_accepted(tmp_path: Path, key: str, demand: str) -> None:
+    assert [e.key for e in load(tmp_path, with_settings(entry(key, demand))).entries] == [key]
+
+
+@pytest.mark.parametrize("key", catalogue())
+def test_whoever_forgot_the_operator_is_shown_one_with_a_value_that_may_be_used(tmp_path: Path, key: str) -> None:
+    said = mistakes(tmp_path, with_settings(f"  {key}: 60\n"))
+    shown = said.partition("for example {exactly: ")[2].partition(",")[0]
+
+    assert catalogue()[key].mistake(shown) is None
 
 
 def test_one_setting_in_two_spellings_is_a_setting_that_stands_twice(tmp_path: Path) -> None:

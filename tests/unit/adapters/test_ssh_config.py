@@ -119,6 +119,11 @@ def test_a_port_can_be_written_in_many_ways(settle: Settle, words: tuple[str, ..
     assert settle("Port 9\n", **args(*words)).port == 2222
 
 
+@pytest.mark.parametrize("port", [1, 65535])
+def test_a_port_may_be_any_there_is(settle: Settle, port: int) -> None:
+    assert settle(**args("-p", str(port))).port == port
+
+
 @pytest.mark.parametrize(
     ("words", "jumps"),
     [

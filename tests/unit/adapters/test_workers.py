@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_no_more_hosts_than_asked_for_are_worked_on_at_once() -> None:
 
 
 def test_hosts_are_taken_as_they_are_needed_so_that_a_fleet_need_not_fit_in_memory() -> None:
-    taken = 0
+    taken, may_end = 0, threading.Semaphore(0)
 
     def endless() -> Iterator[Host]:
         nonlocal taken
@@ -78,41 +78,52 @@ def test_hosts_are_taken_as_they_are_needed_so_that_a_fleet_need_not_fit_in_memo
             taken += 1
             yield HOSTS[0]
 
-    results = ThreadWorkers(3).stream(name, endless())
+    def work(one: Host) -> str:
+        assert may_end.acquire(timeout=10)
+        return one.name
+
+    results = ThreadWorkers(3).stream(work, endless())
     for _ in range(10):
+        may_end.release()
         next(results)
+    may_end.release(100)
     results.close()  # type: ignore[attr-defined]
 
     assert taken <= 10 + 2 * 3
 
 
-def test_an_error_reaches_the_caller_and_hosts_that_wait_are_not_begun() -> None:
-    begun: list[str] = []
+def slow_but_the_first(begun: list[str]) -> Callable[[Host], str]:
+    """Return work that is quick for the first host alone."""
 
     def work(one: Host) -> str:
         begun.append(one.name)
-        if one.name == "h0":
+        if one.name != "h0":
+            time.sleep(0.1)
+        return one.name
+
+    return work
+
+
+def test_an_error_reaches_the_caller_and_hosts_that_wait_are_not_begun() -> None:
+    begun: list[str] = []
+    work = slow_but_the_first(begun)
+
+    def fails(one: Host) -> str:
+        if work(one) == "h0":
             raise ValueError("bug")
-        time.sleep(0.005)
         return one.name
 
     with pytest.raises(ValueError, match="bug"):
-        list(ThreadWorkers(1).stream(work, HOSTS))
+        list(ThreadWorkers(4).stream(fails, HOSTS))
 
-    assert len(begun) < 4
+    # Four at once, and one in the place of the first; three more were waiting.
+    assert len(begun) <= 5
 
 
 def test_a_caller_that_goes_away_stops_the_work() -> None:
     begun: list[str] = []
+    results = ThreadWorkers(4).stream(slow_but_the_first(begun), HOSTS)
 
-    def work(one: Host) -> str:
-        begun.append(one.name)
-        return one.name
-
-    results = ThreadWorkers(1).stream(work, HOSTS)
-    next(results)
+    assert next(results) == "h0"
     results.close()  # type: ignore[attr-defined]
-    after = len(begun)
-    time.sleep(0.02)
-
-    assert len(begun) == after < len(HOSTS)
+    assert len(begun) <= 5

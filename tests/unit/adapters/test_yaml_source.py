@@ -117,6 +117,12 @@ def test_what_is_no_yaml_is_one_mistake_with_its_line(text: str, line: int) -> N
     assert mistake.place.line == line
 
 
+def test_what_is_no_yaml_is_placed_where_it_stops_making_sense() -> None:
+    [mistake] = Document("a: 1\nb: [1, *nowhere]\n").mistakes
+
+    assert mistake.place == Place(2, 8)
+
+
 @pytest.mark.parametrize("text", ["a: &x [*x]", "&x a: {b: &y {c: *y}}"])
 def test_a_value_that_holds_itself_is_a_mistake_instead_of_a_crash(text: str) -> None:
     assert Document(text).mistakes
