@@ -1,7 +1,7 @@
 """What listens, with the backlog it really got, and the limits of who listens.
 
-One `ss` where it is installed. It finds the processes by a look at every open file of the host, so it is not asked for
-them where sockets go into the tens of thousands. Without ss, /proc/net/tcp tells the sockets, not backlog or process;
+One `ss` where it is installed. It finds the processes by a look at every open file of every process, about 30 us each,
+so it is not asked for them where there are very many. Without ss, /proc/net/tcp tells the sockets, not backlog or process;
 it lists listeners first, so reading stops at the first other socket.
 """
 
@@ -19,15 +19,20 @@ _PIDS = 64
 """How many processes are described. Workers of one service have the same limits."""
 _PIDS_EACH = 4
 _SOCKETS = 20000
-"""From here on ss is not asked for processes."""
+_PROCESSES = 3000
+"""With more than these, ss is not asked for processes."""
 
 _USER = re.compile(r'\("(.*?)",pid=(\d+),fd=\d+\)')
 
 SCRIPT = rf"""
 pids=
-if said=$(read -r _ _ used _ </proc/net/sockstat
-  if [ "${{used:-0}}" -lt {_SOCKETS} ]; then echo owners; ss -Hltnp; else echo "many $used"; ss -Hltn; fi) 2>/dev/null
-then
+set -- /proc/[0-9]*
+read -r _ _ used _ </proc/net/sockstat
+if [ "$#" -gt {_PROCESSES} ]; then why="many $# processes" flags=-Hltn
+elif [ "${{used:-0}}" -gt {_SOCKETS} ]; then why="many $used open sockets" flags=-Hltn
+else why=owners flags=-Hltnp
+fi
+if said=$(echo "$why"; ss "$flags" 2>/dev/null); then
   echo 'source ss'
   n=0 known=0
   set -f
@@ -111,9 +116,9 @@ def parse(lines: Sequence[str]) -> Listeners:
 def _notes(listeners: Iterable[Listener], many: str) -> Iterable[str]:
     without = sum(1 for listener in listeners if not listener.pids)
     if many:
-        yield f"processes were not looked for: {many} sockets are open, and ss would look at all of them"
+        yield f"processes were not looked for: there are {many}, and ss would look at all of them"
     elif without:
-        yield f"{without} listeners show no process: another user's, another namespace's, or the kernel's own"
+        yield f"listeners without a process: {without} (another user's, another namespace's, or the kernel's own)"
 
 
 def _from_ss(line: str, pids: Sequence[int]) -> Listener:
