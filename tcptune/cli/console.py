@@ -18,6 +18,7 @@ from tcptune.cli.options import Format
 from tcptune.domain.runs import FAILED_STATES, HostResult
 from tcptune.errors import TcptuneError
 from tcptune.reports import FORMATS
+from tcptune.reports.layout import visible
 
 T = TypeVar("T")
 _COLOURS = {"~": typer.colors.YELLOW, "+": typer.colors.GREEN, "?": typer.colors.RED, "!": typer.colors.MAGENTA}
@@ -29,7 +30,7 @@ def error_boundary() -> Iterator[None]:
     try:
         yield
     except TcptuneError as problem:
-        typer.secho(f"error: {problem}", fg="red", err=True)
+        typer.secho(visible(f"error: {problem}"), fg="red", err=True)
         if problem.hint:
             typer.secho(f"  try: {problem.hint}", err=True)
         sys.exit(problem.exit_code)
@@ -73,4 +74,5 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
-    typer.secho(f"  {result.host}: {result.state}{f' ({result.error})' if result.error else ''}", fg=colour, err=True)
+    why = f" ({result.error})" if result.error else ""
+    typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)

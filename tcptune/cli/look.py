@@ -30,6 +30,7 @@ from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.hosts import Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.reports.layout import visible
 
 _PANEL = "Look (changes nothing)"
 
@@ -120,7 +121,7 @@ def plan(
 
     Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason.
 
-    Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read.
+    Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read or judged.
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
@@ -134,9 +135,9 @@ def plan(
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
     deliver(made, format, None)
-    if made.unread:
+    if made.undecided:
         raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if made.cohorts else 0)
+    raise typer.Exit(EXIT_PENDING if made.cohorts or made.out_of_reach else 0)
 
 
 def show(plan: PlanArg, format: FormatOption = Format.TERMINAL, output: Output = None) -> None:  # noqa: A002
@@ -252,6 +253,6 @@ def _those_of(hosts: list[Host], collected: Iterable[Collected]) -> Iterator[Col
 
 def _tell(unread: Iterable[Unread]) -> None:
     for one in unread:
-        typer.secho(f"? {one.host}  could not be read: {one.error}", fg="red", err=True)
+        typer.secho(visible(f"? {one.host}  could not be read: {one.error}"), fg="red", err=True)
         if one.hint:
             typer.echo(f"    try: {one.hint}", err=True)

@@ -126,7 +126,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    # Much of a plan is what hosts said of themselves. What could be a template must never be evaluated as one.
+    tag = "!unsafe" if "{" in text else "tag:yaml.org,2002:str"
+    return dumper.represent_scalar(tag, text, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -15,11 +15,12 @@ show() {
   if [ ! -e "$1" ]; then
     # A link to nowhere masks its namesakes, as an empty file does.
     printf 'file %s %s\n' "$link" "$1"
-  elif { exec 3<"$1"; } 2>/dev/null; then
+  elif [ -r "$1" ]; then
+    # Not by `exec 3<`: a file it cannot open ends the whole shell.
     printf 'file %s %s\n' "$link" "$1"
-    while IFS= read -r line <&3; do printf '|%s\n' "$line"; done
+    line=
+    while IFS= read -r line; do printf '|%s\n' "$line"; done <"$1"
     [ -z "$line" ] || printf '+%s\n' "$line"
-    exec 3<&-
   else
     printf 'closed %s %s\n' "$link" "$1"
   fi

@@ -11,16 +11,20 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports.layout import count
+from tcptune.reports.layout import count, visible
+
+
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    return visible(_text(result))
 
 
 @singledispatch
-def render(result: BaseModel) -> str:
-    """Return the text."""
+def _text(result: BaseModel) -> str:
     raise TypeError(f"no markdown report of {type(result).__name__}")
 
 
-@render.register
+@_text.register
 def _audit(result: FleetAudit) -> str:
     lines = [f"# Audit against {result.profile}", ""]
     for host in result.hosts:
@@ -46,7 +50,7 @@ def _audit(result: FleetAudit) -> str:
     return "\n".join([*lines, ""])
 
 
-@render.register
+@_text.register
 def _plan(result: Plan) -> str:
     lines = [f"# Plan {result.plan_id[:12]}", "", f"Profile {result.profile}. Full id `{result.plan_id}`.", ""]
     for cohort in result.cohorts:
@@ -74,7 +78,7 @@ def _plan(result: Plan) -> str:
     return "\n".join([*lines, ""])
 
 
-@render.register
+@_text.register
 def _run(result: Run) -> str:
     lines = [
         f"# Run {result.run_id}",
@@ -88,7 +92,7 @@ def _run(result: Run) -> str:
     return "\n".join(lines)
 
 
-@render.register
+@_text.register
 def _verdict(result: RunVerdict) -> str:
     lines = [f"# Verify {result.run_id}", ""]
     rows = [

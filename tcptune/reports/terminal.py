@@ -11,16 +11,20 @@ from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports.layout import aligned, count, names, wrapped
+from tcptune.reports.layout import aligned, count, names, visible, wrapped
+
+
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    return visible(_text(result))
 
 
 @singledispatch
-def render(result: BaseModel) -> str:
-    """Return the text."""
+def _text(result: BaseModel) -> str:
     raise TypeError(f"no terminal report of {type(result).__name__}")
 
 
-@render.register
+@_text.register
 def _audit(result: FleetAudit) -> str:
     groups: dict[tuple[Finding, ...], list[HostAudit]] = {}
     for host in result.hosts:
@@ -81,7 +85,7 @@ def _audit_summary(result: FleetAudit) -> str:
     return f"Audit: {', '.join(parts)}. Nothing has been changed."
 
 
-@render.register
+@_text.register
 def _plan(result: Plan) -> str:
     lines: list[str] = []
     for cohort in result.cohorts:
@@ -142,7 +146,7 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
     return lines
 
 
-@render.register
+@_text.register
 def _run(result: Run) -> str:
     started = f"started {result.started_at:%Y-%m-%d %H:%M:%S} UTC"
     ended = f"ended {result.ended_at:%H:%M:%S}" if result.ended_at else "not ended"
@@ -167,7 +171,7 @@ def _result(result: HostResult) -> tuple[str, str, str]:
     return (result.host, result.state.value, said)
 
 
-@render.register
+@_text.register
 def _verdict(result: RunVerdict) -> str:
     lines: list[str] = []
     for host in result.hosts:
