@@ -1,8 +1,8 @@
 """What listens, with the backlog it really got, and the limits of who listens.
 
 One `ss` where it is installed. It finds the processes by a look at every open file of every process, about 30 us each,
-so it is not asked for them where there are very many. Without ss, /proc/net/tcp tells the sockets, not backlog or process;
-it lists listeners first, so reading stops at the first other socket.
+so it is not asked for them where there are very many. Without ss, /proc/net/tcp tells the sockets, not backlog or
+process; it lists listeners first, so reading stops at the first other socket.
 """
 
 from __future__ import annotations
