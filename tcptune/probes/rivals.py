@@ -56,6 +56,7 @@ for link in /etc/systemd/system/*.wants/*.service; do
   case ${{link##*/}} in {"|".join(f"{unit}.service" for unit in UNITS)}) printf 'enabled %s\n' "$link" ;; esac
 done
 {{
+  line=
   IFS= read -r line </etc/tuned/active_profile
   [ -z "$line" ] || printf 'tuned_profile %s\n' "$line"
   while IFS= read -r line; do
