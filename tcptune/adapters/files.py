@@ -112,8 +112,13 @@ def read_plan(path: Path) -> Plan:
 def write_whole(path: Path, chunks: Iterable[str]) -> None:
     """Write a file beside its place and move it there: whoever reads it sees the old one or all of the new one.
 
+    A link keeps pointing at what is written, and a pipe or a device is written to.
     Raises TcptuneError where it cannot be written.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        _write_into(path, chunks)
+        return
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as problem:
@@ -133,6 +138,14 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
         raise
 
 
+def _write_into(path: Path, chunks: Iterable[str]) -> None:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(chunks)
+    except OSError as problem:
+        raise TcptuneError(f"{path}: {problem.strerror}", hint="name another place with --output") from None
+
+
 @contextmanager
 def _opened(path: Path, error: type[InputError]) -> Iterator[IO[str]]:
     try:
@@ -147,6 +160,6 @@ def _opened(path: Path, error: type[InputError]) -> Iterator[IO[str]]:
 def _field(text: str, name: str) -> object:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return data.get(name) if isinstance(data, dict) else None

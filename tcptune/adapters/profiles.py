@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from tcptune.adapters.yaml_source import Document
 from tcptune.domain.changes import sha256
-from tcptune.domain.demands import Between, Demand, Elements, Leave, OneOf
+from tcptune.domain.demands import AtLeast, AtMost, Between, Demand, Elements, Exactly, Leave, OneOf
 from tcptune.domain.parameters import ARITY, Parameter
 from tcptune.domain.profile import PROFILE_FORMAT_VERSION, Entry, Profile
-from tcptune.domain.values import kernel_text, sysctl_key
+from tcptune.domain.values import kernel_text, numbers, sysctl_key
 from tcptune.errors import ProfileError
 from tcptune.knowledge.catalogue import built_in_profiles, catalogue
 
@@ -34,7 +35,7 @@ def load_profile(name_or_path: str) -> Profile:
 def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...]) -> Profile:
     text, origin, folder = _text(name_or_path, base)
     if origin in coming_from:
-        raise ProfileError(f"{coming_from[-1]}: profiles extend each other in a circle: {' -> '.join(coming_from)}")
+        raise ProfileError(f"profiles extend each other in a circle: {' -> '.join([*coming_from, origin])}")
     document = Document(text)
     parents: list[Profile] = []
     name, summary = "", ""
@@ -66,7 +67,7 @@ def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
     built_in = built_in_profiles()
     if name_or_path in built_in:
         return built_in[name_or_path], f"{name_or_path} (built in)", base
-    path = base / name_or_path
+    path = Path(os.path.normpath(base / name_or_path))
     looks_like_path = "/" in name_or_path or name_or_path.endswith((".yml", ".yaml"))
     if not looks_like_path and not path.is_file():
         near = difflib.get_close_matches(name_or_path, built_in, 1)
@@ -101,6 +102,8 @@ def _read(document: Document, origin: str) -> tuple[str, str, list[str], list[En
     if isinstance(settings, dict) and settings:
         for key, body in settings.items():
             if entry := _entry(document, key, body, name or origin):
+                if any(entry.key == other.key for other in entries):
+                    document.add(("settings", key), f"{entry.key} stands twice, here in another spelling")
                 entries.append(entry)
     else:
         document.add(("settings",), "'settings' maps each sysctl key to what is wanted of it")
@@ -170,6 +173,7 @@ def _demand(
         for value in _values_of(demand):
             if problem := parameter.mistake(value):
                 document.add(path, problem)
+        _check_order(document, path, demand)
     return demand
 
 
@@ -197,8 +201,48 @@ def _elements(document: Document, path: tuple[str | int, ...], parameter: Parame
         for text in _values_of(demand):
             if problem := parameter.element_mistake(text):
                 document.add((*here, operator), problem)
+        _check_order(document, (*here, operator), demand)
         each.append(demand)
-    return Elements(each=tuple(each)) if len(each) == arity else None
+    if len(each) != arity:
+        return None
+    demands = Elements(each=tuple(each))
+    _check_climb(document, path, demands)
+    return demands
+
+
+def _check_order(document: Document, path: tuple[str | int, ...], demand: Demand) -> None:
+    if isinstance(demand, Between):
+        low, high = numbers(demand.low), numbers(demand.high)
+        if low and high and any(a > b for a, b in zip(low, high, strict=False)):
+            document.add(path, f"no value is {demand}: the bounds are the wrong way round")
+
+
+def _check_climb(document: Document, path: tuple[str | int, ...], demands: Elements) -> None:
+    """Refuse a vector whose earlier number would have to be higher than a later one may be."""
+    floor = 0
+    for number, demand in enumerate(demands.each, start=1):
+        low, high = _reach(demand)
+        floor = max(floor, low)
+        if high is not None and floor > high:
+            document.add(path, f"number {number} may be at most {high}, and one before it is at least {floor}")
+
+
+def _reach(demand: Demand) -> tuple[int, int | None]:
+    """Return the least and the most one number may be; None for no limit."""
+    match demand:
+        case Exactly():
+            found = numbers(demand.value) or (0,)
+            return found[0], found[0]
+        case AtLeast():
+            return (numbers(demand.value) or (0,))[0], None
+        case AtMost():
+            return 0, (numbers(demand.value) or (0,))[0]
+        case Between():
+            low, high = (numbers(demand.low) or (0,))[0], (numbers(demand.high) or (0,))[0]
+            # The wrong way round is a mistake of its own.
+            return (low, high) if low <= high else (0, None)
+        case _:
+            return 0, None
 
 
 def _single(document: Document, path: tuple[str | int, ...], operator: str, operand: Any) -> Demand | None:

@@ -34,10 +34,9 @@ def _audit(result: FleetAudit) -> str:
             for f in host.findings
             if isinstance(f, Deviates)
         ]
-        lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows) or [
-            "Nothing deviates.",
-            "",
-        ]
+        lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows)
+        if not rows and not host.unknowns:
+            lines += ["Nothing deviates.", ""]
         others = [
             (f.key, f.outcome.replace("_", " "), f.why) for f in host.findings if isinstance(f, NotApplicable | Unknown)
         ]
@@ -46,7 +45,10 @@ def _audit(result: FleetAudit) -> str:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
     total = len(result.hosts) + len(result.unread)
-    lines.append(f"{len(result.deviating)} of {count(total, 'host')} deviate; {len(result.unread)} could not be read.")
+    lines.append(
+        f"{len(result.deviating)} of {count(total, 'host')} deviate; {len(result.unread)} could not be read; "
+        f"{len(result.undecided)} could not be judged in full.",
+    )
     return "\n".join([*lines, ""])
 
 
@@ -72,7 +74,8 @@ def _plan(result: Plan) -> str:
             lines += [f"`{file.path}` when the run is confirmed:", "", "```ini", *file.after.splitlines(), "```", ""]
     if result.skipped:
         lines += ["## Left out", ""]
-        lines += _table(("host", "setting", "why"), [(s.host, s.key or "all", s.why) for s in result.skipped])
+        left_out = [(s.host, s.key or "all", s.why, s.hint or "") for s in result.skipped]
+        lines += _table(("host", "setting", "why", "try"), left_out)
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
@@ -106,7 +109,14 @@ def _verdict(result: RunVerdict) -> str:
 
 
 def _why(finding: Deviates) -> str:
-    return finding.why + (f" **{finding.shadowed_by} wins at boot.**" if finding.shadowed_by else "")
+    parts = [finding.why]
+    if finding.shadowed_by:
+        parts.append(f"**{finding.shadowed_by} wins at boot.**")
+    if not finding.writable:
+        parts.append("**It is read-only in this network namespace.**")
+    if finding.layers.other_loader:
+        parts.append(f"**The other loader sets {_boot(finding.layers.other_loader)}.**")
+    return " ".join(parts)
 
 
 def _boot(boot: Boot) -> str:
