@@ -49,9 +49,14 @@ def sysctl_key(value: str) -> str:
     first = next(c for c in text if c in "./")
     if first == "/":
         text = text.translate(str.maketrans("./", "/."))
-    if _SECRET.search(text):
+    if is_secret(text):
         raise ValueError(f"{text} is a secret; it is never read, compared or written")
     return text
+
+
+def is_secret(key: str) -> bool:
+    """Say whether a key, dotted or as a path, holds what must not leave the host."""
+    return _SECRET.search(key) is not None
 
 
 def key_path(key: str) -> str:

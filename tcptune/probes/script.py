@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tcptune.domain.facts import HostFacts
-from tcptune.domain.values import key_path, sysctl_key
+from tcptune.domain.values import is_secret, key_path
 from tcptune.errors import ProbeFailed
 from tcptune.probes import OPTIONAL, PROBES, sysctl, sysctl_files, system
 
@@ -30,14 +30,17 @@ BOOTSTRAP = (
 def assemble(keys: Iterable[str]) -> str:
     """Return what goes to the host's standard input: the script of all probes, then the keys to read.
 
-    Raises ValueError for what is no key, and for a secret: none is ever asked for.
+    Raises ValueError for a secret: none is ever asked for.
     """
+    asked = list(keys)
+    if secrets := [key for key in asked if is_secret(key)]:
+        raise ValueError(f"{', '.join(secrets)}: a secret is never read")
     lines = [BEGIN, "LC_ALL=C; export LC_ALL"]
     for name, probe in PROBES.items():
         lines.append(f"printf '%s\\n' '{_MARK} {name}'")
         lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
     lines += [f"printf '%s\\n' '{_MARK} {_DONE}'", END]
-    lines += [key_path(sysctl_key(key)) for key in keys]
+    lines += [key_path(key) for key in asked]
     # The sysctl probe reads keys up to the first empty line.
     return "\n".join(lines) + "\n\n"
 
