@@ -8,8 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)+")
-# tcp_fastopen_key, stable_secret and netdev_rss_key, and whatever the kernel names like them.
-_SECRET = re.compile(r"_(?:key|secret)$")
+_SECRET = re.compile(r"(?:^|[./])(?:tcp_fastopen_key|netdev_rss_key|\w*_secret)$")
 
 
 class Frozen(BaseModel):

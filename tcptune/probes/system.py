@@ -56,7 +56,7 @@ while read -r name _ line; do
     Features|'') break ;;
   esac
 done </proc/cpuinfo
-for key in core/somaxconn core/netdev_max_backlog ipv4/tcp_mem; do
+for key in ipv4/tcp_keepalive_time core/netdev_max_backlog ipv4/tcp_mem; do
   if [ -e "/proc/sys/net/$key" ]; then echo "has $key"; else echo "lacks $key"; fi
 done
 """
@@ -159,7 +159,7 @@ def _namespace(said: Mapping[str, Sequence[str]]) -> NetNamespace | None:
     has, lacks = said.get("has", ()), said.get("lacks", ())
     if not has and not lacks:
         return None
-    if "core/somaxconn" not in has:
+    if "ipv4/tcp_keepalive_time" not in has:
         return NetNamespace(child=None, sign="/proc/sys/net is not what a kernel shows")
     names = [f"net.{key.replace('/', '.')}" for key in lacks]
     if names:
