@@ -41,9 +41,9 @@ def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping
         case Absent():
             return NotApplicable(key=entry.key, why=_absence(entry.key, facts, parameters))
         case Unreadable():
-            return Unknown(key=entry.key, why=f"uid {facts.system.user} may not read it on this host")
+            return Unknown(key=entry.key, why=f"{_login(facts)} may not read it on this host")
         case Value() as reading:
-            if not _under(model.at_boot(entry.key), facts).certain:
+            if facts.boot_gap is None and not _under(model.at_boot(entry.key), facts).certain:
                 return Unknown(key=entry.key, why=f"what a boot gives is not known: {_doubt(model)}")
             try:
                 return _compare(entry, reading, facts, model, parameters)
@@ -54,6 +54,8 @@ def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping
 def _compare(
     entry: Entry, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Finding:
+    if facts.boot_gap is not None:
+        return _runtime_only(entry, reading, facts.boot_gap)
     wanted = entry.demand.settle(reading.text)
     if parameter := parameters.get(entry.key):
         wanted = _read_back(parameter, wanted, facts.system.kernel)
@@ -70,6 +72,27 @@ def _compare(
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
         shadowed_by=_shadow(entry, wanted, facts, model, parameters),
+        why=entry.why,
+        source=entry.source,
+    )
+
+
+def _runtime_only(entry: Entry, reading: Value, why: str) -> Finding:
+    """Judge the runtime value where the next boot is not known: it may deviate, and is never met."""
+    wanted = entry.demand.settle(reading.text)
+    if wanted == reading.text and not isinstance(entry.demand, Leave):
+        return Unknown(key=entry.key, why=f"{reading.text} at runtime is as wanted, at boot is not known: {why}")
+    layers = Layers(wanted=wanted, actual=reading.text, at_boot=Boot(value=None, by=why, known=False))
+    if isinstance(entry.demand, Leave):
+        return Met(key=entry.key, demand=str(entry.demand), layers=layers, why=entry.why, source=entry.source)
+    return Deviates(
+        key=entry.key,
+        demand=str(entry.demand),
+        layers=layers,
+        where=Where.RUNTIME,
+        # Nobody asked the kernel.
+        writable=True,
+        shadowed_by=None,
         why=entry.why,
         source=entry.source,
     )
@@ -176,6 +199,10 @@ def _shadow(
 
 def _under(found: AtBoot, facts: HostFacts) -> BootValue:
     return found.under(Loader.SYSTEMD if facts.system.systemd else Loader.PROCPS)
+
+
+def _login(facts: HostFacts) -> str:
+    return f"uid {facts.system.user}" if facts.system.user.isdigit() else "the login that was used"
 
 
 def _absence(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str:

@@ -214,6 +214,8 @@ def runs(found: Sequence[Run]) -> str:
 
 
 def _boot(boot: Boot) -> str:
+    if not boot.known:
+        return f"not known: {boot.by}"
     return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
 
 
