@@ -17,6 +17,7 @@ from tcptune import __version__
 from tcptune.domain.facts import FACTS_FORMAT_VERSION, Collected, HostFacts, Unread
 from tcptune.domain.values import Frozen
 from tcptune.errors import FactsError, InputError, PlanError, TcptuneError
+from tcptune.probes import captured
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
@@ -62,6 +63,21 @@ def read_facts(path: Path) -> Iterator[Collected]:
             yield one
         if not hosts:
             raise FactsError(f"{path}: there is no host in it", hint="tcptune facts -i INVENTORY -o FILE")
+
+
+def read_captured(path: Path, collected_at: datetime, kernel: str | None) -> HostFacts:
+    """Return the facts of a file that holds the output of `sysctl -a`. The host is called as it says, or as the file.
+
+    Raises FactsError for what is none.
+    """
+    with _opened(path, FactsError) as lines:
+        text = "".join(lines)
+    try:
+        return captured.parse(text, path.stem, collected_at, kernel)
+    except ValueError as problem:
+        raise FactsError(
+            f"{path}: {problem}", hint="on the host: sysctl -a > FILE; a kernel release looks like 5.10.0"
+        ) from None
 
 
 def _header(path: Path, line: str) -> None:

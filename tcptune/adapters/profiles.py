@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from tcptune.adapters.yaml_source import Document
 from tcptune.domain.changes import sha256
 from tcptune.domain.demands import AtLeast, AtMost, Between, Demand, Elements, Exactly, Leave, OneOf
-from tcptune.domain.parameters import ARITY, Parameter
+from tcptune.domain.parameters import ARITY, Parameter, Shape
 from tcptune.domain.profile import PROFILE_FORMAT_VERSION, Entry, Profile
 from tcptune.domain.values import kernel_text, numbers, sysctl_key
 from tcptune.errors import ProfileError
@@ -130,6 +130,9 @@ def _entry(document: Document, raw_key: str, body: Any, profile: str) -> Entry |
     parameter = known.get(key)
     if parameter is None:
         document.add(here, f"{key} is not in the catalogue{_meant(key, known)}")
+        return None
+    if parameter.read_only:
+        document.add(here, f"{key} can only be read: the kernel keeps it")
         return None
     if not isinstance(body, dict):
         document.add(
@@ -288,8 +291,11 @@ def _values_of(demand: Demand) -> tuple[str, ...]:
 
 def _example(parameter: Parameter) -> str:
     """Return a value that the setting may have, to show how an entry is written."""
-    least = " ".join([kernel_text(parameter.sensible.min)] * ARITY.get(parameter.shape, 1))
-    return next((d.value for d in parameter.defaults if d.value), least)
+    if known := next((d.value for d in parameter.defaults if d.value and not parameter.mistake(d.value)), None):
+        return known
+    if parameter.shape is Shape.PORTS:
+        return "8080"
+    return " ".join([kernel_text(parameter.sensible.min)] * parameter.arity)
 
 
 def _meant(word: str, known: Any) -> str:

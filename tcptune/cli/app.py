@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, look
+from tcptune.cli import change, learn, look
 from tcptune.cli.console import error_boundary
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def _options(
 
 look.register(app)
 change.register(app)
+learn.register(app)
 
 
 def main() -> None:

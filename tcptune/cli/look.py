@@ -9,21 +9,25 @@ from typing import Annotated
 
 import typer
 
-from tcptune.adapters.files import facts_lines, read_facts, read_plan, write_whole
+from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
     Facts,
+    FactsFormat,
+    FactsFormatOption,
     Forks,
     Format,
     FormatOption,
     Hosts,
     Inventory,
+    Kernel,
     Limit,
     Output,
     PlanArg,
     ProfileArg,
     RunArg,
+    SysctlA,
     Timeout,
 )
 from tcptune.domain.facts import Collected, Unread
@@ -44,38 +48,47 @@ def register(app: typer.Typer) -> None:
 def facts(
     inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
     limit: Limit = "all",
+    facts: Facts = None,
+    format: FactsFormatOption = FactsFormat.JSONL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
-    """Read hosts and write what they say as JSON lines. Changes nothing.
+    """Read hosts and write what they say: JSON lines, or a page per host. Changes nothing.
 
     One SSH connection and one command per host; the host needs a POSIX sh and no Python.
-    A host that cannot be read gets a line with the reason.
+    A host that cannot be read gets a line with the reason. Secrets are never read.
 
     Exits 0, or 4 if a host could not be read.
 
       tcptune facts -i hosts.yml --limit 'web*' -o facts.jsonl
+      tcptune facts --facts facts.jsonl --format summary
     """
-    hosts = wiring.inventory(inventory, limit)
+    from tcptune.reports import host_page
+
+    seen: list[str] = []
     unread: list[Unread] = []
 
-    def noted() -> Iterator[Collected]:
-        collector = wiring.collector(forks, timeout)
-        for one in tracked(collector.stream(hosts, list(catalogue())), len(hosts), "reading hosts"):
+    def noted(stream: Iterable[Collected]) -> Iterator[Collected]:
+        for one in stream:
+            seen.append(one.host)
             if isinstance(one, Unread):
                 unread.append(one)
             yield one
 
-    lines = facts_lines(noted(), wiring.now())
-    if output is None:
-        for line in lines:
-            emit(line)
-    else:
-        write_whole(output, lines)
+    with _collected(inventory, limit, facts, forks, timeout) as (stream, _):
+        if format is FactsFormat.JSONL:
+            lines = facts_lines(noted(stream), wiring.now())
+        else:
+            lines = (host_page.render(one) for one in noted(stream))
+        if output is None:
+            for line in lines:
+                emit(line)
+        else:
+            write_whole(output, lines)
     _tell(unread)
     where = f", wrote {output}" if output else ""
-    typer.echo(f"read {len(hosts) - len(unread)} of {len(hosts)} hosts{where}", err=True)
+    typer.echo(f"read {len(seen) - len(unread)} of {len(seen)} hosts{where}", err=True)
     raise typer.Exit(HostError.exit_code if unread else 0)
 
 
@@ -84,6 +97,8 @@ def audit(
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
     facts: Facts = None,
+    sysctl_a: SysctlA = None,
+    kernel: Kernel = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
@@ -91,16 +106,26 @@ def audit(
 ) -> None:
     """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
 
+    With --sysctl-a no host is needed, and the next boot is not known: what is as wanted at runtime is then not judged.
+
     Exits 0 if every host meets it, 10 if one deviates, 4 if a host could not be read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
+      tcptune audit web-frontend --sysctl-a web3.txt --kernel 5.10.0
     """
     from tcptune.adapters.profiles import load_profile
     from tcptune.workflows.audit import audit as compare
 
     wanted = load_profile(profile)
-    with _collected(inventory, limit, facts, forks, timeout) as (collected, _):
-        found = compare(collected, wanted, catalogue())
+    if sysctl_a is not None:
+        if facts is not None or limit != "all":
+            raise UsageError("--sysctl-a is of one host: it goes with neither --facts nor --limit")
+        found = compare([read_captured(sysctl_a, wiring.now(), kernel)], wanted, catalogue())
+    elif kernel is not None:
+        raise UsageError("--kernel is for --sysctl-a; hosts and facts files tell their kernel themselves")
+    else:
+        with _collected(inventory, limit, facts, forks, timeout) as (collected, _):
+            found = compare(collected, wanted, catalogue())
     deliver(found, format, output)
     if found.unread or found.undecided:
         raise typer.Exit(HostError.exit_code)

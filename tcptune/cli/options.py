@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 
+class FactsFormat(StrEnum):
+    """What facts are written as."""
+
+    JSONL = "jsonl"
+    SUMMARY = "summary"
+
+
 class Format(StrEnum):
     """What a report is written as."""
 
@@ -31,6 +38,16 @@ Inventory = Annotated[
 ]
 Limit = Annotated[str, typer.Option("--limit", "-l", help="Ansible host pattern: 'web*', 'group1:!host3', '@FILE'.")]
 Facts = Annotated[Path | None, typer.Option("--facts", help="Facts file to use instead of reading hosts.")]
+SysctlA = Annotated[
+    Path | None,
+    typer.Option("--sysctl-a", help="Saved output of `sysctl -a` of one host to use instead; tells nothing of a boot."),
+]
+Kernel = Annotated[
+    str | None, typer.Option("--kernel", help="Kernel release of that host, where the file does not tell: 5.10.0.")
+]
+FactsFormatOption = Annotated[
+    FactsFormat, typer.Option("--format", help="JSON lines to keep and use again, or a page per host to read.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the report.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write to instead of standard output.")]
 Forks = Annotated[int, typer.Option("--forks", "-f", min=1, max=128, help="Hosts read at once.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import platform
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,11 @@ def run_id() -> str:
 def operator() -> str:
     """Return who is at work, and where."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def running_kernel() -> str:
+    """Return the release of this machine's kernel; away from Linux, of the newest one that was measured."""
+    return platform.release() if platform.system() == "Linux" else "6.18"
 
 
 def inventory(sources: Sequence[str], limit: str) -> list[Host]:

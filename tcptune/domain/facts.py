@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, Virtualization
 from tcptune.domain.values import Frozen, SysctlKey
 
 FACTS_FORMAT_VERSION: Literal[1] = 1
@@ -53,25 +54,48 @@ class System(Frozen):
     """Release as uname prints it, for example 6.1.0-37-amd64."""
     distribution: str
     version: str
-    memory_bytes: int
-    cpus: int
-    page_size_bytes: int
+    memory_bytes: int | None
+    """None, as the next two, where facts come from a captured `sysctl -a`, which does not tell."""
+    cpus: int | None
+    page_size_bytes: int | None
     boot_id: str
     hostname: str
-    systemd: bool
-    """True where PID 1 is systemd: then systemd-sysctl loads the files at boot."""
+    systemd: bool | None
+    """True where PID 1 is systemd: then systemd-sysctl loads the files at boot. None where nobody looked."""
     user: str
-    """Numeric uid the probe ran as."""
+    """Numeric uid the probe ran as; 'unknown' for a captured `sysctl -a`."""
+    uptime_s: int | None = None
+    virtualization: Virtualization | None = None
+    namespace: NetNamespace | None = None
 
 
 class HostFacts(Frozen):
-    """Everything one probe read on one host."""
+    """Everything one probe read on one host. What is None has its reason in `gaps`."""
 
     host: str
     collected_at: datetime
     system: System
     sysctl: dict[SysctlKey, Reading]
     sysctl_files: tuple[SysctlFile, ...]
+    config_files: tuple[TextFile, ...] | None = None
+    """Other files that bear on TCP: limits, the service manager's defaults, modules to load, ufw's own sysctl file."""
+    counters: dict[str, int] | None = None
+    """Absolute values by name: TcpExt.ListenOverflows, Tcp.CurrEstab, sockstat.TCP.tw, softnet_stat.dropped.
+
+    Only the difference of two readings means something, levels aside. softnet_stat, orphans and memory are of the
+    whole machine, the rest of the network namespace. A name that is missing is an older kernel, not a zero.
+    """
+    links: Links | None = None
+    listeners: Listeners | None = None
+    conntrack: Conntrack | None = None
+    rivals: Rivals | None = None
+    gaps: dict[str, str] = {}
+    """Section -> why it is not known. `sysctl_files` here means that the next boot is not known."""
+
+    @property
+    def boot_gap(self) -> str | None:
+        """Why nothing is known of the next boot, or None where the files were read."""
+        return self.gaps.get("sysctl_files")
 
 
 class Unread(Frozen):

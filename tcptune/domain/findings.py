@@ -21,6 +21,8 @@ class Boot(Frozen):
     """None where no file sets the key and the kernel's own default depends on the machine."""
     by: str
     """'/etc/sysctl.d/60-web.conf:3', or 'kernel default'."""
+    known: bool = True
+    """False where nobody has read what a boot reads; `by` then says why, and `value` is None."""
 
 
 class Layers(Frozen):

@@ -1,15 +1,24 @@
-"""What is known of one kernel setting: the catalogue's type. A fact carries its source and how it was verified."""
+"""What is known of one kernel setting: the catalogue's type. A fact carries its source and how it was verified.
+
+What differs between kernels (range, default, what a child namespace sees) is a list, newest first; `Parameter.at` gives
+the view of one kernel.
+"""
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from tcptune.domain import strict
 from tcptune.domain.facts import kernel_version
-from tcptune.domain.values import Frozen, KernelText, SysctlKey, numbers
+from tcptune.domain.releases import ALWAYS, Release
+from tcptune.domain.values import Frozen, KernelText, SysctlKey
+
+INT_MAX = 2**31 - 1
+UINT_MAX = 2**32 - 1
+ULONG_MAX = 2**64 - 1
 
 
 class Shape(StrEnum):
@@ -20,12 +29,31 @@ class Shape(StrEnum):
     ENUM = "enum"
     PAIR = "pair"
     TRIPLE = "triple"
+    PORTS = "ports"
+    """A list of ports and ranges: 8080,9000-9010."""
+    NAME = "name"
+    NAMES = "names"
 
-
-_NUMBER = re.compile(r"-?[0-9]{1,20}")
-_LEADING_ZERO = re.compile(r"-?0[0-9]|-0")
 
 ARITY = {Shape.PAIR: 2, Shape.TRIPLE: 3}
+"""Shapes of several numbers, and how many."""
+NUMERIC = frozenset({Shape.INT, Shape.BOOL, Shape.ENUM, Shape.PAIR, Shape.TRIPLE})
+
+
+class Storage(StrEnum):
+    """What the kernel makes of the text: its handler."""
+
+    INT = "int"
+    UINT = "unsigned int"
+    U8 = "byte"
+    ULONG = "unsigned long"
+    SECONDS = "seconds in jiffies"
+    MILLISECONDS = "milliseconds in jiffies"
+    PORTS = "port bitmap"
+    NAME = "name"
+    NAMES = "names"
+    NOTHING = "nothing"
+    """It can only be read."""
 
 
 class Effect(StrEnum):
@@ -36,6 +64,11 @@ class Effect(StrEnum):
     NEW_LISTENERS = "new listeners"
     NEW_CONNECTIONS = "new connections"
     NEXT_TIMER = "next timer"
+    ON_CLOSE = "closing connections"
+    NEW_INTERFACES = "new interfaces"
+    NEW_NAMESPACES = "new namespaces"
+    NEVER = "never"
+    """The kernel ignores it, or it can only be read."""
 
 
 class Risk(StrEnum):
@@ -44,25 +77,43 @@ class Risk(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+    """It can strand a host, or take its services down."""
 
 
-def _version(value: object) -> object:
-    if isinstance(value, str):
-        major, minor = kernel_version(value)
-        return major, minor
-    return value
+class View(StrEnum):
+    """What a child network namespace (a container) has of a setting."""
+
+    ABSENT = "absent"
+    READ_ONLY = "read-only"
+    WRITABLE = "writable"
+    MACHINE = "the machine's own"
+    """Visible everywhere; a write changes the whole machine."""
 
 
-Version = Annotated[tuple[int, int], BeforeValidator(_version)]
+class Verified(StrEnum):
+    """What stands behind an entry."""
+
+    EXPERIMENT = "experiment"
+    """Default, range or effect was measured on a running kernel."""
+    SOURCE = "source"
+    """Read in the kernel's source or documentation."""
+    UNVERIFIED = "unverified"
 
 
 class Default(Frozen):
-    """A default of the kernel, from a version on. `value` is None where it depends on the machine."""
+    """A default of the kernel, from a release on."""
 
-    since: Version = (0, 0)
+    since: Release = ALWAYS
     value: KernelText | None = None
+    """None where it depends on the machine."""
     formula: str | None = None
-    """How the kernel computes it, in words, where it does."""
+    """A Jinja expression over memory_bytes, page_size_bytes and cpus with max(), min() and round_up_pow2().
+    A list for a triple."""
+    words: str | None = None
+    """The same for people, or what the value depends on where no expression gives it."""
+
+    def __str__(self) -> str:
+        return self.value if self.value is not None else self.words or self.formula or "depends on the machine"
 
 
 class Bounds(Frozen):
@@ -70,6 +121,68 @@ class Bounds(Frozen):
 
     min: int
     max: int
+
+    def __str__(self) -> str:
+        return f"{self.min}..{self.max}"
+
+
+_NATURAL = {
+    Storage.INT: (-INT_MAX - 1, INT_MAX),
+    Storage.UINT: (0, UINT_MAX),
+    Storage.U8: (0, 255),
+    Storage.ULONG: (0, ULONG_MAX),
+    Storage.PORTS: (0, 65535),
+}
+
+
+class Accepts(Frozen):
+    """What the kernel takes, from a release on."""
+
+    since: Release = ALWAYS
+    storage: Storage
+    min: int | None = None
+    max: int | None = None
+    round_up_to_power_of_two: bool = False
+
+    def bounds(self, hz: int = 250) -> Bounds | None:
+        """Return the limits of each number; None for what is no number. Seconds are limited by the timer rate."""
+        if self.storage is Storage.SECONDS:
+            natural = (-(INT_MAX // hz), INT_MAX // hz)
+        elif self.storage is Storage.MILLISECONDS:
+            natural = (0, INT_MAX)
+        elif self.storage in _NATURAL:
+            natural = _NATURAL[self.storage]
+        else:
+            return None
+        return Bounds(
+            min=natural[0] if self.min is None else self.min, max=natural[1] if self.max is None else self.max
+        )
+
+
+class Limit(Frozen):
+    """A bound that another setting's value gives. The kernel refuses what breaks it."""
+
+    relation: Literal["at least", "at most"]
+    key: SysctlKey
+    element: int = 0
+    """Which number of the other value."""
+    otherwise: int
+    """The other setting's default, for when its value is not known."""
+
+
+class Changed(Frozen):
+    """What became different with a release."""
+
+    release: str
+    """Of the kernel, unless it names something else: `systemd 240`."""
+    what: str
+
+
+class ChildView(Frozen):
+    """What a child network namespace has of the setting, from a release on."""
+
+    since: Release = ALWAYS
+    view: View
 
 
 class Coupling(Frozen):
@@ -79,74 +192,162 @@ class Coupling(Frozen):
     rule: str
 
 
+class WriteOrder(Frozen):
+    """When a write of this setting has to wait for another, or go first. Taking it back wants the reverse."""
+
+    position: Literal["before", "after"]
+    other: str
+    """A key, a pattern of keys, or `module NAME`."""
+    when: Literal["always", "raising", "lowering"] = "always"
+    """Where it depends on whether this setting goes up or down."""
+    why: str
+
+
+class Rival(Frozen):
+    """A program that is known to write this setting."""
+
+    who: str
+    what: str
+    """What it does, and where to change it."""
+
+
 class Myth(Frozen):
     """A claim that is passed on, and what is true."""
 
     claim: str
     correction: str
+    heard: str = "field report"
+    """Where: a field report, or common advice."""
+
+
+class KubernetesSafe(Frozen):
+    """From when on Kubernetes lets a pod set it without asking the node's owner."""
+
+    since: str
+    kernel: Release | None = None
+    """The kernel it needs, where Kubernetes checks."""
 
 
 class Parameter(Frozen):
     """One setting of the kernel."""
 
     key: SysctlKey
-    summary: str
+    summary: str = Field(min_length=10)
     shape: Shape
+    elements: tuple[str, ...] = ()
+    """What the numbers of a pair or triple are called."""
     unit: str
+    """Empty for what has none."""
     meanings: dict[str, str] = {}
-    """For an enum: what each value stands for."""
-    defaults: tuple[Default, ...]
+    """What each value stands for; for a bitmask, each bit."""
+    accepts: tuple[Accepts, ...] = Field(min_length=1)
     """Newest first."""
-    sensible: Bounds
-    """What tcptune accepts: the kernel takes more, such as negative times."""
-    kernel_accepts: Bounds
-    since: str
-    removed_in: Version | None = None
+    limits: tuple[Limit, ...] = ()
+    sensible: Bounds = Bounds(min=0, max=INT_MAX)
+    """What tcptune accepts of each number: the kernel takes more, such as negative times. Says nothing of names."""
+    range_note: str
+    """The range in words, with what the numbers cannot say."""
+    defaults: tuple[Default, ...] = Field(min_length=1)
+    """Newest first."""
+    default_note: str | None = None
+    """Who else sets it before anybody tunes, or how to read the default."""
+    introduced: str
+    """As the sources have it: some are older than any kernel we meet."""
+    introduced_in: Release = ALWAYS
+    removed_in: Release | None = None
+    changes: tuple[Changed, ...] = ()
+    namespaced_since: Release | None = None
+    """None where one value serves the whole machine."""
+    namespace_note: str
+    in_child: tuple[ChildView, ...] = Field(min_length=1)
+    """Newest first."""
+    read_only: bool = False
     effect: Effect
     effect_note: str
+    couplings: tuple[Coupling, ...] = ()
+    write_order: tuple[WriteOrder, ...] = ()
+    module: str | None = None
+    """The kernel module without which the key does not exist."""
+    rivals: tuple[Rival, ...] = ()
+    counters: tuple[str, ...] = ()
+    """Names as /proc/net/netstat and its like have them, that justify a change."""
+    symptoms: tuple[str, ...] = ()
     risk: Risk
     risk_note: str
-    couplings: tuple[Coupling, ...] = ()
     myths: tuple[Myth, ...] = ()
+    k8s_safe_since: KubernetesSafe | None = None
     sources: tuple[str, ...] = Field(min_length=1)
-    verified: str
+    verified: Verified
+    evidence: str | None = None
+    """What was measured."""
+
+    @property
+    def arity(self) -> int:
+        """How many numbers it takes; 1 for what is no number."""
+        return ARITY.get(self.shape, 1)
+
+    @property
+    def kernel_accepts(self) -> Bounds:
+        """What the newest kernel accepts of each number."""
+        return self.accepts[0].bounds() or Bounds(min=0, max=0)
+
+    def accepted(self, release: str) -> Accepts:
+        """Return how a kernel of this release reads the text. Before the oldest known way, it is the oldest."""
+        version = kernel_version(release)
+        return next((one for one in self.accepts if one.since.reached_by(version)), self.accepts[-1])
 
     def mistake(self, text: str) -> str | None:
         """Say what is wrong with a value written for this setting, or None where nothing is.
 
         Stricter than the kernel, which takes min > max, octal numbers and negative times.
         """
-        tokens = text.split()
-        arity = ARITY.get(self.shape, 1)
-        if len(tokens) != arity:
-            return f"{self.key} takes {_count(arity)}, this has {len(tokens)}"
-        for token in tokens:
-            if problem := self.element_mistake(token):
-                return problem
-        values = numbers(text) or ()
-        if self.shape is Shape.TRIPLE and not values[0] <= values[1] <= values[2]:
-            return f"{self.key} wants min <= default <= max; the kernel would take {text!r} and misbehave"
-        if self.shape is Shape.PAIR and not values[0] <= values[1]:
-            return f"{self.key} wants low <= high"
-        return None
+        found = strict.mistakes(self, text)
+        return found[0].message if found else None
 
     def element_mistake(self, token: str) -> str | None:
         """Say what is wrong with one number of a value."""
-        if not _NUMBER.fullmatch(token):
-            return f"{self.key} takes whole decimal numbers without unit, {token[:40]!r} is none"
-        if _LEADING_ZERO.match(token):
-            return f"{token!r} has a leading zero: the kernel would read it as octal"
-        if not self.sensible.min <= int(token) <= self.sensible.max:
-            return f"{token} is outside {self.sensible.min}..{self.sensible.max} ({self.unit})"
-        if self.meanings and token not in self.meanings:
-            return f"{self.key} has no value {token}; it takes {', '.join(self.meanings)}"
-        return None
+        found = strict.element_mistakes(self, token)
+        return found[0].message if found else None
 
     def default(self, release: str) -> str | None:
         """Return the value a fresh kernel of this release has; None where it depends on the machine."""
+        found = self.at(release).default
+        return found.value if found else None
+
+    def at(self, release: str) -> AtKernel:
+        """Return what holds on a kernel of this release. Raises ValueError for what is no release."""
         version = kernel_version(release)
-        return next((d.value for d in self.defaults if version >= d.since), None)
+        missing = None
+        if self.removed_in and self.removed_in.reached_by(version):
+            missing = f"removed in Linux {self.removed_in}"
+        elif not self.introduced_in.reached_by(version):
+            missing = f"new in Linux {self.introduced_in}"
+        accepts = self.accepted(release)
+        return AtKernel(
+            release=release,
+            missing=missing,
+            certain=not self._doubtful(version),
+            accepts=accepts,
+            default=next((d for d in self.defaults if d.since.reached_by(version)), None),
+            in_child=next((c.view for c in self.in_child if c.since.reached_by(version)), self.in_child[-1].view),
+        )
+
+    def _doubtful(self, version: tuple[int, int]) -> bool:
+        """Say whether a release that nobody read in a source, one up or down, would change what holds here."""
+        marks = [self.introduced_in, *(a.since for a in self.accepts), *(d.since for d in self.defaults)]
+        marks += [c.since for c in self.in_child] + ([self.removed_in] if self.removed_in else [])
+        near = {(version[0], version[1] - 1), version, (version[0], version[1] + 1)}
+        return any(mark.approximate and mark.number[:2] in near for mark in marks)
 
 
-def _count(arity: int) -> str:
-    return {1: "one number", 2: "two numbers", 3: "three numbers"}[arity]
+class AtKernel(Frozen):
+    """What holds of a setting on one kernel release."""
+
+    release: str
+    missing: str | None
+    """Why this kernel has no such key; None where it has."""
+    certain: bool
+    """False where the release is next to one that is known only approximately."""
+    accepts: Accepts
+    default: Default | None
+    in_child: View

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)+")
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
-_SECRET = re.compile(r"(?:^|[./])(?:tcp_fastopen_key|stable_secret)$")
+_SECRET = re.compile(r"(?:^|[./])(?:tcp_fastopen_key|netdev_rss_key|\w*_secret)$")
 
 
 class Frozen(BaseModel):
@@ -49,9 +49,14 @@ def sysctl_key(value: str) -> str:
     first = next(c for c in text if c in "./")
     if first == "/":
         text = text.translate(str.maketrans("./", "/."))
-    if _SECRET.search(text):
+    if is_secret(text):
         raise ValueError(f"{text} is a secret; it is never read, compared or written")
     return text
+
+
+def is_secret(key: str) -> bool:
+    """Say whether a key, dotted or as a path, holds what must not leave the host."""
+    return _SECRET.search(key) is not None
 
 
 def key_path(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,16 +21,41 @@ def _load(text: str) -> Any:
     return yaml.load(text, Loader=loader)  # noqa: S506  # both are safe loaders
 
 
+class _Catalogue(Mapping[SysctlKey, Parameter]):
+    """Every known setting by key. The keys are the names of the files; a file is read when it is asked for."""
+
+    def __init__(self) -> None:
+        self._folder = _DATA / "parameters"
+        names = sorted(item.name for item in self._folder.iterdir() if item.name.endswith(".yml"))
+        self._known: dict[SysctlKey, Parameter | None] = dict.fromkeys(name.removesuffix(".yml") for name in names)
+
+    def __getitem__(self, key: SysctlKey) -> Parameter:
+        known = self._known[key]
+        if known is None:
+            known = self._known[key] = self._read(key)
+        return known
+
+    def _read(self, key: SysctlKey) -> Parameter:
+        text = (self._folder / f"{key}.yml").read_text(encoding="utf-8")
+        parameter = Parameter.model_validate(_load(text))
+        if parameter.key != key:
+            raise ValueError(f"{key}.yml speaks of {parameter.key}")
+        return parameter
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._known
+
+    def __iter__(self) -> Iterator[SysctlKey]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 @cache
 def catalogue() -> Mapping[SysctlKey, Parameter]:
-    """Return every known setting by key, in the order in which they are written to a host."""
-    folder = _DATA / "parameters"
-    loaded = [
-        Parameter.model_validate(_load(item.read_text(encoding="utf-8")))
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".yml")
-    ]
-    return {parameter.key: parameter for parameter in loaded}
+    """Return every known setting by key, in the order of the keys. Each is read when it is first looked up."""
+    return _Catalogue()
 
 
 @cache

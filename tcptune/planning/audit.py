@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
@@ -20,13 +19,12 @@ from tcptune.domain.findings import (
     Unknown,
     Where,
 )
-from tcptune.domain.parameters import ARITY, Parameter
+from tcptune.domain.kernel_values import Stored, stored
+from tcptune.domain.parameters import ARITY, Parameter, Storage
 from tcptune.domain.profile import Entry, Profile
-from tcptune.domain.values import kernel_text, numbers
+from tcptune.domain.values import kernel_text
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
-
-_C_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,20}|[1-9][0-9]{0,19})")
 
 
 def audit_host(facts: HostFacts, profile: Profile, parameters: Mapping[str, Parameter]) -> HostAudit:
@@ -43,9 +41,9 @@ def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping
         case Absent():
             return NotApplicable(key=entry.key, why=_absence(entry.key, facts, parameters))
         case Unreadable():
-            return Unknown(key=entry.key, why=f"uid {facts.system.user} may not read it on this host")
+            return Unknown(key=entry.key, why=f"{_login(facts)} may not read it on this host")
         case Value() as reading:
-            if not _under(model.at_boot(entry.key), facts).certain:
+            if facts.boot_gap is None and not _under(model.at_boot(entry.key), facts).certain:
                 return Unknown(key=entry.key, why=f"what a boot gives is not known: {_doubt(model)}")
             try:
                 return _compare(entry, reading, facts, model, parameters)
@@ -56,7 +54,11 @@ def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping
 def _compare(
     entry: Entry, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Finding:
+    if facts.boot_gap is not None:
+        return _runtime_only(entry, reading, facts.boot_gap)
     wanted = entry.demand.settle(reading.text)
+    if parameter := parameters.get(entry.key):
+        wanted = _read_back(parameter, wanted, facts.system.kernel)
     layers = _layers(entry.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
     boot_met = _boot_meets(entry.demand, layers.at_boot, otherwise=runtime_met)
@@ -70,6 +72,27 @@ def _compare(
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
         shadowed_by=_shadow(entry, wanted, facts, model, parameters),
+        why=entry.why,
+        source=entry.source,
+    )
+
+
+def _runtime_only(entry: Entry, reading: Value, why: str) -> Finding:
+    """Judge the runtime value where the next boot is not known: it may deviate, and is never met."""
+    wanted = entry.demand.settle(reading.text)
+    if wanted == reading.text and not isinstance(entry.demand, Leave):
+        return Unknown(key=entry.key, why=f"{reading.text} at runtime is as wanted, at boot is not known: {why}")
+    layers = Layers(wanted=wanted, actual=reading.text, at_boot=Boot(value=None, by=why, known=False))
+    if isinstance(entry.demand, Leave):
+        return Met(key=entry.key, demand=str(entry.demand), layers=layers, why=entry.why, source=entry.source)
+    return Deviates(
+        key=entry.key,
+        demand=str(entry.demand),
+        layers=layers,
+        where=Where.RUNTIME,
+        # Nobody asked the kernel.
+        writable=True,
+        shadowed_by=None,
         why=entry.why,
         source=entry.source,
     )
@@ -89,8 +112,10 @@ def boot_model(facts: HostFacts, parameters: Mapping[str, Parameter]) -> BootMod
         parameter = parameters.get(key)
         if parameter is None:
             return True
-        found, bounds = numbers(as_stored(value, parameter)), parameter.kernel_accepts
-        return found is not None and all(bounds.min <= number <= bounds.max for number in found)
+        # Bounds that another key gives are taken as they are now: files seldom move them.
+        now = {limit.key: facts.sysctl.get(limit.key) for limit in parameter.limits}
+        peers = {other: reading.text for other, reading in now.items() if isinstance(reading, Value)}
+        return isinstance(stored(parameter, value, kernel=facts.system.kernel, peers=peers), Stored)
 
     widths = {key: ARITY[p.shape] for key, p in parameters.items() if p.shape in ARITY}
     return BootModel(facts.sysctl_files, accepts=accepts, widths=widths)
@@ -107,7 +132,10 @@ def _both_loaders(
     found = model.at_boot(key)
     parameter = parameters.get(key)
     default = parameter.default(facts.system.kernel) if parameter else None
-    systemd, procps = (_boot(one, default, parameter, model) for one in (found.systemd, found.procps))
+    systemd, procps = (
+        _as_stored(_boot(one, default, parameter, model), parameter, facts.system.kernel)
+        for one in (found.systemd, found.procps)
+    )
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
 
 
@@ -116,7 +144,7 @@ def _boot(found: BootValue, default: str | None, parameter: Parameter | None, mo
         return Boot(value=None, by=f"not known: {_doubt(model)}")
     if found.winner is None or found.value is None:
         return Boot(value=default, by="kernel default")
-    value = as_stored(found.value, parameter)
+    value = kernel_text(found.value)
     if found.partial and parameter is not None:
         # The file names the first numbers only; the kernel keeps its own for the rest.
         known = value.split()
@@ -125,29 +153,24 @@ def _boot(found: BootValue, default: str | None, parameter: Parameter | None, mo
     return Boot(value=value, by=found.winner.place)
 
 
-def as_stored(text: str, parameter: Parameter | None) -> str:
-    """Return what the kernel makes of a text in a file: numbers of any C base, and nothing after the last it takes.
-
-    What is no number stays as it is, so that it is compared with nothing.
-    """
-    if parameter is None:
-        return kernel_text(text)
-    tokens = text.split()[: ARITY.get(parameter.shape, 1)]
-    return " ".join(str(_c_number(token)) for token in tokens)
-
-
-def _c_number(token: str) -> int | str:
-    if not _C_NUMBER.fullmatch(token):
-        return token
-    digits = token.lstrip("-")
-    base = 16 if digits[:2] in {"0x", "0X"} else 8 if digits.startswith("0") else 10
-    return int(token, base)
-
-
 def _doubt(model: BootModel) -> str:
     if model.unreadable:
         return f"{', '.join(model.unreadable)} cannot be read"
     return "it depends on the release of procps"
+
+
+def _as_stored(boot: Boot, parameter: Parameter | None, kernel: str) -> Boot:
+    """Return the value as it will read back: a file may have it in hexadecimal, or with a comment behind it."""
+    if parameter is None or boot.value is None:
+        return boot
+    return boot.model_copy(update={"value": _read_back(parameter, boot.value, kernel)})
+
+
+def _read_back(parameter: Parameter, text: str, kernel: str) -> str:
+    if parameter.accepted(kernel).storage is Storage.MILLISECONDS:
+        return text  # it depends on the timer rate, which facts do not hold
+    held = stored(parameter, text, kernel=kernel)
+    return held.text if isinstance(held, Stored) and held.whole else text
 
 
 def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
@@ -178,8 +201,12 @@ def _under(found: AtBoot, facts: HostFacts) -> BootValue:
     return found.under(Loader.SYSTEMD if facts.system.systemd else Loader.PROCPS)
 
 
+def _login(facts: HostFacts) -> str:
+    return f"uid {facts.system.user}" if facts.system.user.isdigit() else "the login that was used"
+
+
 def _absence(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str:
     parameter = parameters.get(key)
     if parameter and parameter.removed_in:
-        return "removed in Linux {}.{}".format(*parameter.removed_in)
+        return f"removed in Linux {parameter.removed_in}"
     return f"Linux {facts.system.kernel} has no such key here"

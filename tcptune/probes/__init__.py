@@ -6,7 +6,20 @@ the host as one script in one exec; `script.assemble` joins them and `script.par
 
 from __future__ import annotations
 
-from tcptune.probes import sysctl, sysctl_files, system
+from tcptune.probes import config_files, conntrack, counters, links, listeners, rivals, sysctl, sysctl_files, system
 
-PROBES = {"system": system, "sysctl": sysctl, "sysctl_files": sysctl_files}
-"""Name of a section of the answer -> its probe."""
+REQUIRED = {"system": system, "sysctl": sysctl, "sysctl_files": sysctl_files}
+"""Name of a section -> its probe. Without one of these a host counts as not read."""
+
+OPTIONAL = {
+    "config_files": config_files,
+    "counters": counters,
+    "links": links,
+    "listeners": listeners,
+    "conntrack": conntrack,
+    "rivals": rivals,
+}
+"""The others: where one says nothing that makes sense, the facts have a gap with the reason."""
+
+PROBES = {**REQUIRED, **OPTIONAL}
+"""Name of a section of the answer -> its probe, in the order of the script."""

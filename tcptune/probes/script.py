@@ -6,13 +6,14 @@ no shell text is ever built from data. Lines before BEGIN are skipped: a passwor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from tcptune.domain.facts import HostFacts
-from tcptune.domain.values import key_path
+from tcptune.domain.values import is_secret, key_path
 from tcptune.errors import ProbeFailed
-from tcptune.probes import PROBES, sysctl, sysctl_files, system
+from tcptune.probes import OPTIONAL, PROBES, sysctl, sysctl_files, system
 
 BEGIN = "#tcptune-begin"
 END = "#tcptune-end"
@@ -27,22 +28,33 @@ BOOTSTRAP = (
 A script that never arrives whole is not run."""
 
 
-def assemble(keys: Iterable[str]) -> str:
-    """Return what goes to the host's standard input: the script of all probes, then the keys to read."""
+def assemble(keys: Iterable[str], sections: Collection[str] = PROBES.keys()) -> str:
+    """Return what goes to the host's standard input: the script of those sections, then the keys to read.
+
+    Raises ValueError for a secret: none is ever asked for.
+    """
+    asked = list(keys)
+    if secrets := [key for key in asked if is_secret(key)]:
+        raise ValueError(f"{', '.join(secrets)}: a secret is never read")
     # Gathered and printed at once: each line by itself would be a packet of its own, and packets are what costs here.
     lines = [BEGIN, "LC_ALL=C; export LC_ALL", "probe() {"]
     for name, probe in PROBES.items():
-        lines.append(f"printf '%s\\n' '{_MARK} {name}'")
-        lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
+        if name in sections:
+            lines.append(f"printf '%s\\n' '{_MARK} {name}'")
+            lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
     lines += [f"printf '%s\\n' '{_MARK} {_DONE}'", "}", "answer=$(probe)", "printf '%s\\n' \"$answer\"", END]
-    lines += [key_path(key) for key in keys]
+    lines += [key_path(key) for key in asked]
     # The sysctl probe reads keys up to the first empty line.
     return "\n".join(lines) + "\n\n"
 
 
 def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
-    """Understand one host's whole answer. Raises ProbeFailed where it is cut short or makes no sense."""
+    """Understand one host's whole answer. A section that makes no sense is a gap, unless nothing goes without it.
+
+    Raises ProbeFailed where the answer is cut short or makes no sense.
+    """
     sections = _sections(host, answer)
+    more, gaps = _optional(sections)
     try:
         return HostFacts(
             host=host,
@@ -50,12 +62,29 @@ def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
             system=system.parse(sections["system"]),
             sysctl=sysctl.parse(sections["sysctl"]),
             sysctl_files=sysctl_files.parse(sections["sysctl_files"]),
+            gaps=gaps,
+            **more,
         )
     except (KeyError, ValueError) as problem:
         raise ProbeFailed(
             f"{host}: the answer makes no sense: {problem}",
             hint="is the login shell of that account a POSIX shell?",
         ) from problem
+
+
+def _optional(sections: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what the optional sections say, and why the others say nothing."""
+    found: dict[str, Any] = {}
+    gaps: dict[str, str] = {}
+    for name, probe in OPTIONAL.items():
+        if name not in sections:
+            gaps[name] = "the answer has no such section"
+            continue
+        try:
+            found[name] = probe.parse(sections[name])
+        except (LookupError, ValueError) as problem:
+            gaps[name] = f"the answer makes no sense: {problem}"
+    return found, gaps
 
 
 def _sections(host: str, answer: str) -> dict[str, Sequence[str]]:

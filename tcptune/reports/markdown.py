@@ -8,9 +8,11 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
+from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
+from tcptune.reports import explanation
 from tcptune.reports.layout import count, visible
 
 
@@ -22,6 +24,10 @@ def render(result: BaseModel) -> str:
 @singledispatch
 def _text(result: BaseModel) -> str:
     raise TypeError(f"no markdown report of {type(result).__name__}")
+
+
+_text.register(Explanation)(explanation.markdown)
+_text.register(Hits)(explanation.markdown_hits)
 
 
 @_text.register
@@ -120,6 +126,8 @@ def _why(finding: Deviates) -> str:
 
 
 def _boot(boot: Boot) -> str:
+    if not boot.known:
+        return f"not known: {boot.by}"
     return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
 
 

@@ -8,9 +8,11 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
+from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.reports import explanation
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -22,6 +24,10 @@ def render(result: BaseModel) -> str:
 @singledispatch
 def _text(result: BaseModel) -> str:
     raise TypeError(f"no terminal report of {type(result).__name__}")
+
+
+_text.register(Explanation)(explanation.terminal)
+_text.register(Hits)(explanation.terminal_hits)
 
 
 @_text.register
@@ -208,6 +214,8 @@ def runs(found: Sequence[Run]) -> str:
 
 
 def _boot(boot: Boot) -> str:
+    if not boot.known:
+        return f"not known: {boot.by}"
     return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
 
 

@@ -84,12 +84,15 @@ def profile(*entries: Entry, name: str = "test") -> Profile:
 
 def parameter(key: str = "net.core.test", shape: Shape = Shape.INT, **fields: Any) -> Parameter:
     given = {
-        "summary": "a setting",
+        "summary": "a setting of a test",
         "unit": "things",
         "defaults": (Default(value="1"),),
         "sensible": Bounds(min=0, max=1000),
-        "kernel_accepts": Bounds(min=-1000, max=100000),
-        "since": "2.4",
+        "accepts": [{"storage": "int", "min": -1000, "max": 100000}],
+        "range_note": "a thousand either way",
+        "introduced": "2.4",
+        "namespace_note": "per network namespace",
+        "in_child": [{"view": "writable"}],
         "effect": Effect.IMMEDIATE,
         "effect_note": "at once",
         "risk": Risk.LOW,

@@ -65,7 +65,7 @@ def test_one_mistake_is_told_in_one_line(tmp_path: Path) -> None:
         (SOMAXCONN, "exactly: 4k", "without unit"),
         (SOMAXCONN, "exactly: --5", "without unit"),
         (SOMAXCONN, "exactly: 4_096", "without unit"),
-        (SOMAXCONN, "exactly: -1", "outside"),
+        (SOMAXCONN, "exactly: -1", "is negative"),
         (SOMAXCONN, "exactly: ", "a value is missing here"),
         (SOMAXCONN, "exactly: ''", "takes one number, this has 0"),
         (SOMAXCONN, "exactly: {a: 1}", "not a mapping"),
@@ -127,12 +127,18 @@ def test_bounds_that_a_single_value_meets_are_accepted(tmp_path: Path, key: str,
     assert [e.key for e in load(tmp_path, with_settings(entry(key, demand))).entries] == [key]
 
 
-@pytest.mark.parametrize("key", catalogue())
+@pytest.mark.parametrize("key", [key for key, known in catalogue().items() if not known.read_only])
 def test_whoever_forgot_the_operator_is_shown_one_with_a_value_that_may_be_used(tmp_path: Path, key: str) -> None:
     said = mistakes(tmp_path, with_settings(f"  {key}: 60\n"))
     shown = said.partition("for example {exactly: ")[2].partition(",")[0]
 
     assert catalogue()[key].mistake(shown) is None
+
+
+def test_a_setting_that_can_only_be_read_is_no_entry(tmp_path: Path) -> None:
+    text = with_settings(entry("net.netfilter.nf_conntrack_count", "at_least: 1"))
+
+    assert "can only be read" in mistakes(tmp_path, text)
 
 
 def test_one_setting_in_two_spellings_is_a_setting_that_stands_twice(tmp_path: Path) -> None:

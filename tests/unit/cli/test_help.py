@@ -16,14 +16,14 @@ from .conftest import Command
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 CHANGING = {"apply", "confirm", "rollback"}
-VERBS = {"Apply", "Compare", "Keep", "List", "Look", "Read", "Show", "Take", "Write"}
+VERBS = {"Apply", "Compare", "Explain", "Keep", "List", "Look", "Read", "Show", "Take", "Write"}
 HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    assert set(COMMANDS) == {"facts", "audit", "plan", "show", "render", "verify", "runs"} | CHANGING
+    assert set(COMMANDS) == {"facts", "audit", "plan", "show", "render", "verify", "runs", "explain"} | CHANGING
 
 
 @every_command

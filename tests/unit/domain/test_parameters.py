@@ -1,129 +1,113 @@
+"""The catalogue's type: views of one kernel, and rules stricter than the kernel's."""
+
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tcptune.domain.parameters import Bounds, Default, Shape
-from tests.unit.builders import parameter
-
-INT = parameter(sensible=Bounds(min=1, max=1000))
-SIGNED = parameter(sensible=Bounds(min=-5, max=5))
-BOOL = parameter(shape=Shape.BOOL, sensible=Bounds(min=0, max=1))
-ENUM = parameter(shape=Shape.ENUM, sensible=Bounds(min=0, max=3), meanings={"0": "never", "1": "maybe", "3": "always"})
-PAIR = parameter(shape=Shape.PAIR)
-TRIPLE = parameter(shape=Shape.TRIPLE)
+from tcptune.domain.parameters import View
+from tcptune.domain.releases import Release
+from tcptune.domain.strict import Rule, mistakes
+from tcptune.knowledge.catalogue import catalogue
 
 
 @pytest.mark.parametrize(
-    ("setting", "text"),
+    ("key", "text", "rule"),
     [
-        (INT, "1"),
-        (INT, "1000"),
-        (SIGNED, "-5"),
-        (SIGNED, "0"),
-        (BOOL, "0"),
-        (BOOL, "1"),
-        (ENUM, "3"),
-        (PAIR, "1 2"),
-        (PAIR, "2 2"),
-        (TRIPLE, "1 2 3"),
-        (TRIPLE, "2 2 2"),
+        ("net.ipv4.tcp_rmem", "9000 8000 7000", Rule.ORDER),
+        ("net.ipv4.tcp_rmem", "4096 87380", Rule.ARITY),
+        ("net.ipv4.tcp_rmem", "4096,87380,16777216", Rule.SEPARATOR),
+        ("net.ipv4.tcp_rmem", "4096, 87380, 16777216", Rule.SEPARATOR),
+        ("net.ipv4.tcp_rmem", "0 87380 16777216", Rule.RANGE),
+        ("net.ipv4.tcp_rmem", '"4096 87380 16777216"', Rule.QUOTED),
+        ("net.ipv4.ip_local_port_range", "60999 32768", Rule.ORDER),
+        ("net.ipv4.ip_local_port_range", "1024-65535", Rule.ARITY),
+        ("net.core.somaxconn", "010", Rule.OCTAL),
+        ("net.core.somaxconn", "0x100", Rule.HEX),
+        ("net.core.somaxconn", "4k", Rule.UNIT),
+        ("net.core.somaxconn", "4096 # a comment", Rule.ARITY),
+        ("net.core.somaxconn", "many", Rule.NOT_A_NUMBER),
+        ("net.core.somaxconn", "٤", Rule.NOT_A_NUMBER),
+        ("net.core.somaxconn", "-1", Rule.NEGATIVE),
+        ("net.core.somaxconn", "100000", Rule.RANGE),
+        ("net.core.somaxconn", "4096\n5", Rule.SEPARATOR),
+        ("net.ipv4.tcp_fin_timeout", "-1", Rule.NEGATIVE),
+        ("net.ipv4.tcp_fin_timeout", "60s", Rule.UNIT),
+        ("net.ipv4.tcp_sack", "yes", Rule.BOOLEAN),
+        ("net.ipv4.tcp_sack", "2", Rule.RANGE),
+        ("net.ipv4.tcp_tw_reuse", "3", Rule.RANGE),
+        ("net.ipv4.ip_local_reserved_ports", "8080, 9000", Rule.SEPARATOR),
+        ("net.ipv4.ip_local_reserved_ports", "8080,http", Rule.PORT_LIST),
+        ("net.ipv4.ip_local_reserved_ports", "9000-8000", Rule.ORDER),
+        ("net.ipv4.ip_local_reserved_ports", "0,80", Rule.RANGE),
+        ("net.ipv4.tcp_congestion_control", "reno bbr", Rule.ARITY),
+        ("net.ipv4.tcp_congestion_control", "bbr;", Rule.NAME),
+        ("net.netfilter.nf_conntrack_count", "1", Rule.READ_ONLY),
     ],
 )
-def test_a_sensible_value_has_no_mistake(setting: object, text: str) -> None:
-    assert setting.mistake(text) is None  # type: ignore[attr-defined]
+def test_we_are_stricter_than_the_kernel(key: str, text: str, rule: Rule) -> None:
+    assert rule in {mistake.rule for mistake in mistakes(catalogue()[key], text)}
 
 
 @pytest.mark.parametrize(
-    ("setting", "text", "said"),
+    ("key", "text"),
     [
-        (INT, "", "takes one number, this has 0"),
-        (INT, "1 2", "takes one number, this has 2"),
-        (PAIR, "1", "takes two numbers, this has 1"),
-        (TRIPLE, "1 2", "takes three numbers, this has 2"),
-        (TRIPLE, "1 2 3 4", "takes three numbers, this has 4"),
-        (INT, "4k", "without unit, '4k' is none"),
-        (INT, "1.5", "without unit"),
-        (INT, "0x10", "without unit"),
-        (INT, "+5", "without unit"),
-        (INT, "1e3", "without unit"),
-        (INT, "1_000", "without unit"),
-        (BOOL, "true", "without unit"),
-        (BOOL, "on", "without unit"),
-        (INT, "010", "leading zero: the kernel would read it as octal"),
-        (SIGNED, "-010", "leading zero"),
-        (INT, "00", "leading zero"),
-        (TRIPLE, "1 02 3", "leading zero"),
-        (INT, "0", "outside 1..1000 (things)"),
-        (INT, "1001", "outside 1..1000"),
-        (INT, "-1", "outside 1..1000"),
-        (BOOL, "2", "outside 0..1"),
-        (ENUM, "2", "has no value 2; it takes 0, 1, 3"),
-        (PAIR, "2 1", "wants low <= high"),
-        (TRIPLE, "2 1 3", "wants min <= default <= max"),
-        (TRIPLE, "1 3 2", "wants min <= default <= max"),
-        (SIGNED, "--5", "without unit"),
-        (INT, "-", "without unit"),
-        (INT, "5-", "without unit"),
-        (BOOL, "-0", "'-0'"),
-        (INT, "٤", "without unit"),
-        (INT, "４", "without unit"),
+        ("net.ipv4.tcp_rmem", "4096\t131072\t6291456"),
+        ("net.ipv4.ip_local_port_range", "1024 65535"),
+        ("net.ipv4.ip_local_reserved_ports", "8080-8082,9000"),
+        ("net.ipv4.ip_local_reserved_ports", ""),
+        ("net.ipv4.tcp_congestion_control", "bbr"),
+        ("net.ipv4.tcp_allowed_congestion_control", "reno cubic"),
+        ("net.ipv4.tcp_adv_win_scale", "-2"),
+        ("net.ipv4.tcp_fastopen", "1027"),
+        ("net.ipv4.tcp_notsent_lowat", "4294967295"),
+        ("fs.file-max", "9223372036854775807"),
     ],
 )
-def test_a_wrong_value_is_named(setting: object, text: str, said: str) -> None:
-    assert said in (setting.mistake(text) or "nothing")  # type: ignore[attr-defined]
+def test_what_is_sensible_passes(key: str, text: str) -> None:
+    assert mistakes(catalogue()[key], text) == ()
+    assert catalogue()[key].mistake(text) is None
 
 
-@given(st.text(st.characters(categories=["Nd", "Zs"], include_characters="-+.xk"), max_size=12))
-def test_any_text_is_judged_and_only_what_the_kernel_reads_the_same_way_passes(text: str) -> None:
-    if INT.mistake(text) is None:
-        assert text.strip() == str(int(text))
-        assert text.isascii()
+def test_every_number_of_a_vector_is_judged() -> None:
+    found = mistakes(catalogue()["net.ipv4.tcp_rmem"], "010 0x20 5k")
+    assert [mistake.rule for mistake in found] == [Rule.OCTAL, Rule.HEX, Rule.UNIT]
 
 
-def test_a_number_of_any_length_is_judged() -> None:
-    assert INT.mistake("9" * 5000) is not None
+def test_a_default_is_that_of_the_kernel() -> None:
+    somaxconn = catalogue()["net.core.somaxconn"]
+    assert [somaxconn.default(release) for release in ("4.19", "5.3.18", "5.4", "6.18")] == [
+        "128",
+        "128",
+        "4096",
+        "4096",
+    ]
+    assert catalogue()["net.ipv4.tcp_mem"].default("6.1") is None
 
 
-VERSIONED = parameter(
-    defaults=(Default(since="5.4", value="4096"), Default(since="4.19", value="512"), Default(value="128")),
-)
+def test_a_key_exists_between_its_introduction_and_its_removal() -> None:
+    recycle, delay = catalogue()["net.ipv4.tcp_tw_recycle"], catalogue()["net.ipv4.tcp_tw_reuse_delay"]
+    assert recycle.at("4.11").missing is None
+    assert recycle.at("4.12").missing == "removed in Linux 4.12"
+    assert delay.at("6.12").missing == "new in Linux ~6.14"
+    assert delay.at("6.18").missing is None
 
 
-@pytest.mark.parametrize(
-    ("release", "value"),
-    [
-        ("6.12.43+deb13-amd64", "4096"),
-        ("5.10.0-28-amd64", "4096"),
-        ("5.4.0", "4096"),
-        ("5.3.18-lp152", "512"),
-        ("4.19.0", "512"),
-        ("4.9.0", "128"),
-        ("2.6.32-754.el6.x86_64", "128"),
-    ],
-)
-def test_a_default_belongs_to_a_kernel_version(release: str, value: str) -> None:
-    assert VERSIONED.default(release) == value
+def test_next_to_a_release_that_nobody_looked_up_nothing_is_certain() -> None:
+    delay = catalogue()["net.ipv4.tcp_tw_reuse_delay"]
+    assert [delay.at(release).certain for release in ("6.1", "6.13", "6.14", "6.18")] == [True, False, False, True]
 
 
-def test_a_default_that_depends_on_the_machine_is_not_known() -> None:
-    assert parameter(defaults=(Default(formula="1/128 of memory"),)).default("6.12.0") is None
+def test_what_a_child_namespace_sees_depends_on_the_kernel() -> None:
+    rmem = catalogue()["net.core.rmem_max"]
+    assert [rmem.at(release).in_child for release in ("6.1", "6.12")] == [View.ABSENT, View.READ_ONLY]
+    assert catalogue()["net.ipv4.tcp_rmem"].at("4.14").in_child is View.ABSENT
+    assert catalogue()["net.core.somaxconn"].at("6.1").in_child is View.WRITABLE
 
 
-def test_a_kernel_older_than_every_default_has_none() -> None:
-    assert parameter(defaults=(Default(since="5.4", value="1"),)).default("4.19.0") is None
-
-
-def test_a_parameter_without_a_source_is_no_parameter() -> None:
-    with pytest.raises(ValueError, match="sources"):
-        parameter(sources=())
-
-
-def test_a_version_may_be_given_as_numbers() -> None:
-    assert Default(since=(5, 4)).since == Default(since="5.4").since == (5, 4)  # type: ignore[arg-type]
-
-
-def test_a_version_that_is_none_is_refused() -> None:
+def test_releases_know_whether_they_are_certain() -> None:
+    assert Release.model_validate("~4.12") == Release(number=(4, 12), approximate=True)
+    assert str(Release.model_validate("2.6.35")) == "2.6.35"
+    assert Release.model_validate("4.12").reached_by((4, 12))
+    assert not Release.model_validate("4.12").reached_by((4, 9))
     with pytest.raises(ValueError, match="no kernel release"):
-        parameter(removed_in="soon")
+        Release.model_validate("4.x")

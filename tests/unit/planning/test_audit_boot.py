@@ -9,7 +9,7 @@ import pytest
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Demand, Elements, Leave
 from tcptune.domain.findings import Boot, Deviates, Layers, Met, Where
-from tcptune.domain.parameters import Bounds, Default
+from tcptune.domain.parameters import Default
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.audit import audit_host
 from tests.unit.builders import ETC, LATER, MAX_SYN, RMEM, SOMAXCONN, facts, parameter, profile, rule
@@ -142,7 +142,7 @@ TRIPLE = parameter(
     "net.ipv4.test_mem",
     shape="triple",  # type: ignore[arg-type]
     defaults=(Default(value="1 2 3"),),
-    kernel_accepts=Bounds(min=0, max=1000),
+    accepts=({"storage": "int", "min": 0, "max": 1000},),
 )
 
 

@@ -1,0 +1,91 @@
+"""Commands that say what tcptune knows: explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import typer
+
+from tcptune.cli import wiring
+from tcptune.cli.console import deliver, tracked
+from tcptune.cli.options import Facts, Forks, Format, FormatOption, Inventory, Output, Timeout
+from tcptune.domain.explanation import Hits
+from tcptune.domain.facts import Collected, HostFacts
+from tcptune.domain.parameters import Parameter
+from tcptune.errors import HostError
+from tcptune.knowledge.catalogue import catalogue
+
+_PANEL = "Learn (needs no host)"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel=_PANEL)(explain)
+
+
+def explain(
+    context: typer.Context,
+    word: Annotated[list[str], typer.Argument(help="A setting, or words to search for.", metavar="KEY|WORD")],
+    kernel: Annotated[
+        str | None, typer.Option("--kernel", "-k", help="Kernel release to explain it for. Default: this machine's.")
+    ] = None,
+    inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
+    limit: Annotated[
+        str | None, typer.Option("--limit", "-l", help="Say what it is on these hosts, too: an Ansible host pattern.")
+    ] = None,
+    facts: Facts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 16,
+    timeout: Timeout = 30,
+) -> None:
+    """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.
+
+    A word that is no setting searches names, summaries, symptoms and myths. With -i, --limit or --facts it also says
+    what the setting is on each host: now, in every file that speaks of it, and at the next boot.
+
+    Exits 0, 2 if nothing is known of it, 4 if a host could not be read.
+
+      tcptune explain net.ipv4.tcp_fin_timeout --kernel 5.10
+      tcptune explain TIME_WAIT
+      tcptune explain net.core.somaxconn -i hosts.yml --limit web1
+    """
+    from tcptune.workflows.explain import explain as page_of
+    from tcptune.workflows.explain import resolve
+
+    known = catalogue()
+    found = resolve(" ".join(word), known)
+    if isinstance(found, Hits):
+        deliver(found, format, output)
+        return
+    asked, page = found
+    # The environment may name an inventory for every command; only what is on the command line asks for hosts.
+    source = context.get_parameter_source("inventory")
+    wanted = limit or ("all" if source is not None and source.name == "COMMANDLINE" else None)
+    collected = list(_collected(asked, page, inventory, wanted, facts, forks, timeout))
+    seen = {one.system.kernel for one in collected if isinstance(one, HostFacts)}
+    release = kernel or (seen.pop() if len(seen) == 1 else wiring.running_kernel())
+    result = page_of(asked, page, kernel=release, collected=collected, parameters=_only(page, asked))
+    deliver(result, format, output)
+    raise typer.Exit(HostError.exit_code if result.unread else 0)
+
+
+def _collected(
+    asked: str, page: Parameter, sources: list[str], limit: str | None, facts: Facts, forks: int, timeout_s: float
+) -> Iterable[Collected]:
+    if facts is not None:
+        from tcptune.adapters.files import read_facts
+
+        names = {host.name for host in wiring.inventory(sources, limit)} if limit and sources else None
+        return [one for one in read_facts(facts) if names is None or one.host in names]
+    if limit is None:
+        return []
+    hosts = wiring.inventory(sources, limit)
+    keys = [asked, *(bound.key for bound in page.limits)]
+    return tracked(wiring.collector(forks, timeout_s).stream(hosts, keys), len(hosts), "reading hosts")
+
+
+def _only(page: Parameter, asked: str) -> Mapping[str, Parameter]:
+    """Return the one setting there is to judge: nothing else of the catalogue has to be read."""
+    return {page.key: page, asked: page}

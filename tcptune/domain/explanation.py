@@ -1,0 +1,61 @@
+"""What `explain` answers: the page of one setting, or the settings that a word leads to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tcptune.domain.boot import BootValue, Definition
+from tcptune.domain.facts import Reading, Unread
+from tcptune.domain.parameters import AtKernel, Parameter
+from tcptune.domain.values import Frozen, SysctlKey
+
+EXPLAIN_FORMAT_VERSION: Literal[1] = 1
+
+
+class OnHost(Frozen):
+    """The setting on one host."""
+
+    host: str
+    here: AtKernel
+    """What holds on the host's kernel."""
+    reading: Reading | None
+    """None where the facts do not hold the key."""
+    definitions: tuple[Definition, ...]
+    """Every line that speaks of it, in the order they are read."""
+    systemd: BootValue
+    procps: BootValue
+    boots_with_systemd: bool
+
+
+class Explanation(Frozen):
+    """All that is known of one setting."""
+
+    tcptune: Literal["explanation"] = "explanation"
+    format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
+    asked: str
+    """The key as it was asked for: it may name one interface, where the page speaks of all."""
+    page: Parameter
+    here: AtKernel
+    """What holds on the kernel asked for."""
+    hosts: tuple[OnHost, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+class Hit(Frozen):
+    """A setting that a word leads to."""
+
+    key: SysctlKey
+    summary: str
+    where: str
+    """Which part of its page the word is in."""
+    text: str
+    """That part, where it is not the summary."""
+
+
+class Hits(Frozen):
+    """What a search found, the closest first."""
+
+    tcptune: Literal["explanations"] = "explanations"
+    format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
+    word: str
+    hits: tuple[Hit, ...]

@@ -1,0 +1,73 @@
+"""Explain a setting, or find the settings a word leads to. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.facts import Collected, HostFacts, Unread
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.values import sysctl_key
+from tcptune.errors import UsageError
+from tcptune.planning.explain import find_key, near_misses, on_host, search
+
+
+def resolve(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, Parameter] | Hits:
+    """Return the key that was asked for and its page, or what a search for the word finds.
+
+    Raises UsageError where there is neither, or the key is a secret.
+    """
+    try:
+        found = find_key(word, parameters)
+    except ValueError as problem:
+        raise UsageError(str(problem)) from None
+    if found is not None:
+        return _asked(word, found), parameters[found]
+    hits = search(word, parameters)
+    if not hits.hits:
+        close = near_misses(word, parameters)
+        hint = " or ".join(f"tcptune explain {key}" for key in close) or "a key, or a word such as backlog or TIME_WAIT"
+        raise UsageError(f"nothing known matches {word!r}", hint=hint)
+    return hits
+
+
+def explain(
+    asked: str,
+    page: Parameter,
+    *,
+    kernel: str,
+    collected: Iterable[Collected] = (),
+    parameters: Mapping[str, Parameter],
+) -> Explanation:
+    """Return the page for one kernel, with what the setting is on each host.
+
+    Raises UsageError where `kernel` is no release.
+    """
+    try:
+        here = page.at(kernel)
+    except ValueError as problem:
+        raise UsageError(str(problem), hint="--kernel 6.1") from None
+    hosts, unread = [], []
+    for one in collected:
+        if isinstance(one, HostFacts):
+            hosts.append(on_host(page, asked, one, parameters))
+        else:
+            unread.append(one)
+    return Explanation(
+        asked=asked,
+        page=page,
+        here=here,
+        hosts=tuple(sorted(hosts, key=lambda one: one.host)),
+        unread=tuple(sorted(unread, key=_name)),
+    )
+
+
+def _name(one: Unread) -> str:
+    return one.host
+
+
+def _asked(word: str, found: str) -> str:
+    try:
+        return sysctl_key(word.strip().removeprefix("/proc/sys/"))
+    except ValueError:
+        return found

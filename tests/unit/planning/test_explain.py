@@ -1,0 +1,154 @@
+"""`tcptune explain`, from the words to the text."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tcptune.adapters.files import facts_lines
+from tcptune.cli.app import app
+from tcptune.domain.facts import HostFacts, SysctlFile, System, Unread, Value
+from tcptune.errors import UsageError
+from tcptune.knowledge.catalogue import catalogue
+from tcptune.planning.explain import find_key, near_misses, search
+from tcptune.reports import FORMATS
+from tcptune.workflows.explain import explain
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["explain", *words])
+
+
+def text(*words: str) -> str:
+    """Return what is printed, in one line."""
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.stdout.split())
+
+
+def test_fin_timeout_does_not_set_time_wait() -> None:
+    assert "not the length of TIME_WAIT" in text("net.ipv4.tcp_fin_timeout")
+    assert "TIME_WAIT is a compile-time 60 s" in text("net.ipv4.tcp_fin_timeout")
+
+
+def test_tw_recycle_was_removed() -> None:
+    assert "removed in Linux 4.12" in text("net.ipv4.tcp_tw_recycle", "--kernel", "6.1")
+    assert "removed in Linux 4.12, so" not in text("net.ipv4.tcp_tw_recycle", "--kernel", "4.9")
+
+
+def test_somaxconn_takes_effect_at_the_next_listen() -> None:
+    assert "new listeners: next listen() call only" in text("net.core.somaxconn")
+
+
+def test_default_and_range_are_those_of_the_kernel_asked_for() -> None:
+    assert "128 on Linux 5.3" in text("net.core.somaxconn", "--kernel", "5.3")
+    assert "4096 on Linux 5.10" in text("net.core.somaxconn", "-k", "5.10")
+    assert "the kernel takes -2147483648..2147483647 (int)" in text("net.ipv4.tcp_sack", "-k", "5.10")
+    assert "the kernel takes 0..255 (byte)" in text("net.ipv4.tcp_sack", "-k", "6.1")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("key", list(catalogue()))
+def test_every_setting_has_a_page_in_every_format(key: str, format_: str) -> None:
+    page = catalogue()[key]
+    for release in ("4.9", "6.18"):
+        said = FORMATS[format_](explain(key, page, kernel=release, parameters=catalogue()))
+        flat = " ".join(said.split())
+        assert key in flat
+        for needed in (page.risk.value, page.effect.value.split()[0]):
+            assert needed in flat
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("somaxconn", "net.core.somaxconn"),
+        ("net/ipv4/tcp_sack", "net.ipv4.tcp_sack"),
+        ("/proc/sys/net/ipv4/tcp_sack", "net.ipv4.tcp_sack"),
+        ("net.ipv4.conf.eth0.rp_filter", "net.ipv4.conf.all.rp_filter"),
+        ("net.ipv4.conf.eth0/100.rp_filter", "net.ipv4.conf.all.rp_filter"),
+        ("net.nf_conntrack_max", "net.netfilter.nf_conntrack_max"),
+        ("gc_thresh3", None),
+        ("backlog", None),
+        ("net.ipv6.tcp_sack", None),
+    ],
+)
+def test_a_key_is_found_in_any_spelling(word: str, key: str | None) -> None:
+    assert find_key(word, catalogue()) == key
+
+
+def test_a_word_searches_and_names_come_first() -> None:
+    found = [hit.key for hit in search("backlog", catalogue()).hits]
+    assert set(found[:2]) == {"net.core.netdev_max_backlog", "net.ipv4.tcp_max_syn_backlog"}
+    assert "net.core.somaxconn" in found
+    assert "net.ipv4.tcp_tw_reuse" in {hit.key for hit in search("time-wait", catalogue()).hits}
+    assert "net.core.somaxconn" in {hit.key for hit in search("ListenOverflows", catalogue()).hits}
+    assert "net.core.netdev_max_backlog" in {hit.key for hit in search("fifo overrun", catalogue()).hits}
+
+
+def test_a_search_ends_well_and_in_every_format() -> None:
+    assert "net.ipv4.tcp_tw_reuse" in text("TIME_WAIT")
+    assert "settings for" in text("accept", "queue")
+    assert json.loads(run("TIME_WAIT", "--format", "json").stdout)["hits"]
+    assert "# Settings for" in run("TIME_WAIT", "--format", "markdown").stdout
+
+
+@pytest.mark.parametrize("words", [["tcp_fin_timout"], ["nonsense"], [""], ["net.ipv4.tcp_fastopen_key"]])
+def test_what_is_not_known_is_a_usage_error(words: list[str]) -> None:
+    problem = run(*words).exception
+    assert isinstance(problem, UsageError)
+    assert problem.exit_code == 2
+
+
+def test_near_misses_are_named() -> None:
+    assert near_misses("tcp_fin_timout", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
+    assert near_misses("net.core.somaxcon", catalogue())[0] == "net.core.somaxconn"
+
+
+def test_a_kernel_that_is_none_is_a_usage_error() -> None:
+    assert isinstance(run("somaxconn", "--kernel", "new").exception, UsageError)
+
+
+def test_a_host_is_shown_with_every_definer_the_winners_and_its_runtime_value(tmp_path: Path) -> None:
+    files = (
+        SysctlFile(path="/etc/sysctl.d/60-web.conf", content="net.core.somaxconn = 0x400\n"),
+        SysctlFile(path="/etc/sysctl.conf", content="# old\nnet.core.somaxconn = 128\n"),
+    )
+    system = System(
+        kernel="6.1.0-37-amd64",
+        distribution="debian",
+        version="12",
+        memory_bytes=8 << 30,
+        cpus=4,
+        page_size_bytes=4096,
+        boot_id="x",
+        hostname="web1",
+        systemd=True,
+        user="0",
+    )
+    web = HostFacts(
+        host="web1",
+        collected_at=NOW,
+        system=system,
+        sysctl={"net.core.somaxconn": Value(text="4096", writable=True)},
+        sysctl_files=files,
+    )
+    path = tmp_path / "facts.jsonl"
+    path.write_text("".join(facts_lines([web, Unread(host="web2", error="timed out")], NOW)), encoding="utf-8")
+
+    result = run("net.core.somaxconn", "--facts", str(path))
+
+    assert result.exit_code == 4
+    assert "on Linux 6.1.0-37-amd64" in result.stdout
+    shown = " ".join(result.stdout[result.stdout.index("web1") :].split())
+    assert "runtime 4096" in shown
+    assert "at boot, systemd-sysctl 1024, written '0x400' (/etc/sysctl.d/60-web.conf:1) (this host boots so)" in shown
+    assert "at boot, sysctl --system 128 (/etc/sysctl.conf:2)" in shown
+    assert "/etc/sysctl.d/60-web.conf:1 0x400 wins /etc/sysctl.conf:2 128 wins" in shown
+    assert "web2 could not be read: timed out" in shown
