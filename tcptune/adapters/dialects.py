@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tcptune.dialects import recognised
 from tcptune.dialects.tuned import PROFILE_FILE, wanted
 from tcptune.errors import InputError
 
-_TUNED_FOLDERS = (
+TUNED_FOLDERS = (
     Path("/etc/tuned/profiles"),
     Path("/etc/tuned"),
     Path("/usr/lib/tuned/profiles"),
@@ -19,8 +20,12 @@ _SYSCTL_FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "us
 _LARGEST_BYTES = 16 * 1024 * 1024
 
 
-def gather(path: Path, dialect: str | None) -> tuple[str, dict[str, str]]:
+def gather(
+    path: Path, dialect: str | None, *, tuned_folders: Sequence[Path] = TUNED_FOLDERS
+) -> tuple[str, dict[str, str]]:
     """Return the format, recognised where none is given, and the files by path, the one that is meant first.
+
+    What a tuned profile includes is looked for beside it, then in `tuned_folders`.
 
     Raises InputError for what cannot be read, or is of no format we know.
     """
@@ -36,7 +41,7 @@ def gather(path: Path, dialect: str | None) -> tuple[str, dict[str, str]]:
     found = dialect or recognised(str(meant), text)
     if found is None:
         raise InputError(f"{path}: this is of no format tcptune reads", hint="say which one it is with --from")
-    return found, _with_includes(meant, text) if found == "tuned" else {str(meant): text}
+    return found, _with_includes(meant, text, tuned_folders) if found == "tuned" else {str(meant): text}
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -47,26 +52,30 @@ def _in_folder(folder: Path) -> list[Path]:
     return [*found, conf] if trees and conf.is_file() else found
 
 
-def _with_includes(path: Path, text: str) -> dict[str, str]:
+def _with_includes(path: Path, text: str, tuned_folders: Sequence[Path]) -> dict[str, str]:
     files = {str(path): text}
-    folders = [path.parent.parent, *_TUNED_FOLDERS]
+    folders = [path.parent.parent, *tuned_folders]
     ahead = [path]
     while ahead:
         at = ahead.pop(0)
         needs = wanted(str(at), files[str(at)])
+        # A profile of /etc may include the one of /usr/lib that has its name: each folder counts.
         profiles = [folder / Path(name).name / PROFILE_FILE for name in needs.profiles for folder in folders]
-        places = [
-            candidate
-            for variables in needs.variables
-            for candidate in (Path(variables), path.parent / Path(variables).name, folders[0] / Path(variables).name)
-        ]
-        # A profile of /etc may include the one of /usr/lib that has its name: each place is looked at.
-        for candidate in dict.fromkeys([*profiles, *places]):
-            if candidate.is_file() and str(candidate) not in files and not _is_read(candidate, files):
-                files[str(candidate)] = _text(candidate)
-                if candidate in profiles:
-                    ahead.append(candidate)
+        ahead += _added(files, profiles)
+        for named in map(Path, needs.variables):
+            near = [folder / named.name for folder in (at.parent, *folders)]
+            _added(files, [place for place in (*near, named) if place.is_file()][:1])
     return files
+
+
+def _added(files: dict[str, str], candidates: Iterable[Path]) -> list[Path]:
+    """Read those that exist and were not read yet, and return them."""
+    added = []
+    for candidate in candidates:
+        if candidate.is_file() and not _is_read(candidate, files):
+            files[str(candidate)] = _text(candidate)
+            added.append(candidate)
+    return added
 
 
 def _is_read(candidate: Path, files: dict[str, str]) -> bool:
