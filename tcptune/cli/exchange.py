@@ -136,4 +136,6 @@ def _tell(left_out: Sequence[LeftOut]) -> None:
         typer.echo("left out:", err=True)
     for one in left_out:
         count = f" ({one.lines} lines)" if one.lines > 1 else ""
-        typer.echo(f"  {one.place}  {one.text}{count}: {one.why}", err=True)
+        said = f"  {one.place}  {one.text}{count}: {one.why}"
+        # A file may hold what a terminal obeys.
+        typer.echo("".join(char if char.isprintable() else "?" for char in said), err=True)

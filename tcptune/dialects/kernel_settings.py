@@ -10,7 +10,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tcptune.dialects.lines import last_wins, unknown
-from tcptune.dialects.writing import ExportOptions, exactly, slug, written
+from tcptune.dialects.writing import ExportOptions, exactly, is_plain_number, origin, slug, written
 from tcptune.domain.exchange import Exported, Followed, Imported, LeftOut, Operator, Setting
 from tcptune.domain.profile import Profile
 from tcptune.domain.values import sysctl_key
@@ -55,10 +55,10 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     lines, left_out = written(profile, options, exactly)
     if not lines:
         return Exported(files={}, left_out=left_out)
-    text = f"---\n# Written by tcptune from its profile {profile.name}.\n{_SYSCTL}:\n"
+    text = f"---\n{origin(profile)}{_SYSCTL}:\n"
     for line in lines:
         # A quoted value cannot become a YAML boolean or an octal number.
-        value = line.value if line.value.isdecimal() else yaml.safe_dump(line.value, default_style='"').strip()
+        value = line.value if is_plain_number(line.value) else yaml.safe_dump(line.value, default_style='"').strip()
         text += f"  # {line.remark}\n  - name: {line.entry.key}\n    value: {value}\n"
     return Exported(files={f"{slug(profile.name)}.yml": text}, left_out=left_out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tcptune.dialects.writing import ExportOptions, Written, exactly, not_said, slug, written
+from tcptune.dialects.writing import ExportOptions, Written, exactly, not_said, origin, slug, written
 from tcptune.domain.exchange import Exported
 from tcptune.domain.pods import InPod
 from tcptune.domain.profile import Profile
@@ -35,16 +35,13 @@ _UNKNOWN = "it is not known whether a pod may set it"
 
 
 def _safe_head(profile: Profile) -> str:
-    return (
-        f"# Written by tcptune from its profile {profile.name}.\n"
-        "# Safe: every node allows these. Not for pods with hostNetwork.\n"
-    )
+    return f"{origin(profile)}# Safe: every node allows these. Not for pods with hostNetwork.\n"
 
 
 def _unsafe_head(profile: Profile, lines: list[Written]) -> str:
     keys = ",".join(line.entry.key for line in lines)
     return (
-        f"# Written by tcptune from its profile {profile.name}.\n"
+        f"{origin(profile)}"
         "# Unsafe: a pod with these starts only on nodes whose kubelet was given\n"
         f"#   --allowed-unsafe-sysctls={keys}\n"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from tcptune.dialects.writing import is_plain_number
 from tcptune.domain.exchange import Imported, LeftOut, Operator, Setting
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import PROFILE_FORMAT_VERSION
@@ -59,7 +60,7 @@ def to_yaml(name: str, imported: Imported) -> str:
 
 
 def _plain(value: str) -> int | str:
-    return int(value) if value.isdecimal() and str(int(value)) == value else value
+    return int(value) if is_plain_number(value) else value
 
 
 def _paths(imported: Imported) -> str:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from tcptune.dialects.lines import content_lines, place_of, unknown
-from tcptune.dialects.writing import ExportOptions, exactly, slug, written
+from tcptune.dialects.writing import ExportOptions, exactly, origin, slug, written
 from tcptune.domain.boot import Loader
 from tcptune.domain.exchange import Exported, Imported, LeftOut, Setting
 from tcptune.domain.facts import SysctlFile
@@ -38,17 +38,17 @@ def recognises(path: str, text: str) -> bool:  # noqa: ARG001  # one signature f
 def read(files: Mapping[str, str], known: Container[str]) -> Imported:
     """Return what the files set in the end. Inline comments stay part of the value: they reach the kernel."""
     hosted = _hosted(files)
-    origin = {there: here for here, there in hosted.items() if there is not None}
-    model = BootModel(SysctlFile(path=there, content=files[here]) for there, here in origin.items())
+    shown = {there: here for here, there in hosted.items() if there is not None}
+    model = BootModel(SysctlFile(path=there, content=files[here]) for there, here in shown.items())
     order = model.load_order(Loader.SYSTEMD)
     settings: list[Setting] = []
     left_out: list[LeftOut] = []
     for here, there in hosted.items():
         if there is None or there not in order.read:
-            by = next((origin[s.by] for s in order.shadowed if s.path == there), None)
+            by = next((shown[s.by] for s in order.shadowed if s.path == there), None)
             left_out.append(_unread(here, there, files[here], by))
     for there in order.read:
-        judged = sorted(_judged(model, origin, there, files[origin[there]], known), key=lambda found: found.line)
+        judged = sorted(_judged(model, shown, there, files[shown[there]], known), key=lambda found: found.line)
         settings += [found for found in judged if isinstance(found, Setting)]
         left_out += [found for found in judged if isinstance(found, LeftOut)]
     return Imported(settings=tuple(settings), left_out=tuple(left_out))
@@ -59,8 +59,7 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     lines, left_out = written(profile, options, exactly)
     if not lines:
         return Exported(files={}, left_out=left_out)
-    head = f"# Written by tcptune from its profile {profile.name}.\n\n"
-    text = head + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in lines)
+    text = f"{origin(profile)}\n" + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in lines)
     return Exported(files={f"60-{slug(profile.name)}.conf": text}, left_out=left_out)
 
 
@@ -104,15 +103,15 @@ class _Line(NamedTuple):
 
 
 def _judged(
-    model: BootModel, origin: Mapping[str, str], there: str, text: str, known: Container[str]
+    model: BootModel, shown: Mapping[str, str], there: str, text: str, known: Container[str]
 ) -> Iterator[Setting | LeftOut]:
-    here = origin[there]
+    here = shown[there]
     for said in _lines(text):
         why = said.why
         if said.key is not None:
             winner = model.at_boot(said.key).systemd.winner
             if winner is not None and (winner.path, winner.line) != (there, said.line):
-                why = f"overridden by {place_of(origin[winner.path], winner.line)}"
+                why = f"overridden by {place_of(shown[winner.path], winner.line)}"
             elif said.key not in known:
                 why = unknown(said.key)
             elif said.value is not None and _quoted(said.value):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tcptune.dialects.lines import unknown
 from tcptune.dialects.tuned_lines import Item, Parsed, parse, parse_variables
-from tcptune.dialects.writing import ExportOptions, slug, written
+from tcptune.dialects.writing import ExportOptions, origin, slug, written
 from tcptune.domain.demands import AtLeast, AtMost, Demand, Exactly
 from tcptune.domain.exchange import Exported, Followed, Imported, LeftOut, Operator, Setting
 from tcptune.domain.profile import Profile
@@ -62,7 +62,7 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     lines, left_out = written(profile, options, _expressed)
     if not lines:
         return Exported(files={}, left_out=left_out)
-    head = f"# Written by tcptune from its profile {profile.name}.\n\n[main]\nsummary={_summary(profile)}\n\n[sysctl]\n"
+    head = f"{origin(profile)}\n[main]\nsummary={_summary(profile)}\n\n[sysctl]\n"
     text = head + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in lines)
     return Exported(files={f"{slug(profile.name)}/{PROFILE_FILE}": text}, left_out=left_out)
 
@@ -119,7 +119,7 @@ class _Merge:
             if path not in self._seen:
                 lines = sum(item.lines for item in parse(path, text).items)
                 self._left_out.append(
-                    LeftOut(path=path, line=0, text=path, why="the profile does not include this file", lines=lines)
+                    LeftOut(path=path, line=0, text=path, why="nothing that counts includes this file", lines=lines)
                 )
         order = {path: at for at, path in enumerate(self._files)}
         return Imported(

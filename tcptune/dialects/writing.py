@@ -68,6 +68,16 @@ def not_said(profile: Profile, entry: Entry, why: str) -> LeftOut:
     return LeftOut(path=profile.name, line=0, text=f"{entry.key}: {entry.demand}", why=why)
 
 
+def origin(profile: Profile) -> str:
+    """Return the comment that every file begins with, as one line."""
+    return f"# Written by tcptune from its profile {' '.join(profile.name.split())}.\n"
+
+
+def is_plain_number(value: str) -> bool:
+    """Say whether YAML would read a value as the number it is: 010 it reads as 8."""
+    return re.fullmatch(r"0|[1-9][0-9]*", value) is not None
+
+
 def slug(name: str) -> str:
     """Return a profile's name as part of a file name.
 

@@ -25,6 +25,11 @@ def without_secret(text: str) -> str:
     return text if found is None or text.endswith(_HIDDEN) else f"{text[: found.end()]}{_HIDDEN}"
 
 
+def _reason_without_secret(text: str) -> str:
+    found = _SECRET_NAME.search(text)
+    return f"{found.group()} is a secret; its value is never taken" if found else text
+
+
 ShownText = Annotated[str, AfterValidator(without_secret)]
 
 
@@ -76,7 +81,7 @@ class LeftOut(Frozen):
     """The first, where this stands for several. 0 for a whole file."""
     text: ShownText
     """As written; what is secret is cut."""
-    why: ShownText
+    why: Annotated[str, AfterValidator(_reason_without_secret)]
     lines: int = Field(default=1, ge=0)
     """How many lines of the source this stands for, comments and blank ones not counted."""
 
