@@ -37,7 +37,7 @@ def read(files: Mapping[str, str], known: Container[str]) -> Imported:
     followed: list[Followed] = []
     texts: dict[tuple[str, int], str] = {}
     for path, text in files.items():
-        for found in _walked(_Source(path, known), _composed(path, text)):
+        for found in _all(_Source(path, known), text):
             match found:
                 case Setting():
                     settings.append(found)
@@ -79,6 +79,13 @@ class _Source(NamedTuple):
 
 
 _Found = Setting | LeftOut | Followed
+
+
+def _all(source: _Source, text: str) -> list[_Found]:
+    try:
+        return list(_walked(source, _composed(source.path, text)))
+    except RecursionError:
+        raise InputError(f"{source.path}: this YAML is nested too deep, or holds itself") from None
 
 
 def _composed(path: str, text: str) -> Node | None:

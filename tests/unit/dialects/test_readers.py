@@ -189,6 +189,13 @@ def test_a_section_with_a_condition_sets_nothing_and_overrides_nothing() -> None
     assert "uname_regex aarch64" in why(found, f"{SOMAXCONN}=2")
 
 
+def test_of_two_sysctl_sections_the_later_wins() -> None:
+    found = tuned("[sysctl]", f"{SOMAXCONN}=1", "[late]", "type=sysctl", f"{SOMAXCONN}=2")
+
+    assert asked(found) == {SOMAXCONN: "exactly 2"}
+    assert why(found, f"{SOMAXCONN}=1") == "overridden by profiles/main/tuned.conf:5"
+
+
 def test_replace_and_drop_take_away_what_was_included() -> None:
     base = f"[sysctl]\n{SOMAXCONN}=1\n{COOKIES}=1\n"
 
@@ -311,6 +318,12 @@ def test_removing_everything_is_not_something_a_profile_asks() -> None:
 def test_what_is_no_yaml_names_the_line() -> None:
     with pytest.raises(InputError, match="file:2: this is no YAML"):
         read("kernel-settings", "kernel_settings_sysctl: [\n}")
+
+
+@pytest.mark.parametrize("text", ["kernel_settings_x: 1\na: &a [*a]\n", "kernel_settings_x: " + "[" * 2000])
+def test_yaml_without_an_end_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        read("kernel-settings", text)
 
 
 # sysctl -a
