@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, learn, look
+from tcptune.cli import change, exchange, learn, look
 from tcptune.cli.console import error_boundary
 
 app = typer.Typer(
@@ -38,6 +38,10 @@ def _options(
 look.register(app)
 change.register(app)
 learn.register(app)
+
+profile = typer.Typer(help="Take profiles from other tools' files, and write them as such.", no_args_is_help=True)
+exchange.register(profile)
+app.add_typer(profile, name="profile", rich_help_panel="Look (changes nothing)")
 
 
 def main() -> None:
