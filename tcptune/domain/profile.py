@@ -1,13 +1,25 @@
-"""What a host should be like: entries with an operator, a reason and a source."""
+"""What a host should be like: entries with an operator, a reason and a source; and what was agreed to tolerate."""
 
 from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
 
 from pydantic import Field
 
 from tcptune.domain.demands import Demand
+from tcptune.domain.guards import Guard
 from tcptune.domain.values import Frozen, SysctlKey
 
 PROFILE_FORMAT_VERSION = 1
+
+
+class LoadVariable(Frozen):
+    """Something about the work of a host that cannot be read there, such as its peak connection rate."""
+
+    default: float
+    unit: str
+    meaning: str
 
 
 class Entry(Frozen):
@@ -15,10 +27,38 @@ class Entry(Frozen):
 
     key: SysctlKey
     demand: Demand
+    """Its values may be formulas; see domain/formulas.py."""
     why: str
     source: str
     profile: str
     """Name of the profile that says so: with `extends` it may not be the one that was asked for."""
+    place: str = ""
+    """'web.yml:14', for messages."""
+    when: Guard = Guard()
+    load: dict[str, LoadVariable] = {}
+    """The load variables its formulas use."""
+    group: str = ""
+    """Entries of one key and one group are alternatives: the first whose guard holds counts."""
+    overrides: tuple[str, ...] = ()
+    """Places of the entries it takes the place of, in profiles it extends."""
+
+
+class Waiver(Frozen):
+    """Somebody answers for a deviation until a day."""
+
+    key: SysctlKey
+    hosts: str = "*"
+    """Host names or wildcards, with commas between."""
+    who: str
+    until: date
+    """The last day it holds."""
+    why: str
+    place: str = ""
+
+    def covers(self, key: str, host: str) -> bool:
+        """Say whether it is about this setting on this host, whatever the day."""
+        patterns = [pattern.strip() for pattern in self.hosts.split(",")]
+        return key == self.key and any(fnmatchcase(host, pattern) for pattern in patterns)
 
 
 class Profile(Frozen):
@@ -29,6 +69,38 @@ class Profile(Frozen):
     origin: str
     """'built in', or the path it was read from."""
     extends: tuple[str, ...] = ()
+    load: dict[str, LoadVariable] = {}
     entries: tuple[Entry, ...] = Field(min_length=1)
+    waivers: tuple[Waiver, ...] = ()
     digest: str
     """SHA-256 over the text of the profile and of all it extends."""
+
+    def groups(self) -> dict[SysctlKey, tuple[tuple[Entry, ...], ...]]:
+        """Return the alternatives of each group by key. From several groups one value has to be solved."""
+        found: dict[str, dict[str, list[Entry]]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.key, {}).setdefault(entry.group, []).append(entry)
+        return {key: tuple(tuple(group) for group in groups.values()) for key, groups in found.items()}
+
+
+class Declared(Frozen):
+    """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
+
+    roles: tuple[str, ...] = ()
+    load: dict[str, float] = {}
+
+
+class EntryChange(Frozen):
+    """One setting in two profiles. None where one has no say in it."""
+
+    key: SysctlKey
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class ProfileDiff(Frozen):
+    """What differs between two profiles, everything they extend included."""
+
+    left: str
+    right: str
+    changes: tuple[EntryChange, ...]
