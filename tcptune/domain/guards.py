@@ -49,7 +49,7 @@ class Guard(Frozen):
     memory: Annotated[str, AfterValidator(_memory_range)] | None = None
     """For example '>= 8 GiB'."""
     virtualization: tuple[str, ...] = ()
-    """As systemd-detect-virt names it; 'none' for bare metal."""
+    """vm, container, or a name such as kvm or docker; none for bare metal."""
     scope: Scope | None = None
     roles: tuple[str, ...] = ()
     """Names that the inventory variable tcptune_roles may hold."""
@@ -72,8 +72,9 @@ class Situation(Frozen):
     """What guards ask of a host. None where it is not known."""
 
     kernel: str
-    memory_bytes: int
-    virtualization: str | None = None
+    memory_bytes: int | None
+    virtualization: tuple[str, ...] | None = None
+    """Every name that fits: ('vm', 'kvm'), ('container', 'docker', 'vm', 'kvm'), ('none',)."""
     scope: Scope | None = None
     roles: tuple[str, ...] = ()
 
@@ -85,7 +86,9 @@ def unmet(guard: Guard, here: Situation) -> str | None:
     """
     if guard.kernel and not _holds(guard.kernel, kernel_version(here.kernel), kernel_version):
         return f"only for kernel {guard.kernel}; this is {here.kernel}"
-    if guard.memory and not _holds(guard.memory, here.memory_bytes, _bytes):
+    if guard.memory and here.memory_bytes is None:
+        raise ValueError("it is not known how much memory this host has")
+    if guard.memory and here.memory_bytes and not _holds(guard.memory, here.memory_bytes, _bytes):
         return f"only for memory {guard.memory}; this host has {here.memory_bytes / 1024**3:.1f} GiB"
     if guard.roles and not set(guard.roles) & set(here.roles):
         has = f"has {', '.join(here.roles)}" if here.roles else "has none (inventory variable tcptune_roles)"
@@ -99,8 +102,8 @@ def unmet(guard: Guard, here: Situation) -> str | None:
     if guard.virtualization:
         if here.virtualization is None:
             raise ValueError("it is not known whether this host is virtual")
-        if here.virtualization not in guard.virtualization:
-            return f"only for virtualization {' or '.join(guard.virtualization)}; this is {here.virtualization}"
+        if not set(here.virtualization) & set(guard.virtualization):
+            return f"only for virtualization {' or '.join(guard.virtualization)}; this is {here.virtualization[-1]}"
     return None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Demand, Leave, meets
+from tcptune.domain.demands import Demand, Leave, Unset, meets
 from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
@@ -17,59 +18,93 @@ from tcptune.domain.findings import (
     Met,
     NotApplicable,
     Unknown,
+    Waived,
     Where,
 )
 from tcptune.domain.parameters import ARITY, Parameter
-from tcptune.domain.profile import Entry, Profile
+from tcptune.domain.profile import Declared, Profile, Waiver
 from tcptune.domain.values import kernel_text, numbers
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
+from tcptune.planning.rules import Rule, rule_for
+from tcptune.planning.unset import judge_unset
 
 
-def audit_host(facts: HostFacts, profile: Profile, parameters: Mapping[str, Parameter]) -> HostAudit:
-    """Judge every entry of the profile on one host, in the profile's order."""
+def audit_host(
+    facts: HostFacts,
+    profile: Profile,
+    parameters: Mapping[str, Parameter],
+    *,
+    today: date,
+    declared: Declared = Declared(),
+) -> HostAudit:
+    """Judge everything the profile asks of one host, in the profile's order.
+
+    Raises ProfileError where several profiles cannot be met together on this host.
+    """
     model = boot_model(facts, parameters)
-    findings = tuple(_judge(entry, facts, model, parameters) for entry in profile.entries)
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=findings)
+    findings = []
+    for key, groups in profile.groups().items():
+        rule = rule_for(key, groups, facts, parameters.get(key), declared)
+        found = _judge(rule, facts, model, parameters) if isinstance(rule, Rule) else rule
+        findings.append(_waived(found, facts.host, profile.waivers, today))
+    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
 
 
-def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
-    match facts.sysctl.get(entry.key):
+def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:
+    if not isinstance(found, Deviates):
+        return found
+    about = sorted((w for w in waivers if w.covers(found.key, host)), key=lambda w: w.until)
+    if not about:
+        return found
+    last = about[-1]
+    if last.until < today:
+        return found.model_copy(update={"note": f"the waiver of {last.who} ran out on {last.until}: {last.why}"})
+    return Waived(key=found.key, who=last.who, until=last.until, why=last.why, demand=found.demand, layers=found.layers)
+
+
+def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
+    reading = facts.sysctl.get(rule.key)
+    if isinstance(rule.demand, Unset):
+        boot = _layers(rule.key, "", "", facts, model, parameters)
+        default = _default(rule.key, facts, parameters)
+        return judge_unset(rule, reading, model, boot, default, systemd=facts.system.systemd)
+    match reading:
         case None:
-            return Unknown(key=entry.key, why="these facts do not hold it; collect them again for this profile")
+            return Unknown(key=rule.key, why="these facts do not hold it; collect them again for this profile")
         case Absent():
-            return NotApplicable(key=entry.key, why=_absence(entry.key, facts, parameters))
+            return NotApplicable(key=rule.key, why=_absence(rule.key, facts, parameters))
         case Unreadable():
-            return Unknown(key=entry.key, why=f"uid {facts.system.user} may not read it on this host")
-        case Value() as reading:
-            if not _under(model.at_boot(entry.key), facts).certain:
+            return Unknown(key=rule.key, why=f"uid {facts.system.user} may not read it on this host")
+        case Value():
+            if not _under(model.at_boot(rule.key), facts).certain:
                 why = f"what a boot gives is not known: {', '.join(model.unreadable)} cannot be read"
-                return Unknown(key=entry.key, why=why)
+                return Unknown(key=rule.key, why=why)
             try:
-                return _compare(entry, reading, facts, model, parameters)
+                return _compare(rule, reading, facts, model, parameters)
             except ValueError as problem:
-                return Unknown(key=entry.key, why=str(problem))
+                return Unknown(key=rule.key, why=str(problem))
 
 
 def _compare(
-    entry: Entry, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
+    rule: Rule, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Finding:
-    wanted = entry.demand.settle(reading.text)
-    layers = _layers(entry.key, wanted, reading.text, facts, model, parameters)
+    wanted = rule.demand.settle(reading.text)
+    layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(entry.demand, layers.at_boot, otherwise=runtime_met)
-    if isinstance(entry.demand, Leave) or (runtime_met and boot_met):
-        return Met(key=entry.key, demand=str(entry.demand), layers=layers, why=entry.why, source=entry.source)
+    boot_met = _boot_meets(rule.demand, layers.at_boot, otherwise=runtime_met)
+    if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
+        return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
-        key=entry.key,
-        demand=str(entry.demand),
+        key=rule.key,
+        demand=rule.words,
         layers=layers,
         where=Where.BOOT if runtime_met else Where.RUNTIME if boot_met else Where.BOTH,
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
-        shadowed_by=_shadow(entry.key, wanted, facts, model),
-        why=entry.why,
-        source=entry.source,
+        shadowed_by=_shadow(rule.key, wanted, facts, model),
+        why=rule.why,
+        source=rule.source,
     )
 
 
@@ -103,10 +138,14 @@ def _both_loaders(
     key: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> tuple[Boot, Boot]:
     found = model.at_boot(key)
-    parameter = parameters.get(key)
-    default = parameter.default(facts.system.kernel) if parameter else None
+    default = _default(key, facts, parameters)
     systemd, procps = _boot(found.systemd, default), _boot(found.procps, default)
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
+
+
+def _default(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str | None:
+    parameter = parameters.get(key)
+    return parameter.default(facts.system.kernel) if parameter else None
 
 
 def _boot(found: BootValue, default: str | None) -> Boot:

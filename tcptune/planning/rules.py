@@ -107,9 +107,7 @@ def clash_message(key: str, entries: Sequence[Entry], words: Sequence[str], reas
     return f"{key}: these profiles cannot be met together: {reason}\n{sides}"
 
 
-def evaluated(
-    entry: Entry, facts: HostFacts, parameter: Parameter | None, declared: Declared
-) -> tuple[Demand, str]:
+def evaluated(entry: Entry, facts: HostFacts, parameter: Parameter | None, declared: Declared) -> tuple[Demand, str]:
     """Return an entry's demand with its formulas evaluated, and its words.
 
     Raises ValueError where a formula has no value here, or one the setting cannot have.
@@ -153,8 +151,8 @@ def actual_numbers(key: str, facts: HostFacts) -> tuple[int, ...] | None:
 
 def formula_facts(facts: HostFacts) -> dict[str, Any]:
     """Return what formulas may ask of a host. None where it is not known."""
-    links: Sequence[Any] = getattr(facts, "links", None) or ()
-    speeds = [speed for link in links if (speed := getattr(link, "speed_mbps", None)) and speed > 0]
+    links: Sequence[Any] = getattr(getattr(facts, "links", None), "links", ())
+    speeds = [speed for link in links if (speed := link.speed_mbps) and speed > 0]
     return {
         "memory_bytes": facts.system.memory_bytes,
         "cpus": facts.system.cpus,
@@ -166,20 +164,27 @@ def formula_facts(facts: HostFacts) -> dict[str, Any]:
 
 def situation(facts: HostFacts, declared: Declared) -> Situation:
     """Return what guards may ask of a host."""
-    virtualization = getattr(facts.system, "virtualization", None) or getattr(facts, "virtualization", None)
     return Situation(
         kernel=facts.system.kernel,
         memory_bytes=facts.system.memory_bytes,
-        virtualization=None if virtualization is None else str(virtualization),
+        virtualization=_virtualization(getattr(facts.system, "virtualization", None)),
         scope=_scope(facts),
         roles=declared.roles,
     )
 
 
+def _virtualization(found: Any) -> tuple[str, ...] | None:
+    if found is None:
+        return None
+    names = [
+        *(("container", found.container) if found.container else ()),
+        *(("vm", found.machine) if found.machine else ()),
+    ]
+    return tuple(names) or (None if found.unread else ("none",))
+
+
 def _scope(facts: HostFacts) -> Scope | None:
-    child = getattr(facts.system, "child_netns", None)
-    if child is None:
-        child = getattr(facts, "child_netns", None)
+    child = getattr(getattr(facts.system, "namespace", None), "child", None)
     if child is None:
         readings = [facts.sysctl[key] for key in _HOST_ONLY if key in facts.sysctl]
         if not readings:

@@ -8,7 +8,7 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
-from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
+from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
 from tcptune.reports.layout import count
@@ -35,7 +35,9 @@ def _audit(result: FleetAudit) -> str:
             "",
         ]
         others = [
-            (f.key, f.outcome.replace("_", " "), f.why) for f in host.findings if isinstance(f, NotApplicable | Unknown)
+            (f.key, f.outcome.replace("_", " "), _others_why(f))
+            for f in host.findings
+            if isinstance(f, NotApplicable | Unknown | Waived)
         ]
         lines += _table(("setting", "outcome", "why"), others)
     if result.unread:
@@ -101,8 +103,15 @@ def _verdict(result: RunVerdict) -> str:
     return "\n".join(lines)
 
 
+def _others_why(finding: NotApplicable | Unknown | Waived) -> str:
+    if isinstance(finding, Waived):
+        return f"{finding.demand}, is {finding.layers.actual}; until {finding.until} by {finding.who}: {finding.why}"
+    return finding.why
+
+
 def _why(finding: Deviates) -> str:
-    return finding.why + (f" **{finding.shadowed_by} wins at boot.**" if finding.shadowed_by else "")
+    remarks = "".join(f" **{remark}.**" for remark in (finding.by_hand, finding.note) if remark)
+    return finding.why + remarks + (f" **{finding.shadowed_by} wins at boot.**" if finding.shadowed_by else "")
 
 
 def _boot(boot: Boot) -> str:

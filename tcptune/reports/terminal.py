@@ -8,7 +8,17 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
-from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
+from tcptune.domain.findings import (
+    Boot,
+    Deviates,
+    Finding,
+    FleetAudit,
+    HostAudit,
+    Layers,
+    NotApplicable,
+    Unknown,
+    Waived,
+)
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports.layout import aligned, count, names, wrapped
@@ -37,8 +47,10 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
     deviating = [f for f in findings if isinstance(f, Deviates)]
     unknown = [f for f in findings if isinstance(f, Unknown)]
     absent = [f for f in findings if isinstance(f, NotApplicable)]
-    met = len(findings) - len(deviating) - len(unknown) - len(absent)
+    waived = [f for f in findings if isinstance(f, Waived)]
+    met = len(findings) - len(deviating) - len(unknown) - len(absent) - len(waived)
     parts = [f"{len(deviating)} deviate" if deviating else "", f"{met} met"]
+    parts += [f"{len(waived)} waived"] if waived else []
     parts += [f"{len(absent)} not applicable" if absent else "", f"{len(unknown)} unknown" if unknown else ""]
     lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
     if deviating:
@@ -49,12 +61,19 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
         for finding, line in zip(deviating, table[1:], strict=True):
             lines += [line, *wrapped(finding.why, indent="      "), *_remarks(finding)]
     lines += aligned([("?", f.key, f.why) for f in unknown])
+    lines += aligned([("w", f.key, f"{f.demand}, is {f.layers.actual}; {_waiver(f)}") for f in waived])
     lines += aligned([("-", f.key, f.why) for f in absent])
     return lines
 
 
+def _waiver(finding: Waived) -> str:
+    return f"waived until {finding.until} by {finding.who}: {finding.why}"
+
+
 def _remarks(finding: Deviates) -> list[str]:
     lines = []
+    for remark in (finding.by_hand, finding.note):
+        lines += wrapped(f"! {remark}", indent="      ") if remark else []
     if finding.shadowed_by:
         lines += wrapped(
             f"! {finding.shadowed_by} wins at boot even over our own file: change it there", indent="      "
