@@ -31,6 +31,7 @@ class Mistake:
 
     place: Place
     message: str
+    hint: str | None = None
 
 
 class Document:
@@ -63,9 +64,9 @@ class Document:
             path = path[:-1]
         return self._places.get(path, Place(1, 1))
 
-    def add(self, path: Path, message: str) -> None:
-        """Note a mistake at `path`."""
-        self.mistakes.append(Mistake(self.place(path), message))
+    def add(self, path: Path, message: str, *, hint: str | None = None) -> None:
+        """Note a mistake at `path`, and what to write instead."""
+        self.mistakes.append(Mistake(self.place(path), message, hint))
 
     def _value(self, node: Node, path: Path) -> Any:
         self._places.setdefault(path, _place(node))

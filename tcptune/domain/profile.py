@@ -90,6 +90,9 @@ class Declared(Frozen):
     load: dict[str, float] = {}
 
 
+NOTHING_DECLARED = Declared()
+
+
 class EntryChange(Frozen):
     """One setting in two profiles. None where one has no say in it."""
 

@@ -22,7 +22,7 @@ from tcptune.domain.findings import (
     Where,
 )
 from tcptune.domain.parameters import ARITY, Parameter
-from tcptune.domain.profile import Declared, Profile, Waiver
+from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile, Waiver
 from tcptune.domain.values import kernel_text, numbers
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
@@ -36,7 +36,7 @@ def audit_host(
     parameters: Mapping[str, Parameter],
     *,
     today: date,
-    declared: Declared = Declared(),
+    declared: Declared = NOTHING_DECLARED,
 ) -> HostAudit:
     """Judge everything the profile asks of one host, in the profile's order.
 

@@ -8,7 +8,7 @@ from datetime import date
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.findings import FleetAudit, HostAudit
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Declared, Profile
+from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile
 from tcptune.planning.audit import audit_host
 
 
@@ -19,7 +19,7 @@ def audit(
     *,
     today: date,
     declared: Mapping[str, Declared],
-    otherwise: Declared = Declared(),
+    otherwise: Declared = NOTHING_DECLARED,
 ) -> FleetAudit:
     """Return the findings of all hosts, by host name.
 

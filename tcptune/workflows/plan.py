@@ -9,7 +9,7 @@ from tcptune.domain.changes import HostPlan, Plan, Skipped
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.hosts import Host
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Declared, Profile
+from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile
 from tcptune.planning.audit import audit_host
 from tcptune.planning.plan import plan_fleet, plan_host
 
@@ -22,7 +22,7 @@ def plan(
     made_at: datetime,
     *,
     declared: Mapping[str, Declared],
-    otherwise: Declared = Declared(),
+    otherwise: Declared = NOTHING_DECLARED,
 ) -> Plan:
     """Return the plan that brings `hosts` to the profile."""
     plans: list[HostPlan] = []
