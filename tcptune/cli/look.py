@@ -20,14 +20,17 @@ from tcptune.cli.options import (
     Hosts,
     Inventory,
     Limit,
+    Load,
     Output,
     PlanArg,
     ProfileArg,
+    Profiles,
     RunArg,
     Timeout,
+    Waivers,
 )
 from tcptune.domain.facts import Collected, Unread
-from tcptune.domain.hosts import Host
+from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 
@@ -80,6 +83,9 @@ def facts(
 
 def audit(
     profile: ProfileArg,
+    more: Profiles = [],  # noqa: B006
+    load: Load = [],  # noqa: B006
+    waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
     facts: Facts = None,
@@ -90,16 +96,26 @@ def audit(
 ) -> None:
     """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
 
-    Exits 0 if every host meets it, 10 if one deviates, 4 if a host could not be read or judged.
+    With several profiles an entry of each has to be met: they are solved to one value, or the clash is reported.
+
+    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
+      tcptune audit web-frontend -p database --load peak_connections_per_s=9000 --waivers waivers.yml
     """
-    from tcptune.adapters.profiles import load_profile
     from tcptune.workflows.audit import audit as compare
 
-    wanted = load_profile(profile)
-    with _collected(inventory, limit, facts, forks, timeout) as (collected, _):
-        found = compare(collected, wanted, catalogue())
+    wanted = wiring.profile([profile, *more], waivers)
+    given = wiring.load(load, wanted)
+    with _collected(inventory, limit, facts, forks, timeout) as (collected, hosts):
+        found = compare(
+            collected,
+            wanted,
+            catalogue(),
+            today=wiring.now().date(),
+            declared=wiring.declared(hosts, given),
+            otherwise=Declared(load=given),
+        )
     deliver(found, format, output)
     if found.unread or found.undecided:
         raise typer.Exit(HostError.exit_code)
@@ -108,6 +124,9 @@ def audit(
 
 def plan(
     profile: ProfileArg,
+    more: Profiles = [],  # noqa: B006
+    load: Load = [],  # noqa: B006
+    waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
     facts: Facts = None,
@@ -124,12 +143,12 @@ def plan(
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
-    from tcptune.adapters.profiles import load_profile
     from tcptune.workflows.plan import plan as make
 
-    wanted = load_profile(profile)
+    wanted = wiring.profile([profile, *more], waivers)
+    given = wiring.load(load, wanted)
     with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
-        made = make(collected, hosts, wanted, catalogue(), wiring.now())
+        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=wiring.declared(hosts, given))
     if output is not None:
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
@@ -228,8 +247,9 @@ def _collected(
     if not connections:
         if limit != "all" and not sources:
             raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
-        wanted = {host.name for host in wiring.inventory(sources, limit)} if sources else None
-        yield (one for one in read_facts(facts_file) if wanted is None or one.host in wanted), []
+        hosts = wiring.inventory(sources, limit) if sources else []
+        wanted = {host.name for host in hosts} if sources else None
+        yield (one for one in read_facts(facts_file) if wanted is None or one.host in wanted), hosts
         return
     if not sources:
         raise UsageError(

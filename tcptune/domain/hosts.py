@@ -36,9 +36,20 @@ class Secrets(Frozen):
     become: SecretStr | None = None
 
 
+class Declared(Frozen):
+    """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
+
+    roles: tuple[str, ...] = ()
+    load: dict[str, float] = {}
+
+
+NOTHING_DECLARED = Declared()
+
+
 class Host(Frozen):
     """One host of the inventory."""
 
     name: str
     connection: Connection
     secrets: Secrets = Secrets()
+    declared: Declared = NOTHING_DECLARED

@@ -83,16 +83,6 @@ class Profile(Frozen):
         return {key: tuple(tuple(group) for group in groups.values()) for key, groups in found.items()}
 
 
-class Declared(Frozen):
-    """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
-
-    roles: tuple[str, ...] = ()
-    load: dict[str, float] = {}
-
-
-NOTHING_DECLARED = Declared()
-
-
 class EntryChange(Frozen):
     """One setting in two profiles. None where one has no say in it."""
 

@@ -21,8 +21,9 @@ from tcptune.domain.findings import (
     Waived,
     Where,
 )
+from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.parameters import ARITY, Parameter
-from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile, Waiver
+from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text, numbers
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged

@@ -11,9 +11,10 @@ from tcptune.domain.demands import Demand, Includes, Unset, operands, replaced
 from tcptune.domain.facts import Absent, HostFacts, Value
 from tcptune.domain.findings import NotApplicable, Unknown
 from tcptune.domain.guards import Scope, Situation, unmet
+from tcptune.domain.hosts import Declared
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Declared, Entry
+from tcptune.domain.profile import Entry
 from tcptune.domain.values import Frozen, numbers
 from tcptune.errors import ProfileError
 

@@ -7,8 +7,9 @@ from datetime import date
 
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.findings import FleetAudit, HostAudit
+from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile
+from tcptune.domain.profile import Profile
 from tcptune.planning.audit import audit_host
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from tcptune.domain.changes import HostPlan, Plan, Skipped
 from tcptune.domain.facts import Collected, HostFacts, Unread
-from tcptune.domain.hosts import Host
+from tcptune.domain.hosts import NOTHING_DECLARED, Declared, Host
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import NOTHING_DECLARED, Declared, Profile
+from tcptune.domain.profile import Profile
 from tcptune.planning.audit import audit_host
 from tcptune.planning.plan import plan_fleet, plan_host
 
