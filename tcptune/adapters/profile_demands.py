@@ -52,7 +52,7 @@ def read_demand(sheet: Sheet, here: Path, parameter: Parameter, body: Mapping[st
         return _elements(sheet, path, parameter, body[operator])
     if operator == "includes":
         return _includes(sheet, path, parameter, body[operator])
-    demand = _single(sheet.document, path, operator, body[operator])
+    demand: Demand | None = _single(sheet.document, path, operator, body[operator])
     if demand is not None:
         for value in operands(demand):
             _check_value(sheet, path, parameter, value, element=False)
@@ -99,7 +99,7 @@ def _includes(sheet: Sheet, path: Path, parameter: Parameter, operand: Any) -> D
     if parameter.shape.value != "ports":
         sheet.document.add(path, f"{parameter.key} holds no list of ports", hint="at_least, or exactly")
         return None
-    demand = _single(sheet.document, path, "includes", operand)
+    demand: Demand | None = _single(sheet.document, path, "includes", operand)
     for value in operands(demand) if demand else ():
         try:
             ports(value)

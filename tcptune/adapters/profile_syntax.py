@@ -99,9 +99,9 @@ def read_settings(
 
 def read_waivers(document: Document, origin: str, parameters: Mapping[str, Parameter]) -> tuple[Waiver, ...]:
     """Return the waivers of a profile, or of a file that holds nothing else."""
-    data, path = document.data, ("waivers",)
+    data = document.data
     items = data.get("waivers", []) if isinstance(data, dict) else data
-    path = ("waivers",) if isinstance(data, dict) else ()
+    path: Path = ("waivers",) if isinstance(data, dict) else ()
     if items is None:
         return ()
     if not isinstance(items, list):

@@ -17,7 +17,7 @@ from tcptune.domain.demands import operands
 from tcptune.domain.guards import Guard
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Entry, LoadVariable, Profile, Waiver
+from tcptune.domain.profile import Entry, Listed, LoadVariable, Profile, ProfileList, Waiver
 from tcptune.errors import ProfileError, TcptuneError
 from tcptune.knowledge.catalogue import built_in_profiles, catalogue
 from tcptune.planning.rules import CLASH_HINT, clash_message
@@ -53,6 +53,19 @@ def load_profiles(names_or_paths: Sequence[str], parameters: Parameters | None =
     )
     _refuse_clashes(combined)
     return combined
+
+
+def load_file(path: Path, parameters: Parameters | None = None) -> Profile:
+    """Return the profile in a file, whatever its name. Raises ProfileError with every mistake."""
+    return load_profile(f"./{path}" if not path.is_absolute() else str(path), parameters)
+
+
+def list_built_in() -> ProfileList:
+    """Return the built-in profiles, by name."""
+    loaded = {name: load_profile(name) for name in built_in_profiles()}
+    return ProfileList(
+        profiles=tuple(Listed(name=n, summary=p.summary, settings=len(p.groups())) for n, p in loaded.items())
+    )
 
 
 def load_waivers(path: Path, parameters: Parameters | None = None) -> tuple[Waiver, ...]:

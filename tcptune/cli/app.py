@@ -9,6 +9,7 @@ import typer
 from tcptune import __version__
 from tcptune.cli import change, look
 from tcptune.cli.console import error_boundary
+from tcptune.cli.profile import profile
 
 app = typer.Typer(
     name="tcptune",
@@ -37,6 +38,7 @@ def _options(
 
 look.register(app)
 change.register(app)
+app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 
 
 def main() -> None:

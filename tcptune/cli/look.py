@@ -98,7 +98,8 @@ def audit(
 
     With several profiles an entry of each has to be met: they are solved to one value, or the clash is reported.
 
-    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be read or judged.
+    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be
+    read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
       tcptune audit web-frontend -p database --load peak_connections_per_s=9000 --waivers waivers.yml

@@ -278,12 +278,7 @@ def _arguments(node: nodes.Filter | nodes.Call) -> list[nodes.Expr]:
 def _number(source: str, values: Mapping[str, Any]) -> int:
     compiled = _environment().compile_expression(source.strip(), undefined_to_none=False)
     try:
-        result = compiled(**UNITS, **{name: value for name, value in values.items() if value is not None})
-        if isinstance(result, Undefined):
-            str(result)
-        if isinstance(result, bool) or not isinstance(result, int | float):
-            raise ValueError(f"{source.strip()!r} gives no number")
-        number = math.ceil(result)
+        number = _whole(compiled(**UNITS, **{name: value for name, value in values.items() if value is not None}))
     except UndefinedError as problem:
         name = str(problem.message).split("'")[1] if "'" in str(problem.message) else "a value"
         raise ValueError(f"{name} is not known here, so {source.strip()!r} has no value") from None
@@ -294,42 +289,47 @@ def _number(source: str, values: Mapping[str, Any]) -> int:
     return number
 
 
+def _whole(result: object) -> int:
+    if isinstance(result, Undefined):
+        str(result)  # raises, with the name
+    if isinstance(result, bool) or not isinstance(result, int | float):
+        raise ValueError("it gives no number")
+    return math.ceil(result)
+
+
 def _words(node: nodes.Node, values: Mapping[str, Any], level: int = 0) -> str:
+    """Return a formula with values for names, in brackets where it binds weaker than `level`."""
     match node:
         case nodes.Const():
-            return repr(node.value) if not isinstance(node.value, str) else node.value
+            text = str(node.value)
         case nodes.Name():
             found = values.get(node.name)
-            return node.name if found is None else str(found)
+            text = node.name if found is None else str(found)
         case nodes.Getitem(node=nodes.Name(name=name), arg=nodes.Const(value=index)):
             parts = values.get(name)
-            return str(parts[index]) if parts and index < len(parts) else f"{name}[{index}]"
+            text = str(parts[index]) if parts and index < len(parts) else f"{name}[{index}]"
         case nodes.Filter() | nodes.Call():
             name = node.name if isinstance(node, nodes.Filter) else getattr(node.node, "name", "")
             arguments = [_words(argument, values) for argument in _arguments(node)]
-            return arguments[0] if name == "default" and _known(node, values) else f"{name}({', '.join(arguments)})"
+            known = name == "default" and _known(node, values)
+            text = arguments[0] if known else f"{name}({', '.join(arguments)})"
         case nodes.Compare():
             [operand] = node.ops
             text = f"{_words(node.expr, values, 4)} {_COMPARISONS[operand.op]} {_words(operand.expr, values, 4)}"
-            return f"({text})" if level > 3 else text
-        case nodes.CondExpr():
-            text = " ".join(
-                [
-                    _words(node.expr1, values, 1),
-                    "if",
-                    _words(node.test, values, 1),
-                    "else",
-                    _words(node.expr2, values) if node.expr2 else "",
-                ]
-            )
-            return f"({text})" if level else text
-        case nodes.Not() | nodes.Neg() | nodes.Pos():
+            text = f"({text})" if level > 3 else text
+        case nodes.CondExpr(test=test, expr1=yes, expr2=nodes.Expr() as no):
+            text = f"{_words(yes, values, 1)} if {_words(test, values, 1)} else {_words(no, values)}"
+            text = f"({text})" if level else text
+        case nodes.UnaryExpr():
             sign = {"not": "not ", "sub": "-", "add": "+"}[node.operator]
-            return f"{sign}{_words(node.node, values, 6)}"
+            text = f"{sign}{_words(node.node, values, 6)}"
+        case nodes.BinExpr():
+            sign, own = _BINARY[type(node)]
+            text = f"{_words(node.left, values, own)} {sign} {_words(node.right, values, own + 1)}"
+            text = f"({text})" if own < level else text
         case _:
-            sign, own = _BINARY[type(node)]  # type: ignore[index]  # the check let nothing else through
-            text = f"{_words(node.left, values, own)} {sign} {_words(node.right, values, own + 1)}"  # type: ignore[attr-defined]
-            return f"({text})" if own < level else text
+            raise ValueError(f"{type(node).__name__} has no place in a formula")
+    return text
 
 
 def _known(node: nodes.Filter | nodes.Call, values: Mapping[str, Any]) -> bool:

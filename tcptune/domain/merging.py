@@ -25,7 +25,7 @@ from tcptune.domain.ports import folded, ports
 from tcptune.domain.values import numbers
 
 
-class Clash(Exception):  # noqa: N818  # named by what happened
+class Clash(Exception):
     """No value meets all demands."""
 
 

@@ -84,7 +84,7 @@ class Profile(Frozen):
 
 
 class EntryChange(Frozen):
-    """One setting in two profiles. None where one has no say in it."""
+    """What two profiles ask of one setting, alternatives in their order. Empty where one has no say in it."""
 
     key: SysctlKey
     before: tuple[str, ...]
@@ -97,3 +97,39 @@ class ProfileDiff(Frozen):
     left: str
     right: str
     changes: tuple[EntryChange, ...]
+
+
+class Listed(Frozen):
+    """One profile in a list."""
+
+    name: str
+    summary: str
+    settings: int
+
+
+class ProfileList(Frozen):
+    """The built-in profiles."""
+
+    profiles: tuple[Listed, ...]
+
+
+def compared(left: Profile, right: Profile) -> ProfileDiff:
+    """Return the settings of which two profiles do not ask the same, by key. Reasons alone make no difference."""
+    before, after = _asked(left), _asked(right)
+    return ProfileDiff(
+        left=left.name,
+        right=right.name,
+        changes=tuple(
+            EntryChange(key=key, before=before.get(key, ()), after=after.get(key, ()))
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ),
+    )
+
+
+def _asked(profile: Profile) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in profile.entries:
+        text = f"{entry.demand}, {entry.when}" if str(entry.when) else str(entry.demand)
+        found[entry.key] = (*found.get(entry.key, ()), text)
+    return found

@@ -44,10 +44,17 @@ def audit_host(
     Raises ProfileError where several profiles cannot be met together on this host.
     """
     model = boot_model(facts, parameters)
-    findings = []
+    findings: list[Finding] = []
+    found: Finding
     for key, groups in profile.groups().items():
         rule = rule_for(key, groups, facts, parameters.get(key), declared)
-        found = _judge(rule, facts, model, parameters) if isinstance(rule, Rule) else rule
+        match rule:
+            case Rule(demand=Unset()):
+                found = _judge_unset(rule, facts, model, parameters)
+            case Rule():
+                found = _judge(rule, facts, model, parameters)
+            case _:
+                found = rule
         findings.append(_waived(found, facts.host, profile.waivers, today))
     return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
 
@@ -64,20 +71,26 @@ def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date)
     return Waived(key=found.key, who=last.who, until=last.until, why=last.why, demand=found.demand, layers=found.layers)
 
 
+def _judge_unset(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
+    return judge_unset(
+        rule,
+        facts.sysctl.get(rule.key),
+        model,
+        _layers(rule.key, "", "", facts, model, parameters),
+        _default(rule.key, facts, parameters),
+        systemd=facts.system.systemd,
+    )
+
+
 def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
-    reading = facts.sysctl.get(rule.key)
-    if isinstance(rule.demand, Unset):
-        boot = _layers(rule.key, "", "", facts, model, parameters)
-        default = _default(rule.key, facts, parameters)
-        return judge_unset(rule, reading, model, boot, default, systemd=facts.system.systemd)
-    match reading:
+    match facts.sysctl.get(rule.key):
         case None:
             return Unknown(key=rule.key, why="these facts do not hold it; collect them again for this profile")
         case Absent():
             return NotApplicable(key=rule.key, why=_absence(rule.key, facts, parameters))
         case Unreadable():
             return Unknown(key=rule.key, why=f"uid {facts.system.user} may not read it on this host")
-        case Value():
+        case Value() as reading:
             if not _under(model.at_boot(rule.key), facts).certain:
                 why = f"what a boot gives is not known: {', '.join(model.unreadable)} cannot be read"
                 return Unknown(key=rule.key, why=why)

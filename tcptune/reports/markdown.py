@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
+from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
+from tcptune.reports import profiles
 from tcptune.reports.layout import count
 
 
@@ -74,6 +76,21 @@ def _plan(result: Plan) -> str:
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
+
+
+render.register(Profile, profiles.shown_markdown)
+
+
+@render.register
+def _profiles(result: ProfileList) -> str:
+    rows = [(one.name, str(one.settings), one.summary) for one in result.profiles]
+    return "\n".join(_table(("profile", "settings", "summary"), rows))
+
+
+@render.register
+def _profile_diff(result: ProfileDiff) -> str:
+    rows = [(c.key, "; ".join(c.before) or "-", "; ".join(c.after) or "-") for c in result.changes]
+    return "\n".join(_table(("setting", result.left, result.right), rows) or ["No difference.", ""])
 
 
 @render.register

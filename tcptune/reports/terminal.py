@@ -19,8 +19,10 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.reports import profiles
 from tcptune.reports.layout import aligned, count, names, wrapped
 
 
@@ -159,6 +161,11 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
         lines += aligned([("-", key, f"{names(hosts)}: {why}") for (key, why), hosts in sorted(reasons.items())])
         lines.append("")
     return lines
+
+
+render.register(ProfileList, profiles.listed)
+render.register(Profile, profiles.shown)
+render.register(ProfileDiff, profiles.differing)
 
 
 @render.register
