@@ -95,7 +95,8 @@ def _scalar(node: ScalarNode) -> Any:
     # YAML 1.1 loaders, Ansible's among them, read yes/no/on/off as booleans too.
     if plain and node.value.lower() in {"true", "false", "yes", "no", "on", "off"}:
         return node.value.lower() in {"true", "yes", "on"}
-    return node.value
+    # ruamel marks where it folded a text with this character.
+    return node.value.replace("\a", "")
 
 
 def _place(node: Node) -> Place:
