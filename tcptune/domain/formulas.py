@@ -161,7 +161,8 @@ def in_words(text: str, values: Mapping[str, Any]) -> list[str]:
 
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
+    # Folded constants may become what has no spelling in Python, such as infinity.
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True, optimized=False)
     environment.tests.clear()
     environment.globals.clear()
     environment.filters.clear()
@@ -222,6 +223,8 @@ def _check_node(node: nodes.Node, known: set[str], *, allowed_text: bool) -> Non
     match node:
         case nodes.Const(value=bool()) | nodes.Const(value=None):
             raise ValueError("a formula has numbers, no true, false or none")
+        case nodes.Const(value=float() as number) if not math.isfinite(number):
+            raise ValueError("this number is too large for a formula")
         case nodes.Const(value=str()) if not allowed_text:
             raise ValueError('text has no place in a formula, except to compare: kernel >= "6.6"')
         case nodes.Name(name="kernel") if not allowed_text:
