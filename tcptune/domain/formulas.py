@@ -134,8 +134,8 @@ def names(text: str) -> frozenset[str]:
     return frozenset(
         node.name
         for source in _FORMULA.findall(text)
-        for node in _parsed(source).find_all(nodes.Name)
-        if node.name not in FUNCTIONS and node.name not in UNITS
+        for node in _below(_parsed(source))
+        if isinstance(node, nodes.Name) and node.name not in FUNCTIONS and node.name not in UNITS
     )
 
 

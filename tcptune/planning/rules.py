@@ -125,7 +125,7 @@ def evaluated(entry: Entry, facts: HostFacts, parameter: Parameter | None, decla
         for value in dict.fromkeys(written)
         if formulas.is_formula(value)
     ]
-    if len(written) == 1:
+    if len(written) == 1 and demand.operator != "elements":
         return demand, f"{demand} = {explained[0][1]}"
     return demand, f"{demand} ({', '.join(f'{number} = {formula}' for number, formula in explained)})"
 

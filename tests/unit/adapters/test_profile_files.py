@@ -73,7 +73,7 @@ PLACES = {
     (5, 3): "'cpus' cannot name a load variable",
     (7, 3): "net.core.somaxcon is not in the catalogue",
     (12, 5): "leading zero",
-    (16, 5): "takes three numbers, this has two",
+    (16, 5): "takes three numbers, this has",
     (20, 5): "no booleans",
     (23, 3): "has 2 operators (at_least, at_most)",
     (29, 5): "pek_rate is neither a fact nor a load variable",
@@ -237,7 +237,9 @@ def test_profiles_that_extend_each_other_are_told_as_a_circle(tmp_path: Path) ->
 def test_a_folded_text_keeps_no_mark_of_its_folding(tmp_path: Path) -> None:
     path = tmp_path / "folded.yml"
     long = "word " * 60
-    path.write_text(f"profile: f\nsettings:\n  {SOMAXCONN}:\n    leave: true\n    why: >-\n      {long}\n      {long}\n    source: s\n")
+    path.write_text(
+        f"profile: f\nsettings:\n  {SOMAXCONN}:\n    leave: true\n    why: >-\n      {long}\n      {long}\n    source: s\n"
+    )
 
     assert load_file(path).entries[0].why == (long * 2).strip()
 

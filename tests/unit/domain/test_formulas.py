@@ -116,6 +116,7 @@ def test_a_formula_is_shown_with_the_numbers_it_was_computed_from(formula: str, 
 def test_a_value_without_braces_is_no_formula() -> None:
     assert not is_formula("4096 131072 6291456")
     assert is_formula("4096 {{ cpus }} 6291456")
+    assert names("{{ rate }}") == {"rate"}
     assert names("{{ max(rate, cpus) * KiB }}") == {"rate", "cpus"}
 
 

@@ -47,9 +47,7 @@ def test_a_guard_that_does_not_hold_is_put_in_words(guard: Guard, words: str) ->
     assert unmet(guard, HERE) == words
 
 
-@pytest.mark.parametrize(
-    "guard", [Guard(scope=Scope.HOST), Guard(virtualization=("none",)), Guard(memory=">= 1 GiB")]
-)
+@pytest.mark.parametrize("guard", [Guard(scope=Scope.HOST), Guard(virtualization=("none",)), Guard(memory=">= 1 GiB")])
 def test_what_is_not_known_of_a_host_neither_holds_nor_fails(guard: Guard) -> None:
     with pytest.raises(ValueError, match="not known"):
         unmet(guard, Situation(kernel="6.1", memory_bytes=None))

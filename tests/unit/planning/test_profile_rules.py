@@ -148,7 +148,9 @@ def test_a_plan_leaves_the_removal_of_a_foreign_line_to_a_person(tmp_path: Path)
 
 
 def waiver(until: date, hosts: str = "web*") -> str:
-    return f"waivers:\n  - {{key: {SOMAXCONN}, hosts: '{hosts}', who: ops@example.org, until: {until}, why: migration}}\n"
+    return (
+        f"waivers:\n  - {{key: {SOMAXCONN}, hosts: '{hosts}', who: ops@example.org, until: {until}, why: migration}}\n"
+    )
 
 
 def test_a_waived_deviation_is_no_deviation_until_its_last_day(tmp_path: Path) -> None:
