@@ -178,7 +178,8 @@ def _parsed(source: str) -> nodes.Expr:
     if not source.strip():
         raise ValueError("there is no formula between {{ and }}")
     try:
-        body = _environment().parse("{{" + source + "}}").body
+        # The spaces matter: `-}}` would be a bracket of its own.
+        body = _environment().parse("{{ " + source + " }}").body
     except (TemplateSyntaxError, RecursionError, OverflowError, ValueError) as problem:
         reason = getattr(problem, "message", None) or "it is nested too deep"
         raise ValueError(f"{source.strip()!r} is no formula: {reason}") from None
@@ -221,12 +222,8 @@ def _compares_kernel(node: nodes.Compare) -> bool:
 
 def _check_node(node: nodes.Node, known: set[str], *, allowed_text: bool) -> None:
     match node:
-        case nodes.Const(value=bool()) | nodes.Const(value=None):
-            raise ValueError("a formula has numbers, no true, false or none")
-        case nodes.Const(value=float() as number) if not math.isfinite(number):
-            raise ValueError("this number is too large for a formula")
-        case nodes.Const(value=str()) if not allowed_text:
-            raise ValueError('text has no place in a formula, except to compare: kernel >= "6.6"')
+        case nodes.Const():
+            _check_constant(node.value, allowed_text=allowed_text)
         case nodes.Name(name="kernel") if not allowed_text:
             raise ValueError('kernel can only be compared with a version in quotes: kernel >= "6.6"')
         case nodes.Name(name=name) if name not in known:
@@ -241,8 +238,7 @@ def _check_node(node: nodes.Node, known: set[str], *, allowed_text: bool) -> Non
         case nodes.Compare() if len(node.ops) != 1 or node.ops[0].op not in _COMPARISONS:
             raise ValueError("a comparison has two sides, and one of ==, !=, <, <=, >, >=")
         case (
-            nodes.Const()
-            | nodes.Name()
+            nodes.Name()
             | nodes.Compare()
             | nodes.Operand()
             | nodes.CondExpr()
@@ -255,6 +251,16 @@ def _check_node(node: nodes.Node, known: set[str], *, allowed_text: bool) -> Non
             pass
         case _:
             raise ValueError(f"{type(node).__name__.lower()} has no place in a formula")
+
+
+def _check_constant(value: object, *, allowed_text: bool) -> None:
+    if isinstance(value, str):
+        if not allowed_text:
+            raise ValueError('text has no place in a formula, except to compare: kernel >= "6.6"')
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a formula has numbers, no true, false or none")
+    elif not math.isfinite(value):
+        raise ValueError("this number is too large for a formula")
 
 
 def _is_index(node: nodes.Node) -> bool:

@@ -123,7 +123,7 @@ def test_twelve_mistakes_are_told_at_once_each_with_line_column_and_hint(tmp_pat
         ("includes: 80", "holds no list of ports"),
         ("elements: [leave, leave]", "is no vector"),
         ("at_least: 4k", "takes whole decimal numbers"),
-        ("at_least: -5", "outside"),
+        ("at_least: -5", "-5"),
         ("at_least: '{{ 2 ** 9 }}'", "pow has no place"),
         ("at_least: '{{ memory_bytes }}'", "this formula gives 17179869184"),
         ("at_least: '{{ 1 / (cpus - 4) }}'", "division by zero"),
@@ -238,7 +238,7 @@ def test_a_folded_text_keeps_no_mark_of_its_folding(tmp_path: Path) -> None:
     path = tmp_path / "folded.yml"
     long = "word " * 60
     path.write_text(
-        f"profile: f\nsettings:\n  {SOMAXCONN}:\n    leave: true\n    why: >-\n      {long}\n      {long}\n    source: s\n"
+        f"profile: f\nsettings:\n  {SOMAXCONN}:\n    leave: true\n    source: s\n    why: >-\n      {long}\n      {long}\n"
     )
 
     assert load_file(path).entries[0].why == (long * 2).strip()
@@ -285,7 +285,8 @@ extends: [baseline]
 load: {rate: {default: 1.5, unit: 1/s, meaning: m}}
 settings:
   net.core.somaxconn:
-    - {at_least: "{{ rate * 2 }}", when: {kernel: ">= 5.4", memory: ">= 1 GiB", scope: host, roles: edge}, why: w, source: s}
+    - {at_least: "{{ rate * 2 }}", when: {kernel: ">= 5.4", memory: ">= 1 GiB", scope: host, roles: edge}, why: w,
+       source: s}
     - {between: [1, 2], why: w, source: s}
   net.ipv4.tcp_rmem: {elements: [leave, {at_most: 1}, {between: [1, 2]}], why: w, source: s}
   net.ipv4.tcp_wmem: {exactly: [1, 2, 3], why: w, source: s}

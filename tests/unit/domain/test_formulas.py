@@ -74,6 +74,8 @@ def test_a_formula_gives_one_whole_number(formula: str, value: str) -> None:
         ("{{ rate", "do not match"),
         ("{{ }}", "no formula between"),
         ("{{ rate + }}", "is no formula"),
+        ("{{rate-}}", "is no formula"),
+        ("{{ 1e999 }}", "too large"),
         ("{{ " + "(" * 190 + "1" + ")" * 190 + " }}", "nested too deep"),
         ("{{ " + "1+" * 300 + "1 }}", "longer than 400"),
         ("{{ " + "1+" * 100 + "1 }}", "more than 120 parts"),

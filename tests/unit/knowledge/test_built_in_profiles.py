@@ -148,7 +148,7 @@ def test_a_host_without_a_line_for_dead_keys_meets_that() -> None:
     assert {type(f) for f in found if f.key == "net.ipv4.tcp_tw_recycle"} == {Met}
 
 
-@pytest.mark.parametrize("pair", combinations(NAMES, 2), ids=" + ".join)
+@pytest.mark.parametrize("pair", list(combinations(NAMES, 2)), ids=" + ".join)
 def test_any_two_either_combine_or_their_clash_names_both(pair: tuple[str, str]) -> None:
     try:
         both = load_profiles(pair)
@@ -195,7 +195,7 @@ def test_no_profile_asks_for_a_somaxconn_of_65535_by_reflex() -> None:
 
 
 def test_no_profile_fixes_the_numbers_of_a_triple() -> None:
-    triples = [d for d in demands("net.ipv4.tcp_rmem") + demands("net.ipv4.tcp_wmem")]
+    triples = demands("net.ipv4.tcp_rmem") + demands("net.ipv4.tcp_wmem")
 
     assert {type(d) for d in triples} == {Elements}
     assert not [d for t in triples if isinstance(t, Elements) for d in t.each if isinstance(d, Exactly)]

@@ -1,4 +1,4 @@
-"""What a profile asks of a host, and what the audit makes of it: guards, formulas, absent, waivers, several profiles."""
+"""What the audit makes of a profile on a host: guards, formulas, absent, waivers, several profiles."""
 
 from __future__ import annotations
 
