@@ -116,12 +116,13 @@ def evaluated(entry: Entry, facts: HostFacts, parameter: Parameter | None, decla
     written = operands(entry.demand)
     if not any(formulas.is_formula(value) for value in written):
         return entry.demand, str(entry.demand)
-    values = {**load_values(entry, declared), **formula_facts(facts)}
-    values["actual"] = actual_numbers(entry.key, facts)
+    load = load_values(entry, declared)
+    values = {**load, **formula_facts(facts), "actual": actual_numbers(entry.key, facts)}
     demand = replaced(entry.demand, lambda text: formulas.evaluate(text, values))
     _must_fit(parameter, demand)
     explained = [
-        (formulas.evaluate(value, values), " ".join(formulas.in_words(value, values)))
+        # Facts keep their names: hosts that differ in a little RAM alone still share a finding and a cohort.
+        (formulas.evaluate(value, values), " ".join(formulas.in_words(value, load)))
         for value in dict.fromkeys(written)
         if formulas.is_formula(value)
     ]

@@ -63,7 +63,9 @@ def _plan(result: Plan) -> str:
                 _boot(c.at_boot),
                 c.effect.value,
                 c.risk.value,
-                c.why + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
+                (f"`{c.formula}`; " if c.formula else "")
+                + c.why
+                + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes
         ]

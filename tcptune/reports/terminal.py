@@ -125,7 +125,8 @@ def _cohort(cohort: Cohort) -> list[str]:
     table = aligned([("", "setting", "runtime", "at boot until now", "reaches"), *rows])
     lines.append(table[0])
     for change, line in zip(cohort.changes, table[1:], strict=True):
-        lines += [line, *wrapped(change.why, indent="      ")]
+        lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
+        lines += wrapped(change.why, indent="      ")
         if change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
         if change.shadowed_by:

@@ -237,9 +237,8 @@ def test_profiles_that_extend_each_other_are_told_as_a_circle(tmp_path: Path) ->
 def test_a_folded_text_keeps_no_mark_of_its_folding(tmp_path: Path) -> None:
     path = tmp_path / "folded.yml"
     long = "word " * 60
-    path.write_text(
-        f"profile: f\nsettings:\n  {SOMAXCONN}:\n    leave: true\n    source: s\n    why: >-\n      {long}\n      {long}\n"
-    )
+    body = f"leave: true\n    source: s\n    why: >-\n      {long}\n      {long}\n"
+    path.write_text(f"profile: f\nsettings:\n  {SOMAXCONN}:\n    {body}")
 
     assert load_file(path).entries[0].why == (long * 2).strip()
 

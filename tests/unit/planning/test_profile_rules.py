@@ -68,7 +68,23 @@ def test_a_formula_may_ask_for_the_settings_own_numbers_and_the_hosts_memory(tmp
 
     assert isinstance(found, Deviates)
     assert found.layers.wanted == "4096 131072 12582912"
-    assert found.demand == "any any >=12582912 (12582912 = min(6291456 * 2, 8589934592 / 64))"
+    assert found.demand == "any any >=12582912 (12582912 = min(actual[2] * 2, memory_bytes / 64))"
+
+
+def test_hosts_that_differ_in_a_little_memory_share_the_words_of_a_finding(tmp_path: Path) -> None:
+    wanted = profile(tmp_path, asks('at_least: "{{ round_up_pow2(memory_bytes / GiB) * 1024 }}"'))
+
+    found = {only_finding(facts({SOMAXCONN: "128"}, memory_bytes=7 * GIB + more), wanted) for more in (0, 4096)}
+
+    assert len(found) == 1
+
+
+def test_a_plan_shows_the_formula_beside_the_change(tmp_path: Path) -> None:
+    host = facts({SOMAXCONN: "4096"})
+    audit = audit_host(host, profile(tmp_path, FORMULA, RATE), catalogue(), today=TODAY)
+    [change] = plan_host(host, audit, catalogue())[0].changes
+
+    assert (change.after, change.formula) == ("8192", "at least 8192 = round_up_pow2(40000 * 0.2)")
 
 
 def test_a_guard_that_does_not_hold_makes_the_entry_not_applicable(tmp_path: Path) -> None:
