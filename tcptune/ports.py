@@ -52,6 +52,8 @@ class HostOutcome:
     hint: str | None = None
     changed_since: tuple[str, ...] = ()
     """Keys and files that a third party changed, left as they are by a rollback."""
+    no_record: bool = False
+    """The host knows nothing of the run."""
 
 
 class Applier(Protocol):

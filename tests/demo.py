@@ -28,6 +28,7 @@ FINE = {
     "net.ipv4.tcp_mtu_probing": "1",
     "net.ipv4.tcp_slow_start_after_idle": "0",
 }
+BOOT_FILES = ("/etc/sysctl.d", "/etc/sysctl.conf", "/etc/modules-load.d")
 LEGACY = "# kept from an old guide\nnet.core.somaxconn = 128\nnet.ipv4.tcp_fin_timeout = 5\n"
 
 
@@ -68,7 +69,7 @@ def _story(lab: Lab, folder: Path) -> None:
     for host in lab.hosts:
         after = snapshot(lab, host.name)
         if after != before[host.name]:
-            moved = sorted({line for line in after ^ before[host.name]})
+            moved = sorted(after ^ before[host.name])
             raise DemoError(f"{host.name} is not as it was: {moved}")
         say(f"{host.name}: {len(after)} settings and files, each as before")
 
@@ -125,8 +126,7 @@ def snapshot(lab: Lab, host: str) -> frozenset[str]:
     settings = lab.run(host, ["grep", "-rs", "", "/proc/sys/net/core", "/proc/sys/net/ipv4"], check=False).stdout
     files = lab.run(
         host,
-        ["find", "/etc/sysctl.d", "/etc/sysctl.conf", "/etc/modules-load.d", "-type", "f", "-printf", "%p %m %U %G "]
-        + ["-exec", "sha256sum", "{}", ";"],
+        ["find", *BOOT_FILES, "-type", "f", "-printf", "%p %m %U %G ", "-exec", "sha256sum", "{}", ";"],
         check=False,
     ).stdout
     return frozenset(line for line in f"{settings}\n{files}".splitlines() if line and "tcp_fastopen_key" not in line)

@@ -157,17 +157,23 @@ def _refusal(written: Written) -> Failed:
 def _take_back(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
     """Restore all that apply may have written, always from the snapshot. Return what to tell the controller."""
     failed = _explained(error)
-    left = _restore_keys(host, [(change.key, change.replaced) for change in reversed(manifest.keys)])
-    failed.facts.update(run=manifest.run, host_state=manifest.state)
+    left = []
+    if manifest.state == RUNNING:
+        left = _restore_keys(host, [(change.key, change.replaced) for change in reversed(manifest.keys)])
     if left:
         failed.facts["not_restored"] = left
         failed.message += "; not restored: " + ", ".join(left)
         failed.hint = f"roll back {manifest.run} once the cause is gone"
-        return failed
+    return _ended(host, manifest, failed, FAILED_RESTORED if left else ROLLED_BACK)
+
+
+def _ended(host: Host, manifest: Manifest, failed: ChangeError, state: str) -> ChangeError:
+    """Record in which state a failure ends. The caller's failure comes first, should that fail too."""
+    failed.facts.update(run=manifest.run, host_state=manifest.state)
     try:
-        failed.facts["host_state"] = host.move(manifest, FAILED_RESTORED).state
+        failed.facts["host_state"] = host.move(manifest, state).state
     except OSError as disk:
-        failed.message += f"; all is restored, but that cannot be recorded: {disk.strerror}"
+        failed.message += f"; the end of run {manifest.run} could not be recorded: {disk.strerror}"
         failed.hint = f"roll back {manifest.run} once the disk can be written"
     return failed
 
@@ -208,22 +214,28 @@ def _write_file(host: Host, change: FileChange, data: bytes) -> None:
 
 def _rollback(host: Host, manifest: Manifest, decision: Decision) -> Outcome:
     outcome = decision.outcome
+    if manifest.state != ROLLING_BACK:
+        manifest = host.move(manifest, ROLLING_BACK)
     try:
-        if manifest.state != ROLLING_BACK:
-            manifest = host.move(manifest, ROLLING_BACK)
-        # Files first: should the host boot in the middle, it boots with the previous values.
-        _restore_files(host, manifest, decision.restore)
-        _check_restored(host, outcome, _restore_keys(host, [(shift.key, shift.then) for shift in outcome.keys]))
+        _restore(host, manifest, decision)
         host.move(manifest._replace(left=tuple(one.name for one in outcome.changed_since)), ROLLED_BACK)
     except Exception as error:
-        failed = _explained(error)
-        failed.facts.update(run=manifest.run, host_state=manifest.state)
-        raise failed from error
+        raise _ended(host, manifest, _explained(error), FAILED_RESTORED) from error
     return outcome
 
 
-def _check_restored(host: Host, outcome: Outcome, left: Sequence[str]) -> None:
-    for shift in outcome.keys:
+def _restore(host: Host, manifest: Manifest, decision: Decision) -> None:
+    shifts, broken = decision.outcome.keys, None
+    try:
+        # Files first: should the host boot in the middle, it boots with the previous values.
+        _restore_files(host, manifest, decision.restore)
+    except (OSError, ChangeError) as error:
+        # A disk that says no is no reason to leave the running kernel as it is.
+        broken = error
+    left = _restore_keys(host, [(shift.key, shift.then) for shift in shifts])
+    if broken is not None:
+        raise broken
+    for shift in shifts:
         if shift.key in left:
             # Once more, for the kernel's reason.
             failed = _refusal(host.kernel.write(shift.key, shift.then))

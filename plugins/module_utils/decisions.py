@@ -16,7 +16,6 @@ from .request import ABSENT, Request, WantedFile, check_run, mistake_in
 from .runs import (
     CONFIRMED,
     CONFIRMING,
-    FAILED_RESTORED,
     HELD,
     PREPARED,
     ROLLED_BACK,
@@ -134,7 +133,7 @@ def decide_confirm(host: Host, run: str) -> Decision:
     if manifest.state == CONFIRMED:
         return Decision(Outcome(False, run, CONFIRMED, manifest.previous))
     if manifest.state not in (HELD, CONFIRMING):
-        hint = f"roll back {run} first" if manifest.state not in (ROLLED_BACK, FAILED_RESTORED) else "plan again"
+        hint = "plan again" if manifest.state == ROLLED_BACK else f"roll back {run} first"
         raise Refused(f"run {run} is {manifest.state}: nothing is held", hint=hint, run=run, host_state=manifest.state)
     problems = [*_moved_keys(host, manifest)]
     moves = []
@@ -158,7 +157,7 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     forced = _forced(manifest, force_keys)
     again = manifest.state == ROLLED_BACK
     shifts, moves, left, restore = [], [], [], []
-    for at, change in reversed([*enumerate(manifest.files)]):
+    for at, change in enumerate(manifest.files):
         if not manifest.reached(CONFIRMING) or (again and change.path not in manifest.left):
             continue
         found = _look(host, change.path)
@@ -182,7 +181,7 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
         elif now.state != VALUE or not same(key.key, now.text, key.replaced):
             left.append(Left(key.key, key.after, now.shown, key.replaced))
     previous = {shift.key: shift.now for shift in shifts if not same(shift.key, shift.now, shift.then)}
-    settled = manifest.state == FAILED_RESTORED or (again and not restore)
+    settled = again and not restore
     state = manifest.state if settled else ROLLED_BACK
     outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), tuple(left))
     return Decision(outcome, None if settled else manifest, restore=tuple(restore))
@@ -201,8 +200,8 @@ def _same_run(host: Host, request: Request) -> Decision | None:
         raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
     if known.state in (HELD, CONFIRMED):
         return _settled(host, known)
-    if known.state in (ROLLED_BACK, FAILED_RESTORED):
-        raise Refused(f"run {known.run} is {known.state}", hint="plan again: a run id is used once", **facts)
+    if known.state == ROLLED_BACK:
+        raise Refused(f"run {known.run} was rolled back", hint="plan again: a run id is used once", **facts)
     raise Unfinished(f"run {known.run} stopped while {known.state}", hint=f"roll back {known.run} first", **facts)
 
 

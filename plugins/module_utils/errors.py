@@ -25,11 +25,15 @@ class ChangeError(Exception):
     kind = "error"
 
     def __init__(self, message: str, hint: str = "", **facts: Any) -> None:
-        super().__init__(message)
+        super().__init__(message, hint)
         self.message = message
         self.hint = hint
         self.facts = {name: fact for name, fact in facts.items() if fact is not None}
         self.also: tuple[ChangeError, ...] = ()
+
+    def __str__(self) -> str:
+        # Not the arguments: what follows a failure is added to its message.
+        return self.message
 
     def as_dict(self) -> dict[str, Any]:
         """Return the error as plain data for a controller; `also` lists the host's other problems."""

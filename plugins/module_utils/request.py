@@ -19,6 +19,8 @@ ABSENT = "absent"
 OWNED = (re.compile(r"/etc/sysctl\.d/[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf"),)
 """The files we may write. Everything else on a host belongs to somebody else."""
 
+# A page, less the final newline and the kernel's own end of text. It takes the rest as another write.
+_ONE_WRITE = 4094
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -86,6 +88,8 @@ def mistake_in(key: str, wanted: str, actual: str) -> str | None:
 
     The kernel takes too few numbers, ignores surplus ones and reads 010 as eight, all without a word.
     """
+    if max(len(wanted), len(actual)) > _ONE_WRITE:
+        return f"{key} takes at most {_ONE_WRITE} characters at once, to write or to put back"
     numbers = actual.split()
     if key in FOLDED or not numbers or not all(_NUMBER.fullmatch(number) for number in numbers):
         return None

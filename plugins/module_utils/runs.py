@@ -31,22 +31,22 @@ HELD = "held"  # all keys are written and read back; a boot would still give the
 CONFIRMING = "confirming"  # files are being written
 CONFIRMED = "confirmed"  # a boot gives the new values too
 ROLLING_BACK = "rolling_back"  # files and keys are being restored
-ROLLED_BACK = "rolled_back"  # all is restored, except what the result names
-FAILED_RESTORED = "failed_restored"  # apply failed and has taken back all it wrote
+ROLLED_BACK = "rolled_back"  # all is restored, by roll back or by an apply that failed, except what `left` names
+FAILED_RESTORED = "failed_restored"  # the restore itself failed: something of ours is still there
 
 MOVES: dict[str, frozenset[str]] = {
-    PREPARED: frozenset({RUNNING, FAILED_RESTORED, ROLLING_BACK}),
-    RUNNING: frozenset({HELD, FAILED_RESTORED, ROLLING_BACK}),
+    PREPARED: frozenset({RUNNING, ROLLED_BACK, ROLLING_BACK}),
+    RUNNING: frozenset({HELD, ROLLED_BACK, FAILED_RESTORED, ROLLING_BACK}),
     HELD: frozenset({CONFIRMING, ROLLING_BACK}),
     CONFIRMING: frozenset({CONFIRMED, HELD, ROLLING_BACK}),
     CONFIRMED: frozenset({ROLLING_BACK}),
-    ROLLING_BACK: frozenset({ROLLED_BACK}),
+    ROLLING_BACK: frozenset({ROLLED_BACK, FAILED_RESTORED}),
     # Again, for a key that was left alone and is now to be forced.
     ROLLED_BACK: frozenset({ROLLING_BACK}),
-    FAILED_RESTORED: frozenset(),
+    FAILED_RESTORED: frozenset({ROLLING_BACK}),
 }
 
-FINISHED = frozenset({CONFIRMED, ROLLED_BACK, FAILED_RESTORED})
+FINISHED = frozenset({CONFIRMED, ROLLED_BACK})
 """States that leave the host free for the next run."""
 
 

@@ -147,9 +147,9 @@ host_state:
     - The state of the run on this host. In check mode, the one it would reach.
     - V(held) after O(state=applied), V(confirmed) after O(state=confirmed), V(rolled_back) after O(state=rolled_back),
       V(unchanged) if nothing was to be done and O(run) was not given.
-    - V(failed_restored) where the kernel refused a setting and everything was taken back.
+    - On a failure, V(rolled_back) if everything was taken back, V(failed_restored) if that failed too.
     - V(prepared), V(running), V(confirming) or V(rolling_back) where it stopped in the middle. Roll the run back.
-    - Null on failures that come before there is a run.
+    - Null on failures that come before there is a run, and so before anything was written.
   returned: always
   type: str
   sample: held
@@ -161,7 +161,13 @@ previous:
   type: dict
   sample: {"net.ipv4.tcp_rmem": "4096 131072 6291456"}
 changed_since:
-  description: What was left alone by O(state=rolled_back), because a third party has changed it since.
+  description: Keys and files that O(state=rolled_back) left alone, because a third party has changed them since.
+  returned: success
+  type: list
+  elements: str
+  sample: [net.ipv4.tcp_rmem]
+left:
+  description: The same as RV(changed_since), with what was expected and what was found.
   returned: success
   type: list
   elements: dict
@@ -313,7 +319,8 @@ def main():
         "run": outcome.run,
         "host_state": outcome.state,
         "previous": outcome.previous,
-        "changed_since": [left._asdict() for left in outcome.changed_since],
+        "changed_since": [left.name for left in outcome.changed_since],
+        "left": [left._asdict() for left in outcome.changed_since],
         "stale": False,
     }
     for left in outcome.changed_since:

@@ -22,6 +22,10 @@ from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
 _LAST_LINES = 6
+_PATIENCE_S = 15.0
+_SSH_ARGS = (
+    "-o StrictHostKeyChecking=yes {{ tcptune_ssh_args | default('') }} -o ControlMaster=auto -o ControlPersist=60s"
+)
 _ASK_HOST = "tcptune rollback RUN asks the host's own record"
 
 
@@ -32,7 +36,9 @@ class AnsibleApplier:
     plan never holds) come from. Without them the plan's own connections are used.
     """
 
-    def __init__(self, inventories: Sequence[str] = ()) -> None:
+    def __init__(self, inventories: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        """Make an applier. `environment` is what Ansible needs beside the project's own, to open a vault for one."""
+        self._environment = dict(environment or {})
         self._inventories = tuple(str(Path(i).resolve()) if "," not in i else i for i in inventories)
 
     def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
@@ -47,8 +53,7 @@ class AnsibleApplier:
         self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
     ) -> Iterator[HostOutcome]:
         """Restore what each host's own manifest says it had."""
-        extra = {"tcp_settings_force_keys": list(force_keys)} if force_keys else {}
-        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, extra=extra)
+        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, force_keys=force_keys)
 
     def _play(
         self,
@@ -58,16 +63,18 @@ class AnsibleApplier:
         hosts: Sequence[Host],
         *,
         done: HostState,
-        extra: Mapping[str, Any] | None = None,
+        force_keys: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
         with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
             project = Path(folder) / "project"
-            write_project(project, render(plan, run_id, connections=not self._inventories))
+            write_project(
+                project, render(_reached(plan, hosts), run_id, connections=not self._inventories, force_keys=force_keys)
+            )
             said: list[str] = []
-            for event in self._events(Path(folder), project, playbook, sorted(waiting), extra or {}):
+            for event in self._events(Path(folder), project, playbook, sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
@@ -81,12 +88,12 @@ class AnsibleApplier:
                     host=host,
                     state=HostState.BROKEN,
                     replaced={},
-                    error="Ansible ended without a result: " + " | ".join(said[-_LAST_LINES:]),
+                    error=_brief("Ansible ended without a result: " + " | ".join(said[-_LAST_LINES:])),
                     hint=_ASK_HOST,
                 )
 
     def _events(
-        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str], extra: Mapping[str, Any]
+        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str]
     ) -> Iterator[dict[str, Any] | str]:
         """Yield Ansible's events as they happen, and lines of its own that belong to no host."""
         # Here, not above: it takes a tenth of a second to import.
@@ -96,35 +103,51 @@ class AnsibleApplier:
         limit = folder / "hosts.txt"
         limit.write_text("".join(f"{host}\n" for host in hosts), encoding="utf-8")
 
+        stopped = threading.Event()
+
         def handle(event: dict[str, Any]) -> bool:
             events.put(event)
             return False
 
         def work() -> None:
             try:
-                ansible_runner.run(
+                ended = ansible_runner.run(
                     private_data_dir=str(folder),
                     project_dir=str(project),
                     playbook=playbook,
                     inventory=[*self._inventories, str(project / "inventory")],
                     limit=f"@{limit}",
-                    extravars=dict(extra),
-                    envvars=_environment(project),
+                    # Extra variables win over the user's own: nothing in an inventory switches the check of host
+                    # keys off, since ssh takes the first word on an option.
+                    extravars={"ansible_ssh_args": _SSH_ARGS},
+                    envvars={**_environment(project), **self._environment},
                     event_handler=handle,
+                    cancel_callback=stopped.is_set,
                     quiet=True,
                     suppress_env_files=True,
                 )
+                for line in ended.stdout.read().splitlines()[-_LAST_LINES:]:
+                    events.put({"event": "verbose", "stdout": line})
             finally:
                 events.put(None)
 
         thread = threading.Thread(target=work, name="ansible", daemon=True)
         thread.start()
-        while (event := events.get()) is not None:
-            if event.get("event") == "verbose" and event.get("stdout"):
-                yield str(event["stdout"])
-            else:
-                yield event
-        thread.join()
+        try:
+            while (event := events.get()) is not None:
+                if event.get("event") == "verbose" and event.get("stdout"):
+                    yield str(event["stdout"])
+                else:
+                    yield event
+        finally:
+            # Somebody pressed Ctrl-C: end Ansible before its project is removed below it.
+            stopped.set()
+            thread.join(_PATIENCE_S)
+
+
+def _reached(plan: Plan, hosts: Sequence[Host]) -> Plan:
+    """Return the plan with each host reached as the caller says."""
+    return plan.model_copy(update={"hosts": {**plan.hosts, **{host.name: host.connection for host in hosts}}})
 
 
 def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
@@ -146,14 +169,23 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
             # The connection may have gone while the module was at work, so nothing is known of the outcome.
             return HostOutcome(host, HostState.BROKEN, {}, f"connection lost: {_brief(result.get('msg'))}", _ASK_HOST)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            failure = result.get("failure") or {}
-            if failure.get("kind") == "stale":
-                return HostOutcome(host, HostState.STALE, {}, _brief(failure.get("message") or result.get("msg")))
-            restored = result.get("host_state") not in {"failed_restored", "running", "held"}
-            state = HostState.FAILED if done is HostState.HELD and restored else HostState.BROKEN
-            return HostOutcome(host, state, {}, _brief(result.get("msg")), failure.get("hint"))
+            return _failure(host, result, done)
         case _:
             return None
+
+
+def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutcome:
+    failure = result.get("failure") or {}
+    kind, left_in = failure.get("kind"), result.get("host_state")
+    error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
+    if done is not HostState.HELD:
+        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
+    if kind == "stale":
+        return HostOutcome(host, HostState.STALE, {}, error, hint)
+    # Each of these is said before the first write; after it, only the module's own word counts.
+    untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
+    state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN
+    return HostOutcome(host, state, {}, error, hint)
 
 
 def _ansible_playbook() -> str:

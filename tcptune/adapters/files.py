@@ -45,16 +45,21 @@ def read_facts(path: Path) -> Iterator[Collected]:
     """
     with _opened(path, FactsError) as lines:
         _header(path, next(lines, ""))
+        hosts = 0
         for number, line in enumerate(lines, start=2):
             if not line.strip():
                 continue
             try:
-                yield _COLLECTED.validate_json(line)
+                one = _COLLECTED.validate_json(line)
             except ValidationError:
                 raise FactsError(
                     f"{path}:{number}: this line holds no host's facts",
                     hint="tcptune facts -i INVENTORY -o FILE",
                 ) from None
+            hosts += 1
+            yield one
+        if not hosts:
+            raise FactsError(f"{path}: there is no host in it", hint="tcptune facts -i INVENTORY -o FILE")
 
 
 def _header(path: Path, line: str) -> None:
@@ -96,8 +101,13 @@ def read_plan(path: Path) -> Plan:
 def write_whole(path: Path, chunks: Iterable[str]) -> None:
     """Write a file beside its place and move it there: whoever reads it sees the old one or all of the new one.
 
+    A link keeps pointing at what is written, and a pipe or a device is written to.
     Raises TcptuneError where it cannot be written.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        _write_into(path, chunks)
+        return
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as problem:
@@ -117,6 +127,14 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
         raise
 
 
+def _write_into(path: Path, chunks: Iterable[str]) -> None:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(chunks)
+    except OSError as problem:
+        raise TcptuneError(f"{path}: {problem.strerror}", hint="name another place with --output") from None
+
+
 @contextmanager
 def _opened(path: Path, error: type[InputError]) -> Iterator[IO[str]]:
     try:
@@ -131,6 +149,6 @@ def _opened(path: Path, error: type[InputError]) -> Iterator[IO[str]]:
 def _field(text: str, name: str) -> object:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return data.get(name) if isinstance(data, dict) else None

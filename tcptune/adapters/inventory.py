@@ -15,6 +15,7 @@ from tcptune.errors import InventoryError, UsageError
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SSH_PLUGINS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"})
+_DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
 
 # Ansible's own default is to warn and go on; a fleet tool that quietly lost half of the fleet is no use.
@@ -29,8 +30,12 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
     _check_exist(sources)
     with _strict_ansible():
         # Here, not above: importing Ansible takes a quarter of a second.
-        from ansible import constants
         from ansible.errors import AnsibleError
+
+        try:
+            from ansible import constants
+        except AnsibleError as problem:
+            raise InventoryError(f"ansible.cfg: {_brief(problem)}") from None
         from ansible.inventory.manager import InventoryManager
         from ansible.parsing.dataloader import DataLoader
         from ansible.plugins.loader import become_loader, connection_loader
@@ -69,9 +74,7 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
 
 
 def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any) -> Host:
-    ours = {
-        k: templar.template(v) for k, v in variables.items() if k.startswith("ansible_") and isinstance(v, str | int)
-    }
+    ours = {k: _plain(templar.template(v)) for k, v in variables.items() if k.startswith("ansible_") and _single(v)}
 
     def option(field: str, plugin: str = "ssh", kind: str = "connection") -> Any:
         value = constants.config.get_config_value(field, plugin_type=kind, plugin_name=plugin, variables=ours)
@@ -97,11 +100,7 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
             port=int(port) if port else None,
             user=_text(option("remote_user")),
             key_file=_text(option("private_key_file")),
-            ssh_args=tuple(
-                word
-                for field in ("ssh_common_args", "ssh_extra_args")
-                for word in shlex.split(str(option(field) or ""))
-            ),
+            ssh_args=_words(name, [option(f) for f in ("ssh_args", "ssh_common_args", "ssh_extra_args")]),
             timeout_s=float(timeout or 10),
             become=become,
             become_user=str(option("become_user", "sudo", "become") or "root"),
@@ -141,8 +140,44 @@ def _finite(value: Any) -> float:
     return number
 
 
+def vault_environment() -> dict[str, str]:
+    """Return the variables by which another Ansible finds the vault's password where this one found it.
+
+    Only after `read_hosts`, which has read ansible.cfg.
+    """
+    from ansible import constants
+
+    found = {}
+    if constants.DEFAULT_VAULT_PASSWORD_FILE:
+        found["ANSIBLE_VAULT_PASSWORD_FILE"] = str(constants.DEFAULT_VAULT_PASSWORD_FILE)
+    if constants.DEFAULT_VAULT_IDENTITY_LIST:
+        found["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(str(i) for i in constants.DEFAULT_VAULT_IDENTITY_LIST)
+    return found
+
+
+def _single(value: object) -> bool:
+    return value is not None and not isinstance(value, dict | list | tuple)
+
+
+def _plain(value: object) -> str | int | float | bool:
+    # A value from the vault is an object of Ansible's; turning it into text is what opens it.
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def _words(name: str, texts: Sequence[object]) -> tuple[str, ...]:
+    words: list[str] = []
+    for text in texts:
+        # Ansible's own default is about sharing connections, which is no matter of ours.
+        if text and text != _DEFAULT_SSH_ARGS:
+            try:
+                words += shlex.split(str(text))
+            except ValueError as problem:
+                raise InventoryError(f"{name}: the arguments of ssh cannot be split: {problem}: {text}") from None
+    return tuple(words)
+
+
 def _unlock_vault(loader: Any, constants: Any) -> None:
-    from ansible.parsing.vault import get_file_vault_secret
+    from ansible.parsing.vault import VaultSecretsContext, get_file_vault_secret
 
     named = [("default", constants.DEFAULT_VAULT_PASSWORD_FILE)] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
     for identity in constants.DEFAULT_VAULT_IDENTITY_LIST or []:
@@ -153,8 +188,10 @@ def _unlock_vault(loader: Any, constants: Any) -> None:
         secret = get_file_vault_secret(filename=path, vault_id=label, loader=loader)
         secret.load()
         secrets.append((label, secret))
-    if secrets:
-        loader.set_vault_secrets(secrets)
+    loader.set_vault_secrets(secrets)
+    # A single value in the vault is opened when it is used, by what stands here.
+    if VaultSecretsContext.current(optional=True) is None:
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
 
 
 def _default_sources(constants: Any) -> list[str]:

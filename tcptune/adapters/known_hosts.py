@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -14,33 +19,47 @@ from tcptune.errors import HostKeyRefused
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """One line of a known_hosts file."""
+
+    names: str
+    kind: str
+    blob: str
+
+    def is_of(self, name: str) -> bool:
+        """Whether the line speaks of a host: by a hash of its name, or by a list of patterns."""
+        if self.names.startswith("|1|"):
+            salt = self.names.split("|")[2]
+            return hmac.compare_digest(paramiko.HostKeys.hash_host(name, salt=f"|1|{salt}|"), self.names)
+        patterns = self.names.lower().split(",")
+        barred = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+        if any(fnmatchcase(name.lower(), _quoted(pattern)) for pattern in barred):
+            return False
+        return any(fnmatchcase(name.lower(), _quoted(pattern)) for pattern in patterns)
+
+
 class KnownHosts:
     """The keys of some known_hosts files, parsed once."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
         self._files = files
-        self._keys = paramiko.HostKeys()
+        self._entries: list[_Entry] = []
         self._revoked: set[str] = set()
         for path in files:
-            if not path.is_file():
-                continue
-            self._keys.load(str(path))
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                words = line.split()
-                # paramiko passes over marked lines; a revoked key must be refused even where it also stands unmarked.
-                if len(words) >= 4 and words[0] == "@revoked":
-                    self._revoked.add(words[3])
+            if path.is_file():
+                for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                    self._take(line.split())
 
     def algorithms(self, target: Target) -> tuple[str, ...]:
         """Return the key algorithms to ask the host for first: those a key is known of."""
-        known = self._known(target)
         found: list[str] = []
-        for kind in known:
-            found += _RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
-        return tuple(found)
+        for entry in self._known(target):
+            found += _RSA_SIGNATURES if entry.kind == "ssh-rsa" else (entry.kind,)
+        return tuple(dict.fromkeys(found))
 
     def check(self, target: Target, key: paramiko.PKey) -> None:
-        """Raise HostKeyRefused unless `key` is the one that is known of this host."""
+        """Raise HostKeyRefused unless `key` is one that is known of this host."""
         name = _entry_name(target)
         where = ", ".join(str(path) for path in self._files) or "no known_hosts file"
         if key.get_base64() in self._revoked:
@@ -51,17 +70,36 @@ class KnownHosts:
                 f"{target.host}: the host key of {name} is not known ({key.get_name()} {key.fingerprint})",
                 hint=f"compare the fingerprint, then: ssh {target.hostname} true   (looked in {where})",
             )
-        expected = known.get(key.get_name())
-        if expected is None or expected.get_base64() != key.get_base64():
-            was = expected or next(iter(known.values()))
+        if not any(entry.blob == key.get_base64() for entry in known):
+            was = next((entry for entry in known if entry.kind == key.get_name()), known[0])
             raise HostKeyRefused(
-                f"{target.host}: the host key of {name} is {key.fingerprint}, known_hosts says {was.fingerprint}",
+                f"{target.host}: the host key of {name} is {key.fingerprint}, known_hosts says {_fingerprint(was)}",
                 hint=f"somebody may be in between; if the host was reinstalled: ssh-keygen -R {name}",
             )
 
-    def _known(self, target: Target) -> Mapping[str, paramiko.PKey]:
-        """Return key by algorithm."""
-        return self._keys.lookup(_entry_name(target)) or {}
+    def _take(self, words: list[str]) -> None:
+        if len(words) >= 4 and words[0] == "@revoked":
+            self._revoked.add(words[3])
+        elif len(words) >= 3 and words[0][0] not in "#@":
+            # A certificate authority (@cert-authority) signs keys and is none: its hosts count as unknown here.
+            self._entries.append(_Entry(*words[:3]))
+
+    def _known(self, target: Target) -> list[_Entry]:
+        name = _entry_name(target)
+        return [entry for entry in self._entries if entry.is_of(name)]
+
+
+def _quoted(pattern: str) -> str:
+    # In known_hosts [host]:port is no set of characters.
+    return pattern.replace("[", "[[]")
+
+
+def _fingerprint(entry: _Entry) -> str:
+    try:
+        digest = hashlib.sha256(base64.b64decode(entry.blob, validate=True)).digest()
+    except binascii.Error:
+        return "a line that holds no key"
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 @cache

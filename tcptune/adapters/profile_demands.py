@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from tcptune.adapters.yaml_source import Document, Path
 from tcptune.domain import formulas
-from tcptune.domain.demands import Demand, Elements, Leave, operands
+from tcptune.domain.demands import AtLeast, AtMost, Between, Demand, Elements, Exactly, Leave, Single, operands
 from tcptune.domain.parameters import ARITY, Parameter
 from tcptune.domain.ports import ports
-from tcptune.domain.values import kernel_text
+from tcptune.domain.values import kernel_text, numbers
 
 OPERATORS = ("exactly", "at_least", "at_most", "between", "one_of", "includes", "absent", "leave", "elements")
 ELEMENT_OPERATORS = ("exactly", "at_least", "at_most", "between", "one_of")
@@ -92,7 +92,39 @@ def _elements(sheet: Sheet, path: Path, parameter: Parameter, operand: Any) -> D
         for text in operands(demand):
             _check_value(sheet, (*here, operator), parameter, text, element=True)
         each.append(demand)
-    return Elements(each=tuple(each)) if len(each) == arity else None
+    if len(each) != arity:
+        return None
+    _check_climb(sheet.document, path, each)
+    return Elements(each=tuple(each))
+
+
+def _check_climb(document: Document, path: Path, each: Iterable[Single]) -> None:
+    """Refuse a vector whose earlier number would have to be higher than a later one may be."""
+    floor = 0
+    for number, demand in enumerate(each, start=1):
+        low, high = _reach(demand)
+        floor = max(floor, low)
+        if high is not None and floor > high:
+            said = f"number {number} may be at most {high}, and one before it is at least {floor}"
+            document.add(path, said, hint="the numbers of a vector never fall")
+
+
+def _reach(demand: Single) -> tuple[int, int | None]:
+    """Return the least and the most one number may be; None for no limit. What a host decides is not known here."""
+    found = [(numbers(value) or (None,))[0] for value in operands(demand)]
+    low, high = (found[0], found[-1]) if found else (None, None)
+    match demand:
+        case Exactly():
+            return low or 0, high
+        case AtLeast():
+            return low or 0, None
+        case AtMost():
+            return 0, high
+        case Between() if low is None or high is None or low <= high:
+            return low or 0, high
+        case _:
+            # The wrong way round is a mistake of its own.
+            return 0, None
 
 
 def _includes(sheet: Sheet, path: Path, parameter: Parameter, operand: Any) -> Demand | None:

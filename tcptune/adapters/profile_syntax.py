@@ -77,11 +77,15 @@ def read_settings(
         return []
     sheet = Sheet(document, parameters, {name: variable.default for name, variable in load.items()})
     found = []
+    seen: set[str] = set()
     for raw_key, body in settings.items():
         here = ("settings", raw_key)
         key = _key(sheet, here, raw_key)
         if key is None:
             continue
+        if key in seen:
+            document.add(here, f"{key} stands twice, here in another spelling", hint="one list of alternatives")
+        seen.add(key)
         bodies = body if isinstance(body, list) else [body]
         paths: list[Path] = [(*here, index) for index in range(len(bodies))] if isinstance(body, list) else [here]
         entries = [

@@ -6,6 +6,7 @@ Every mistake of a file is reported at once, with line, column and a hint.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -174,7 +175,7 @@ def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
     built_in = built_in_profiles()
     if name_or_path in built_in:
         return built_in[name_or_path], f"{name_or_path} (built in)", base
-    path = base / name_or_path
+    path = Path(os.path.normpath(base / name_or_path))
     looks_like_path = "/" in name_or_path or name_or_path.endswith((".yml", ".yaml"))
     if not looks_like_path and not path.is_file():
         near = difflib.get_close_matches(name_or_path, built_in, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import glob
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +18,7 @@ from tcptune.errors import HostUnreachable
 
 _SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _MAX_INCLUDES = 16
+_PERCENT = "\x01"
 _FLAGS_WITH_VALUE = {"-J": "proxyjump", "-p": "port", "-l": "user", "-i": "identityfile", "-F": "-F"}
 
 
@@ -65,13 +68,14 @@ def jump_target(spec: str, behind: Target) -> Target:
     """Settle one hop of a ProxyJump: `[user@]host[:port]`. It takes its own settings from ssh_config alone."""
     spec = spec.removeprefix("ssh://")
     user, _, rest = spec.rpartition("@")
-    name, port = rest, None
+    name = rest
+    port: int | None = None
     if rest.startswith("["):
         name, _, tail = rest[1:].partition("]")
-        port = int(tail[1:]) if tail.startswith(":") else None
+        port = _port(behind.host, tail[1:]) if tail.startswith(":") else None
     elif rest.count(":") == 1:
         name, _, digits = rest.partition(":")
-        port = int(digits)
+        port = _port(behind.host, digits)
     return _settle(
         f"{behind.host} (by way of {name})",
         name,
@@ -109,20 +113,36 @@ def _settle(
     identities += found.get("identityfile", [])
     jump = first("proxyjump")
     command = first("proxycommand")
+    hostname = first("hostname") or alias
+    login = user or first("user") or getpass.getuser()
+    number = port or _port(name, first("port") or "22")
     return Target(
         host=name,
-        hostname=first("hostname") or alias,
-        port=int(port or first("port") or 22),
-        user=user or first("user") or getpass.getuser(),
+        hostname=hostname,
+        port=number,
+        user=login,
         key_files=tuple(Path(path).expanduser() for path in identities),
         identities_only=(first("identitiesonly") or "no").lower() == "yes",
         known_hosts=_known_hosts(first("userknownhostsfile"), first("globalknownhostsfile")),
         key_alias=first("hostkeyalias"),
         jumps=tuple(hop.strip() for hop in jump.split(",")) if jump and jump.lower() != "none" else (),
-        proxy_command=command if command and command.lower() != "none" else None,
+        proxy_command=_expanded(command, h=hostname, p=str(number), r=login, n=alias),
         timeout_s=timeout_s,
         config=config,
     )
+
+
+def _port(name: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise HostUnreachable(f"{name}: {text!r} is no port", hint="see ssh_config and the inventory")
+    return int(text)
+
+
+def _expanded(command: str | None, **tokens: str) -> str | None:
+    if not command or command.lower() == "none":
+        return None
+    tokens["%"] = "%"
+    return re.sub(f"[{_PERCENT}%]([hprn%])", lambda found: tokens[found[1]], command).replace(_PERCENT, "%")
 
 
 def _known_hosts(user: str | None, system: str | None) -> tuple[Path, ...]:
@@ -138,8 +158,9 @@ def _options(words: Sequence[str]) -> dict[str, list[str]]:
     for word in rest:
         flag, attached = word[:2], word[2:]
         if flag == "-o":
-            name, _, value = (attached or next(rest, "")).strip().replace("=", " ", 1).partition(" ")
-            options.setdefault(name.lower(), []).append(value.strip().strip('"'))
+            option = re.fullmatch(r"\s*(\w+)\s*[=\s]\s*(.*)", attached or next(rest, ""))
+            if option:
+                options.setdefault(option[1].lower(), []).append(option[2].strip().strip('"'))
         elif flag in _FLAGS_WITH_VALUE:
             options.setdefault(_FLAGS_WITH_VALUE[flag], []).append(attached or next(rest, ""))
     return options
@@ -156,12 +177,22 @@ def _text(path: Path, base: Path, depth: int) -> str:
     if depth > _MAX_INCLUDES or not path.is_file():
         return ""
     lines = []
-    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+    block = "Host *"
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         word, _, rest = line.strip().replace("=", " ", 1).partition(" ")
-        if word.lower() != "include":
-            lines.append(line)
-            continue
-        for pattern in rest.split():
-            found = sorted(glob.glob(str(base / Path(pattern).expanduser())))  # noqa: PTH207  # absolute patterns
-            lines += [_text(Path(name), base, depth + 1) for name in found]
+        match word.lower():
+            case "include":
+                for pattern in shlex.split(rest):
+                    found = sorted(glob.glob(str(base / Path(pattern).expanduser())))  # noqa: PTH207  # absolute patterns
+                    lines += [_text(Path(name), base, depth + 1) for name in found]
+                # Whatever block the included text ends in, this file goes on in its own.
+                lines.append(block)
+            case "proxycommand":
+                # paramiko would put in what the files say, not what the inventory says.
+                lines.append(line.replace("%", _PERCENT))
+            case "host" | "match":
+                block = line
+                lines.append(line)
+            case _:
+                lines.append(line)
     return "\n".join(lines)

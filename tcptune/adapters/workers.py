@@ -21,16 +21,16 @@ class ThreadWorkers:
     def stream(self, work: Callable[[Host], T], hosts: Iterable[Host]) -> Iterator[T]:
         """Yield results as they are done. Holds a few hosts in flight, so memory does not grow with the fleet."""
         waiting = iter(hosts)
-        with ThreadPoolExecutor(self._count, thread_name_prefix="host") as pool:
-            flying: set[Future[T]] = set()
-            try:
-                while True:
-                    flying |= {pool.submit(work, host) for host in islice(waiting, 2 * self._count - len(flying))}
-                    if not flying:
-                        return
-                    done, flying = wait(flying, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            finally:
-                # The consumer went away, or somebody pressed Ctrl-C: what has not begun is not begun.
-                pool.shutdown(wait=False, cancel_futures=True)
+        # Not as a context manager: that would wait for a host that does not answer when somebody presses Ctrl-C.
+        pool = ThreadPoolExecutor(self._count, thread_name_prefix="host")
+        flying: set[Future[T]] = set()
+        try:
+            while True:
+                flying |= {pool.submit(work, host) for host in islice(waiting, 2 * self._count - len(flying))}
+                if not flying:
+                    return
+                done, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

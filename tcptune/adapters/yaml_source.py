@@ -45,7 +45,8 @@ class Document:
         """Whether the text is YAML at all; a duplicate key does not stop the rest from being checked."""
         self._places: dict[Path, Place] = {}
         try:
-            node = YAML(typ="rt", pure=True).compose(text)
+            # The safe reader: the round-trip one marks the folds of a text with control characters.
+            node = YAML(typ="safe", pure=True).compose(text)
         except MarkedYAMLError as problem:
             mark = problem.problem_mark or problem.context_mark
             place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
@@ -56,7 +57,11 @@ class Document:
             return
         self.readable = True
         if node is not None:
-            self.data = self._value(node, ())
+            try:
+                self.data = self._value(node, (), ())
+            except RecursionError:
+                self.data, self.readable = None, False
+                self.mistakes.append(Mistake(Place(1, 1), "this is nested too deep to be a profile"))
 
     def place(self, path: Path) -> Place:
         """Return where `path`, or the nearest thing above it, stands."""
@@ -68,15 +73,22 @@ class Document:
         """Note a mistake at `path`, and what to write instead."""
         self.mistakes.append(Mistake(self.place(path), message, hint))
 
-    def _value(self, node: Node, path: Path) -> Any:
+    def _value(self, node: Node, path: Path, around: tuple[Node, ...]) -> Any:
         self._places.setdefault(path, _place(node))
         if isinstance(node, ScalarNode):
             return _scalar(node)
+        if any(node is outer for outer in around):
+            self.mistakes.append(Mistake(_place(node), "this anchor holds itself"))
+            return None
+        around = (*around, node)
         if isinstance(node, SequenceNode):
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self._value(item, (*path, index), around) for index, item in enumerate(node.value)]
         assert isinstance(node, MappingNode)  # noqa: S101  # YAML has no fourth kind of node
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self.mistakes.append(Mistake(_place(key_node), "a key is a word, not a list or a mapping"))
+                continue
             key = str(key_node.value)
             here = (*path, key)
             if key in found:
@@ -84,7 +96,7 @@ class Document:
                     Mistake(_place(key_node), f"{key!r} stands twice, first in line {self.place(here).line}"),
                 )
             self._places[here] = _place(key_node)
-            found[key] = self._value(value_node, here)
+            found[key] = self._value(value_node, here, around)
         return found
 
 

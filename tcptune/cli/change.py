@@ -12,7 +12,7 @@ from tcptune.cli import wiring
 from tcptune.cli.console import deliver, told
 from tcptune.cli.options import Forks, Format, FormatOption, Hosts, Inventory, Output, PlanArg, RunArg, Timeout
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import FAILED_STATES, HostState, Run
+from tcptune.domain.runs import CHANGED_STATES, FAILED_STATES, HostState, Run
 from tcptune.errors import HostError, PlanStale
 from tcptune.workflows.change import Changer, new_run
 
@@ -84,9 +84,10 @@ def confirm(
     found, plan = wiring.journal().find(run)
     hosts = wiring.hosts_of(plan, inventory, limit)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
+    held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
     done = _changer(inventory).confirm(found, plan, hosts)
     deliver(done, format, output)
-    _exit(done, hosts)
+    _exit(done, held)
 
 
 def rollback(
@@ -110,9 +111,10 @@ def rollback(
     found, plan = wiring.journal().find(run)
     hosts = wiring.hosts_of(plan, inventory, limit)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
+    changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
     done = _changer(inventory).roll_back(found, plan, hosts, force_key)
     deliver(done, format, output)
-    _exit(done, hosts)
+    _exit(done, changed)
 
 
 def _changer(inventory: list[str]) -> Changer:

@@ -18,28 +18,36 @@ from tcptune.cli.options import Format
 from tcptune.domain.runs import FAILED_STATES, HostResult
 from tcptune.errors import TcptuneError
 from tcptune.reports import FORMATS
+from tcptune.reports.layout import visible
 
 T = TypeVar("T")
 _COLOURS = {"~": typer.colors.YELLOW, "+": typer.colors.GREEN, "?": typer.colors.RED, "!": typer.colors.MAGENTA}
 
 
+class Stopped(BaseException):
+    """Somebody pressed Ctrl-C. Not KeyboardInterrupt: the command line library keeps that one for itself."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise Stopped
+
+
 @contextlib.contextmanager
 def error_boundary() -> Iterator[None]:
     """Turn what a user can meet into one message and the right exit code. Nothing below prints or exits."""
+    signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except TcptuneError as problem:
-        typer.secho(f"error: {problem}", fg="red", err=True)
+        typer.secho(visible(f"error: {problem}"), fg="red", err=True)
         if problem.hint:
             typer.secho(f"  try: {problem.hint}", err=True)
         sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
-    except KeyboardInterrupt:
+    except Stopped:
         typer.secho("stopped", fg="red", err=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.stdout.flush()
+        # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
+        os._exit(128 + signal.SIGINT)
 
 
 def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:
@@ -56,7 +64,17 @@ def text(rendered: str, output: Path | None = None, *, coloured: bool = False) -
         for line in rendered.splitlines():
             typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
     else:
+        emit(rendered)
+
+
+def emit(rendered: str) -> None:
+    """Print a piece of a result as it is."""
+    try:
         typer.echo(rendered, nl=False)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
@@ -73,4 +91,5 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
-    typer.secho(f"  {result.host}: {result.state}{f' ({result.error})' if result.error else ''}", fg=colour, err=True)
+    why = f" ({result.error})" if result.error else ""
+    typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)

@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import facts_lines, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import deliver, text, tracked
+from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
     Facts,
     Forks,
@@ -33,6 +33,7 @@ from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.reports.layout import visible
 
 _PANEL = "Look (changes nothing)"
 
@@ -72,7 +73,7 @@ def facts(
     lines = facts_lines(noted(), wiring.now())
     if output is None:
         for line in lines:
-            typer.echo(line, nl=False)
+            emit(line)
     else:
         write_whole(output, lines)
     _tell(unread)
@@ -140,7 +141,7 @@ def plan(
 
     Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason.
 
-    Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read.
+    Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read or judged.
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
@@ -154,9 +155,9 @@ def plan(
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
     deliver(made, format, None)
-    if made.unread:
+    if made.undecided:
         raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if made.cohorts else 0)
+    raise typer.Exit(EXIT_PENDING if made.cohorts or made.out_of_reach else 0)
 
 
 def show(plan: PlanArg, format: FormatOption = Format.TERMINAL, output: Output = None) -> None:  # noqa: A002
@@ -248,9 +249,9 @@ def _collected(
     if not connections:
         if limit != "all" and not sources:
             raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
+        stored = read_facts(facts_file)
         hosts = wiring.inventory(sources, limit) if sources else []
-        wanted = {host.name for host in hosts} if sources else None
-        yield (one for one in read_facts(facts_file) if wanted is None or one.host in wanted), hosts
+        yield (_those_of(hosts, stored) if sources else stored), hosts
         return
     if not sources:
         raise UsageError(
@@ -273,6 +274,6 @@ def _those_of(hosts: list[Host], collected: Iterable[Collected]) -> Iterator[Col
 
 def _tell(unread: Iterable[Unread]) -> None:
     for one in unread:
-        typer.secho(f"? {one.host}  could not be read: {one.error}", fg="red", err=True)
+        typer.secho(visible(f"? {one.host}  could not be read: {one.error}"), fg="red", err=True)
         if one.hint:
             typer.echo(f"    try: {one.hint}", err=True)

@@ -92,7 +92,11 @@ def applier(sources: Sequence[str]) -> AnsibleApplier:
     """Return what changes hosts."""
     from tcptune.adapters.ansible import AnsibleApplier
 
-    return AnsibleApplier(sources)
+    if not sources:
+        return AnsibleApplier()
+    from tcptune.adapters.inventory import vault_environment
+
+    return AnsibleApplier(sources, vault_environment())
 
 
 def journal() -> SqlJournal:

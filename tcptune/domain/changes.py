@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from tcptune.domain.findings import Boot
@@ -91,6 +92,21 @@ class Cohort(Frozen):
     files: tuple[FileChange, ...]
 
 
+class SkipKind(StrEnum):
+    """Why something is not in a plan."""
+
+    UNREAD = "unread"
+    """The whole host could not be read."""
+    UNKNOWN = "unknown"
+    """The rule could not be judged."""
+    OUT_OF_REACH = "out of reach"
+    """It deviates, and cannot be changed from here."""
+    WAIVED = "waived"
+    """It deviates, and somebody answers for that until a day."""
+    NOT_APPLICABLE = "not applicable"
+    """Nothing is missing: the rule has no meaning on this host."""
+
+
 class Skipped(Frozen):
     """Something that was asked for and is not in the plan, with the reason."""
 
@@ -99,6 +115,7 @@ class Skipped(Frozen):
     """None where the whole host could not be read."""
     why: str
     hint: str | None = None
+    kind: SkipKind = SkipKind.UNKNOWN
 
 
 class Plan(Frozen):
@@ -115,13 +132,23 @@ class Plan(Frozen):
     """Every host of a cohort and how it is reached."""
     cohorts: tuple[Cohort, ...]
     fine: tuple[str, ...]
-    """Hosts that were read and need nothing."""
+    """Hosts that were read and judged in full, and need nothing."""
     skipped: tuple[Skipped, ...]
 
     @property
     def change_count(self) -> int:
         """Changes summed over hosts."""
         return sum(len(c.changes) * len(c.hosts) for c in self.cohorts)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a host could not be read, or a rule not be judged."""
+        return any(s.kind in {SkipKind.UNREAD, SkipKind.UNKNOWN} for s in self.skipped)
+
+    @property
+    def out_of_reach(self) -> tuple[Skipped, ...]:
+        """Deviations that cannot be changed from here."""
+        return tuple(s for s in self.skipped if s.kind is SkipKind.OUT_OF_REACH)
 
     @property
     def unread(self) -> tuple[Skipped, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import SecretStr
@@ -44,6 +45,8 @@ class Declared(Frozen):
 
 
 NOTHING_DECLARED = Declared()
+NOBODY: Mapping[str, Declared] = {}
+"""What is known of hosts where no inventory was given."""
 
 
 class Host(Frozen):

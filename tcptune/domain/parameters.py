@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,6 +21,9 @@ class Shape(StrEnum):
     PAIR = "pair"
     TRIPLE = "triple"
 
+
+_NUMBER = re.compile(r"-?[0-9]{1,20}")
+_LEADING_ZERO = re.compile(r"-?0[0-9]|-0")
 
 ARITY = {Shape.PAIR: 2, Shape.TRIPLE: 3}
 
@@ -128,9 +132,9 @@ class Parameter(Frozen):
 
     def element_mistake(self, token: str) -> str | None:
         """Say what is wrong with one number of a value."""
-        if not token.lstrip("-").isdecimal():
-            return f"{self.key} takes whole decimal numbers without unit, {token!r} is none"
-        if len(token.lstrip("-")) > 1 and token.lstrip("-").startswith("0"):
+        if not _NUMBER.fullmatch(token):
+            return f"{self.key} takes whole decimal numbers without unit, {token[:40]!r} is none"
+        if _LEADING_ZERO.match(token):
             return f"{token!r} has a leading zero: the kernel would read it as octal"
         if not self.sensible.min <= int(token) <= self.sensible.max:
             return f"{token} is outside {self.sensible.min}..{self.sensible.max} ({self.unit})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from tcptune.domain.values import Frozen
 
@@ -70,6 +71,8 @@ class HostResult(Frozen):
 class Run(Frozen):
     """One apply of one plan."""
 
+    tcptune: Literal["run"] = "run"
+    format_version: Literal[1] = 1
     run_id: str
     plan_id: str
     profile: str

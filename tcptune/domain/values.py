@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)+")
+_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _SECRET = re.compile(r"(?:^|[./])(?:tcp_fastopen_key|stable_secret)$")
 
 
@@ -68,7 +69,8 @@ SysctlKey = Annotated[str, AfterValidator(sysctl_key)]
 
 def numbers(text: str) -> tuple[int, ...] | None:
     """Return the decimal numbers of a kernel text, or None where it holds anything else."""
-    try:
-        return tuple(int(token) for token in text.split())
-    except ValueError:
+    tokens = text.split()
+    # Not int() alone: it takes 1_000, +5 and the digits of other scripts, which the kernel does not.
+    if not all(_NUMBER.fullmatch(token) for token in tokens):
         return None
+    return tuple(int(token) for token in tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 
@@ -30,18 +31,20 @@ from tcptune.planning.dropin import merged
 from tcptune.planning.rules import Rule, rule_for
 from tcptune.planning.unset import judge_unset
 
+_C_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,20}|[1-9][0-9]{0,19})")
+
 
 def audit_host(
     facts: HostFacts,
     profile: Profile,
     parameters: Mapping[str, Parameter],
     *,
-    today: date,
+    today: date = date.max,
     declared: Declared = NOTHING_DECLARED,
 ) -> HostAudit:
     """Judge everything the profile asks of one host, in the profile's order.
 
-    Raises ProfileError where several profiles cannot be met together on this host.
+    Without a day no waiver counts. Raises ProfileError where several profiles cannot be met together on this host.
     """
     model = boot_model(facts, parameters)
     findings: list[Finding] = []
@@ -92,8 +95,7 @@ def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[s
             return Unknown(key=rule.key, why=f"uid {facts.system.user} may not read it on this host")
         case Value() as reading:
             if not _under(model.at_boot(rule.key), facts).certain:
-                why = f"what a boot gives is not known: {', '.join(model.unreadable)} cannot be read"
-                return Unknown(key=rule.key, why=why)
+                return Unknown(key=rule.key, why=f"what a boot gives is not known: {_doubt(model)}")
             try:
                 return _compare(rule, reading, facts, model, parameters)
             except ValueError as problem:
@@ -116,7 +118,7 @@ def _compare(
         where=Where.BOOT if runtime_met else Where.RUNTIME if boot_met else Where.BOTH,
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
-        shadowed_by=_shadow(rule.key, wanted, facts, model),
+        shadowed_by=_shadow(rule, wanted, facts, model, parameters),
         why=rule.why,
         source=rule.source,
     )
@@ -133,11 +135,11 @@ def boot_model(facts: HostFacts, parameters: Mapping[str, Parameter]) -> BootMod
     """Return what the host's files make of the next boot, with what the catalogue knows of widths and bounds."""
 
     def accepts(key: str, value: str) -> bool:
-        parameter, found = parameters.get(key), numbers(value)
-        if parameter is None or found is None:
-            return parameter is None
-        bounds = parameter.kernel_accepts
-        return all(bounds.min <= number <= bounds.max for number in found)
+        parameter = parameters.get(key)
+        if parameter is None:
+            return True
+        found, bounds = numbers(as_stored(value, parameter)), parameter.kernel_accepts
+        return found is not None and all(bounds.min <= number <= bounds.max for number in found)
 
     widths = {key: ARITY[p.shape] for key, p in parameters.items() if p.shape in ARITY}
     return BootModel(facts.sysctl_files, accepts=accepts, widths=widths)
@@ -152,8 +154,9 @@ def _both_loaders(
     key: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> tuple[Boot, Boot]:
     found = model.at_boot(key)
+    parameter = parameters.get(key)
     default = _default(key, facts, parameters)
-    systemd, procps = _boot(found.systemd, default), _boot(found.procps, default)
+    systemd, procps = (_boot(one, default, parameter, model) for one in (found.systemd, found.procps))
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
 
 
@@ -162,15 +165,43 @@ def _default(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) ->
     return parameter.default(facts.system.kernel) if parameter else None
 
 
-def _boot(found: BootValue, default: str | None) -> Boot:
+def _boot(found: BootValue, default: str | None, parameter: Parameter | None, model: BootModel) -> Boot:
+    if not found.certain:
+        return Boot(value=None, by=f"not known: {_doubt(model)}")
     if found.winner is None or found.value is None:
         return Boot(value=default, by="kernel default")
-    value: str | None = kernel_text(found.value)
-    if found.partial and value is not None:
+    value = as_stored(found.value, parameter)
+    if found.partial and parameter is not None:
         # The file names the first numbers only; the kernel keeps its own for the rest.
-        rest = default.split()[len(value.split()) :] if default else None
-        value = None if rest is None else " ".join([value, *rest])
+        known = value.split()
+        rest = default.split() if default else ["?"] * ARITY[parameter.shape]
+        value = " ".join([*known, *rest[len(known) :]])
     return Boot(value=value, by=found.winner.place)
+
+
+def as_stored(text: str, parameter: Parameter | None) -> str:
+    """Return what the kernel makes of a text in a file: numbers of any C base, and nothing after the last it takes.
+
+    What is no number stays as it is, so that it is compared with nothing.
+    """
+    if parameter is None:
+        return kernel_text(text)
+    tokens = text.split()[: ARITY.get(parameter.shape, 1)]
+    return " ".join(str(_c_number(token)) for token in tokens)
+
+
+def _c_number(token: str) -> int | str:
+    if not _C_NUMBER.fullmatch(token):
+        return token
+    digits = token.lstrip("-")
+    base = 16 if digits[:2] in {"0x", "0X"} else 8 if digits.startswith("0") else 10
+    return int(token, base)
+
+
+def _doubt(model: BootModel) -> str:
+    if model.unreadable:
+        return f"{', '.join(model.unreadable)} cannot be read"
+    return "it depends on the release of procps"
 
 
 def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
@@ -183,12 +214,18 @@ def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
         return False
 
 
-def _shadow(key: str, wanted: str, facts: HostFacts, model: BootModel) -> str | None:
-    """Return who would win at boot even if our own file said `wanted`, or None where we would."""
+def _shadow(
+    rule: Rule, wanted: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
+) -> str | None:
+    """Return what spoils the next boot even if our own file said `wanted`, or None where nothing does."""
     ours = next((f.content for f in facts.sysctl_files if f.path == DROPIN_PATH), None)
-    found = model.replacing(DROPIN_PATH, merged(ours, {key: wanted})).at_boot(key)
-    winner = _under(found, facts).winner
-    return None if winner is None or winner.path == DROPIN_PATH else winner.place
+    then = model.replacing(DROPIN_PATH, merged(ours, {rule.key: wanted}))
+    winner = _under(then.at_boot(rule.key), facts).winner
+    if winner is None or winner.path == DROPIN_PATH:
+        return None
+    if _boot_meets(rule.demand, boot_layer(rule.key, facts, then, parameters), otherwise=False):
+        return None
+    return winner.place
 
 
 def _under(found: AtBoot, facts: HostFacts) -> BootValue:

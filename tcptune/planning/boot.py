@@ -82,7 +82,7 @@ class BootModel:
         path = key_path(sysctl_key(key))
         entries = [*self._procps.speaking_of(path), *self._systemd.speaking_of(path)]
         rank = {name: at for at, name in reversed(list(enumerate(self.load_order(Loader.PROCPS).read)))}
-        found = {(entry.definition.path, entry.definition.line): entry.definition for entry in entries}
+        found = {(entry.source, entry.number): entry.definition for entry in entries}
         return tuple(found[at] for at in sorted(found, key=lambda at: (rank.get(at[0], len(rank)), at[1])))
 
     def load_order(self, loader: Loader) -> LoadOrder:
@@ -105,7 +105,7 @@ class BootModel:
     def _under_systemd(self, key: str) -> BootValue:
         writes, explicit = self._systemd.writes(key_path(key))
         value, winner, _ = self._fold(key, writes)
-        if explicit is not None and explicit.definition.value is None:
+        if explicit is not None and explicit.value is None:
             winner = explicit.definition
         certain = self._certain(Loader.SYSTEMD, explicit.file if explicit else None)
         return BootValue(value=value, winner=winner, partial=self._partial(key, value), certain=certain)
@@ -136,14 +136,14 @@ class BootModel:
         value, winner, base = None, None, None
         width = self._widths.get(key, 0)
         for entry in writes:
-            written = _single_spaced(entry.definition.value or "")
+            written = _single_spaced(entry.value or "")
             after = self._after(key, value, written)
             if after is None:
                 continue
             if after == self._after(key, None, written) and len(after.split()) >= width:
                 base = entry.file
-            value, winner = after, entry.definition
-        return value, winner, base
+            value, winner = after, entry
+        return value, winner.definition if winner else None, base
 
     def _after(self, key: str, before: str | None, written: str) -> str | None:
         """Return what the kernel holds after one write; None where it refuses all of it."""
@@ -165,14 +165,20 @@ class _Entry(NamedTuple):
     """A line, and where it stands in the whole of what one loader reads."""
 
     file: int
+    source: str
+    number: int
     path: str
-    definition: Definition
+    value: str | None
+
+    @property
+    def definition(self) -> Definition:
+        return Definition(path=self.source, line=self.number, value=self.value)
 
 
-def _entries(opened: Opened, lines: Callable[[str], Iterator[Line]]) -> Iterator[_Entry]:
+def _entries(opened: Opened, lines: Callable[[str], Iterable[Line]]) -> Iterator[_Entry]:
     for at, file in enumerate(opened.files):
         for line in lines(file.content or ""):
-            yield _Entry(at, line.path, Definition(path=file.path, line=line.number, value=line.value))
+            yield _Entry(at, file.path, line.number, line.path, line.value)
 
 
 class _Systemd:
@@ -184,7 +190,7 @@ class _Systemd:
         for entry in self._all:
             known = self._merged.get(entry.path)
             # Only a value that differs moves to the end, which matters between globs.
-            if known is not None and known.definition.value != entry.definition.value:
+            if known is not None and known.value != entry.value:
                 del self._merged[entry.path]
             self._merged[entry.path] = entry
         self._globs = [entry for path, entry in self._merged.items() if is_glob(path)]
@@ -193,8 +199,8 @@ class _Systemd:
         """Return what reaches the kernel in turn, and the explicit line that decides, if one does."""
         explicit = self._merged.get(path)
         if explicit is not None:
-            return ([] if explicit.definition.value is None else [explicit]), explicit
-        return [e for e in self._globs if e.definition.value is not None and self._finds(e.path, path)], None
+            return ([] if explicit.value is None else [explicit]), explicit
+        return [e for e in self._globs if e.value is not None and self._finds(e.path, path)], None
 
     def speaking_of(self, path: str) -> Iterator[_Entry]:
         return (e for e in self._all if e.path == path or (is_glob(e.path) and self._finds(e.path, path)))
@@ -210,7 +216,7 @@ class _Procps:
     def __init__(self, entries: Iterable[_Entry]) -> None:
         self._all = tuple(entries)
         self._spelled = {entry.path for entry in self._all}
-        self._exclusions = [entry for entry in self._all if entry.definition.value is None]
+        self._exclusions = [entry for entry in self._all if entry.value is None]
         self._globs: list[tuple[int, _Entry]] = []
         self._plain: dict[str, list[tuple[int, _Entry]]] = {}
         for rank, entry in enumerate(self._all):
@@ -223,7 +229,7 @@ class _Procps:
         """Yield what reaches the kernel, in turn."""
         found = [(rank, e) for rank, e in self._globs if self._expands(e, path)]
         for _, entry in sorted(found + self._plain.get(path, []), key=lambda item: item[0]):
-            if entry.definition.value is not None:
+            if entry.value is not None:
                 yield entry
 
     def exclusion_of(self, path: str) -> Definition | None:
@@ -233,12 +239,12 @@ class _Procps:
     def depends_on_version(self, path: str) -> bool:
         """Say whether a glob is written here that newer releases, which match `-pattern` as such, would leave out."""
         patterns = [e.path for e in self._exclusions if is_glob(e.path)]
-        globs = [e for _, e in self._globs if e.definition.value is not None and self._expands(e, path)]
+        globs = [e for _, e in self._globs if e.value is not None and self._expands(e, path)]
         return any(matches(pattern, expansion(e.path, path) or "") for e in globs for pattern in patterns)
 
     def speaking_of(self, path: str) -> Iterator[_Entry]:
         for entry in self._all:
-            excludes = entry.definition.value is None and matches(entry.path, path)
+            excludes = entry.value is None and matches(entry.path, path)
             names = expansion(entry.path, path) is not None if is_glob(entry.path) else _leads_to(entry.path) == path
             if excludes or names:
                 yield entry

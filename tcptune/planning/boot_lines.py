@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
+# The vendors' files are the same on every host of a fleet.
+_REMEMBERED = 256
 _SYSTEMD_BLANKS = " \t\n\r"
 _SYSTEMD_LONGEST_LINE_BYTES = 1024 * 1024
 _SYSTEMD_LINE_ENDS = re.compile(r"\n\r?\0?|\r\n?\0?|\0")
@@ -23,8 +26,22 @@ class Line(NamedTuple):
     """None for `-key`, which takes the key out of the globs."""
 
 
-def systemd_lines(content: str) -> Iterator[Line]:
+@lru_cache(maxsize=_REMEMBERED)
+def systemd_lines(content: str) -> tuple[Line, ...]:
     """Read as systemd-sysctl: a carriage return or a NUL ends a line too; a line of 1 MiB ends the reading."""
+    return tuple(_systemd_read(content))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def procps_lines(content: str) -> tuple[Line, ...]:
+    """Read as `sysctl --system`: a NUL hides the rest of its line; `- key` keeps the space; `--key` loses both dashes.
+
+    The path stays as written, doubled slashes included: that is how procps compares it with what a glob finds.
+    """
+    return tuple(_procps_read(content))
+
+
+def _systemd_read(content: str) -> Iterator[Line]:
     for number, text in _systemd_split(content):
         line = text.strip(_SYSTEMD_BLANKS)
         if not line or line[0] in "#;":
@@ -52,11 +69,7 @@ def _systemd_split(content: str) -> Iterator[tuple[int, str]]:
         start = end.end()
 
 
-def procps_lines(content: str) -> Iterator[Line]:
-    """Read as `sysctl --system`: a NUL hides the rest of its line; `- key` keeps the space; `--key` loses both dashes.
-
-    The path stays as written, doubled slashes included: that is how procps compares it with what a glob finds.
-    """
+def _procps_read(content: str) -> Iterator[Line]:
     for number, text in enumerate(content.split("\n"), start=1):
         line = text.partition("\0")[0].lstrip(_PROCPS_BLANKS)
         if not line or line[0] in "#;":

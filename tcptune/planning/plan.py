@@ -12,10 +12,11 @@ from tcptune.domain.changes import (
     FileChange,
     HostPlan,
     Plan,
+    SkipKind,
     Skipped,
     plan_digest,
 )
-from tcptune.domain.facts import HostFacts, Unread
+from tcptune.domain.facts import HostFacts, SysctlFile, Unread
 from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown, Waived, Where
 from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
@@ -29,18 +30,21 @@ def plan_host(
     """Return the changes one host needs, in write order, and what it needs and cannot have."""
     changes: list[Change] = []
     skipped: list[Skipped] = []
+    ours = _our_file(facts)
+    closed = f"{DROPIN_PATH} cannot be read, so it cannot be planned" if ours and ours.content is None else None
     for finding in audit.findings:
         match finding:
             case Deviates():
-                if why := _cannot(finding):
-                    skipped.append(Skipped(host=facts.host, key=finding.key, why=why))
+                if why := _cannot(finding) or closed:
+                    skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.OUT_OF_REACH))
                 else:
                     changes.append(_change(finding, parameters[finding.key]))
             case NotApplicable() | Unknown():
-                skipped.append(Skipped(host=facts.host, key=finding.key, why=finding.why))
+                kind = SkipKind.UNKNOWN if isinstance(finding, Unknown) else SkipKind.NOT_APPLICABLE
+                skipped.append(Skipped(host=facts.host, key=finding.key, why=finding.why, kind=kind))
             case Waived():
                 why = f"waived until {finding.until} by {finding.who}: {finding.why}"
-                skipped.append(Skipped(host=facts.host, key=finding.key, why=why))
+                skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.WAIVED))
             case _:
                 pass
     order = list(parameters)
@@ -61,17 +65,19 @@ def plan_fleet(
     """Group hosts with identical changes into cohorts, the largest first, and seal the plan with its digest."""
     groups: dict[tuple[tuple[Change, ...], tuple[FileChange, ...]], list[str]] = {}
     fine: list[str] = []
+    skipped = tuple(skipped)
+    open_questions = {s.host for s in skipped if s.kind is not SkipKind.NOT_APPLICABLE}
     for host_plan in plans:
         if host_plan.changes:
             groups.setdefault((host_plan.changes, host_plan.files), []).append(host_plan.host)
-        else:
+        elif host_plan.host not in open_questions:
             fine.append(host_plan.host)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), sorted(group[1])))
     cohorts = tuple(
         Cohort(name=f"cohort{number}", hosts=tuple(sorted(hosts)), changes=changes, files=files)
         for number, ((changes, files), hosts) in enumerate(ordered, start=1)
     )
-    lost = [Skipped(host=u.host, key=None, why=u.error, hint=u.hint) for u in unread]
+    lost = [Skipped(host=u.host, key=None, why=u.error, hint=u.hint, kind=SkipKind.UNREAD) for u in unread]
     draft = Plan(
         plan_id="",
         made_at=made_at,
@@ -113,12 +119,17 @@ def _change(finding: Deviates, parameter: Parameter) -> Change:
 
 
 def _dropin(facts: HostFacts, changes: Iterable[Change]) -> FileChange:
-    before = next((f.content for f in facts.sysctl_files if f.path == DROPIN_PATH), None)
+    ours = _our_file(facts)
+    before = ours.content if ours else None
     return FileChange(
         path=DROPIN_PATH,
         before=before,
         after=merged(before, {change.key: change.after for change in changes}),
     )
+
+
+def _our_file(facts: HostFacts) -> SysctlFile | None:
+    return next((file for file in facts.sysctl_files if file.path == DROPIN_PATH), None)
 
 
 def moved(cohort: Cohort, facts: HostFacts) -> str | None:
@@ -131,7 +142,6 @@ def moved(cohort: Cohort, facts: HostFacts) -> str | None:
             return f"{change.key} {state}, the plan was made for {change.before}"
     for file in cohort.files:
         now = next((f for f in facts.sysctl_files if f.path == file.path), None)
-        content = now.content if now else None
-        if content != file.before:
+        if (now.content if now else None) != file.before or (now and now.content is None):
             return f"{file.path} is not the file the plan was made for"
     return None

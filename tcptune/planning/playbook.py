@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -43,10 +44,11 @@ The collection under collections/ is a copy: what was reviewed is what runs.
 """
 
 
-def render(plan: Plan, run_id: str, *, connections: bool = True) -> dict[str, str]:
+def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Sequence[str] = ()) -> dict[str, str]:
     """Return the files of the project, but for the copy of the collection.
 
     `connections=False` leaves the connection variables to another inventory that is given beside this one.
+    `force_keys` are restored by the rollback whoever changed them since; each cohort gets those it has changed.
     """
     hosts = sum(len(cohort.hosts) for cohort in plan.cohorts)
     files = {
@@ -56,7 +58,7 @@ def render(plan: Plan, run_id: str, *, connections: bool = True) -> dict[str, st
         f"inventory/group_vars/{GROUP}.yml": _yaml({"tcp_settings_run": run_id}),
     }
     for cohort in plan.cohorts:
-        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort))
+        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort, force_keys))
     for name, playbook in (("site", "apply"), ("confirm", "confirm"), ("rollback", "rollback")):
         play = {
             "name": f"{playbook.capitalize()} plan {plan.plan_id[:12]}",
@@ -69,19 +71,27 @@ def render(plan: Plan, run_id: str, *, connections: bool = True) -> dict[str, st
 
 def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
     def host(name: str) -> dict[str, Any]:
-        return _connection(plan.hosts[name]) if connections else {}
+        connection = plan.hosts[name]
+        if connections:
+            return _connection(connection)
+        # The user's inventory says the rest; these words would be lost with the ssh_args that tcptune sets.
+        words = _joined(connection.ssh_args)
+        return {"tcptune_ssh_args": words} if words else {}
 
     cohorts = {_group(c): {"hosts": {name: host(name) for name in c.hosts}} for c in plan.cohorts}
     return {"all": {"children": {GROUP: {"children": cohorts}}}}
 
 
-def _variables(cohort: Cohort) -> dict[str, Any]:
+def _variables(cohort: Cohort, force_keys: Sequence[str]) -> dict[str, Any]:
+    changed = {*(change.key for change in cohort.changes), *(file.path for file in cohort.files)}
+    forced = [key for key in force_keys if key in changed]
     return {
         "tcp_settings_values": {change.key: change.after for change in cohort.changes},
         "tcp_settings_before": {change.key: change.before for change in cohort.changes},
         "tcp_settings_files": [
             {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
         ],
+        **({"tcp_settings_force_keys": forced} if forced else {}),
     }
 
 
@@ -121,7 +131,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    # Much of a plan is what hosts said of themselves. What could be a template must never be evaluated as one.
+    tag = "!unsafe" if "{" in text else "tag:yaml.org,2002:str"
+    return dumper.represent_scalar(tag, text, style=style)
 
 
 _Dumper.add_representer(str, _text)

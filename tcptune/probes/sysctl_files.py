@@ -12,11 +12,15 @@ FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/li
 SCRIPT = r"""
 show() {
   link=0; [ -L "$1" ] && link=1
-  if { exec 3<"$1"; } 2>/dev/null; then
+  if [ ! -e "$1" ]; then
+    # A link to nowhere masks its namesakes, as an empty file does.
     printf 'file %s %s\n' "$link" "$1"
-    while IFS= read -r line <&3; do printf '|%s\n' "$line"; done
+  elif [ -r "$1" ]; then
+    # Not by `exec 3<`: a file it cannot open ends the whole shell.
+    printf 'file %s %s\n' "$link" "$1"
+    line=
+    while IFS= read -r line; do printf '|%s\n' "$line"; done <"$1"
     [ -z "$line" ] || printf '+%s\n' "$line"
-    exec 3<&-
   else
     printf 'closed %s %s\n' "$link" "$1"
   fi
@@ -26,7 +30,8 @@ for folder in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysct
   if [ "$folder" = /lib/sysctl.d ] && [ -L /lib ]; then continue; fi
   [ -d "$folder" ] || continue
   if [ ! -r "$folder" ] || [ ! -x "$folder" ]; then printf 'closed 0 %s/*.conf\n' "$folder"; continue; fi
-  for file in "$folder"/*.conf; do
+  # Hidden files too: procps reads them, systemd-sysctl does not.
+  for file in "$folder"/*.conf "$folder"/.*.conf; do
     if [ -e "$file" ] || [ -L "$file" ]; then
       if [ -d "$file" ]; then continue; fi
       show "$file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 WIDTH = 120
@@ -18,6 +19,11 @@ def aligned(rows: Iterable[Sequence[str]], *, indent: str = "  ", gap: str = "  
         (indent + gap.join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])).rstrip()
         for row in table
     ]
+
+
+def visible(text: str) -> str:
+    """Return a text without control characters: what a host says must not steer the reader's terminal."""
+    return "".join(c if c == "\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "\ufffd" for c in text)
 
 
 def wrapped(text: str, *, indent: str) -> list[str]:

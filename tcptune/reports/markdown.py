@@ -13,16 +13,20 @@ from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
 from tcptune.reports import profiles
-from tcptune.reports.layout import count
+from tcptune.reports.layout import count, visible
+
+
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    return visible(_text(result))
 
 
 @singledispatch
-def render(result: BaseModel) -> str:
-    """Return the text."""
+def _text(result: BaseModel) -> str:
     raise TypeError(f"no markdown report of {type(result).__name__}")
 
 
-@render.register
+@_text.register
 def _audit(result: FleetAudit) -> str:
     lines = [f"# Audit against {result.profile}", ""]
     for host in result.hosts:
@@ -32,10 +36,9 @@ def _audit(result: FleetAudit) -> str:
             for f in host.findings
             if isinstance(f, Deviates)
         ]
-        lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows) or [
-            "Nothing deviates.",
-            "",
-        ]
+        lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows)
+        if not rows and not host.unknowns:
+            lines += ["Nothing deviates.", ""]
         others = [
             (f.key, f.outcome.replace("_", " "), _others_why(f))
             for f in host.findings
@@ -46,11 +49,14 @@ def _audit(result: FleetAudit) -> str:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
     total = len(result.hosts) + len(result.unread)
-    lines.append(f"{len(result.deviating)} of {count(total, 'host')} deviate; {len(result.unread)} could not be read.")
+    lines.append(
+        f"{len(result.deviating)} of {count(total, 'host')} deviate; {len(result.unread)} could not be read; "
+        f"{len(result.undecided)} could not be judged in full.",
+    )
     return "\n".join([*lines, ""])
 
 
-@render.register
+@_text.register
 def _plan(result: Plan) -> str:
     lines = [f"# Plan {result.plan_id[:12]}", "", f"Profile {result.profile}. Full id `{result.plan_id}`.", ""]
     for cohort in result.cohorts:
@@ -74,28 +80,29 @@ def _plan(result: Plan) -> str:
             lines += [f"`{file.path}` when the run is confirmed:", "", "```ini", *file.after.splitlines(), "```", ""]
     if result.skipped:
         lines += ["## Left out", ""]
-        lines += _table(("host", "setting", "why"), [(s.host, s.key or "all", s.why) for s in result.skipped])
+        left_out = [(s.host, s.key or "all", s.why, s.hint or "") for s in result.skipped]
+        lines += _table(("host", "setting", "why", "try"), left_out)
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
 
 
-render.register(Profile, profiles.shown_markdown)
+_text.register(Profile, profiles.shown_markdown)
 
 
-@render.register
+@_text.register
 def _profiles(result: ProfileList) -> str:
     rows = [(one.name, str(one.settings), one.summary) for one in result.profiles]
     return "\n".join(_table(("profile", "settings", "summary"), rows))
 
 
-@render.register
+@_text.register
 def _profile_diff(result: ProfileDiff) -> str:
     rows = [(c.key, "; ".join(c.before) or "-", "; ".join(c.after) or "-") for c in result.changes]
     return "\n".join(_table(("setting", result.left, result.right), rows) or ["No difference.", ""])
 
 
-@render.register
+@_text.register
 def _run(result: Run) -> str:
     lines = [
         f"# Run {result.run_id}",
@@ -109,7 +116,7 @@ def _run(result: Run) -> str:
     return "\n".join(lines)
 
 
-@render.register
+@_text.register
 def _verdict(result: RunVerdict) -> str:
     lines = [f"# Verify {result.run_id}", ""]
     rows = [
@@ -129,8 +136,14 @@ def _others_why(finding: NotApplicable | Unknown | Waived) -> str:
 
 
 def _why(finding: Deviates) -> str:
-    remarks = "".join(f" **{remark}.**" for remark in (finding.by_hand, finding.note) if remark)
-    return finding.why + remarks + (f" **{finding.shadowed_by} wins at boot.**" if finding.shadowed_by else "")
+    parts = [finding.why, *(f"**{remark}.**" for remark in (finding.by_hand, finding.note) if remark)]
+    if finding.shadowed_by:
+        parts.append(f"**{finding.shadowed_by} wins at boot.**")
+    if not finding.writable:
+        parts.append("**It is read-only in this network namespace.**")
+    if finding.layers.other_loader:
+        parts.append(f"**The other loader sets {_boot(finding.layers.other_loader)}.**")
+    return " ".join(parts)
 
 
 def _boot(boot: Boot) -> str:

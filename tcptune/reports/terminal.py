@@ -23,16 +23,20 @@ from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import profiles
-from tcptune.reports.layout import aligned, count, names, wrapped
+from tcptune.reports.layout import aligned, count, names, visible, wrapped
+
+
+def render(result: BaseModel) -> str:
+    """Return the text."""
+    return visible(_text(result))
 
 
 @singledispatch
-def render(result: BaseModel) -> str:
-    """Return the text."""
+def _text(result: BaseModel) -> str:
     raise TypeError(f"no terminal report of {type(result).__name__}")
 
 
-@render.register
+@_text.register
 def _audit(result: FleetAudit) -> str:
     groups: dict[tuple[Finding, ...], list[HostAudit]] = {}
     for host in result.hosts:
@@ -94,7 +98,8 @@ def _other(layers: Layers) -> str:
 
 def _audit_summary(result: FleetAudit) -> str:
     total = len(result.hosts) + len(result.unread)
-    parts = [f"{len(result.deviating)} of {count(total, 'host')} deviate from {result.profile}"]
+    verb = "deviates" if total == 1 else "deviate"
+    parts = [f"{len(result.deviating)} of {count(total, 'host')} {verb} from {result.profile}"]
     if result.undecided:
         parts.append(f"{len(result.undecided)} could not be judged in full")
     if result.unread:
@@ -102,7 +107,7 @@ def _audit_summary(result: FleetAudit) -> str:
     return f"Audit: {', '.join(parts)}. Nothing has been changed."
 
 
-@render.register
+@_text.register
 def _plan(result: Plan) -> str:
     lines: list[str] = []
     for cohort in result.cohorts:
@@ -164,12 +169,12 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
     return lines
 
 
-render.register(ProfileList, profiles.listed)
-render.register(Profile, profiles.shown)
-render.register(ProfileDiff, profiles.differing)
+_text.register(ProfileList, profiles.listed)
+_text.register(Profile, profiles.shown)
+_text.register(ProfileDiff, profiles.differing)
 
 
-@render.register
+@_text.register
 def _run(result: Run) -> str:
     started = f"started {result.started_at:%Y-%m-%d %H:%M:%S} UTC"
     ended = f"ended {result.ended_at:%H:%M:%S}" if result.ended_at else "not ended"
@@ -194,7 +199,7 @@ def _result(result: HostResult) -> tuple[str, str, str]:
     return (result.host, result.state.value, said)
 
 
-@render.register
+@_text.register
 def _verdict(result: RunVerdict) -> str:
     lines: list[str] = []
     for host in result.hosts:

@@ -7,7 +7,7 @@ from datetime import date
 
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.findings import FleetAudit, HostAudit
-from tcptune.domain.hosts import NOTHING_DECLARED, Declared
+from tcptune.domain.hosts import NOBODY, NOTHING_DECLARED, Declared
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.audit import audit_host
@@ -18,8 +18,8 @@ def audit(
     profile: Profile,
     parameters: Mapping[str, Parameter],
     *,
-    today: date,
-    declared: Mapping[str, Declared],
+    today: date = date.max,
+    declared: Mapping[str, Declared] = NOBODY,
     otherwise: Declared = NOTHING_DECLARED,
 ) -> FleetAudit:
     """Return the findings of all hosts, by host name.

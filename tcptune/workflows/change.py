@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,9 @@ from tcptune.errors import PlanStale, UsageError
 from tcptune.planning.plan import moved
 from tcptune.ports import Applier, HostOutcome, Journal
 from tcptune.workflows.collect import Collector
+
+_NOT_SURE = frozenset({HostState.APPLYING, HostState.BROKEN})
+"""States in which the journal cannot say whether the host was changed."""
 
 OnMove = Callable[[HostResult], None]
 """Told of every host that reaches a new state."""
@@ -65,7 +69,14 @@ class Changer:
         return self._ended(run)
 
     def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
-        """Take the changes back on every host that may hold some. Raises UsageError where none does."""
+        """Take the changes back on every host that may hold some.
+
+        Raises UsageError where none does, or where the plan does not change one of `force_keys`.
+        """
+        known = {c.key for cohort in plan.cohorts for c in cohort.changes}
+        known |= {f.path for cohort in plan.cohorts for f in cohort.files}
+        if unknown := sorted(set(force_keys) - known):
+            raise UsageError(f"run {run.run_id} does not change {', '.join(unknown)}", hint=", ".join(sorted(known)))
         by_host = {result.host: result for result in run.results}
         changed = [host for host in hosts if by_host[host.name].state in CHANGED_STATES]
         if not changed:
@@ -94,14 +105,12 @@ class Changer:
             before = by_host[outcome.host].state
             # A confirm or rollback that did not get through leaves the host where it was, with a note.
             stays = outcome.state is HostState.BROKEN and before is not HostState.APPLYING
+            state, error = before if stays else outcome.state, outcome.error
+            if outcome.no_record and before in _NOT_SURE:
+                # The run never began there: nothing was changed, so there is nothing to take back.
+                state, error = HostState.ROLLED_BACK, None
             self._move(
-                run,
-                by_host,
-                outcome.host,
-                before if stays else outcome.state,
-                replaced=outcome.replaced,
-                error=outcome.error,
-                hint=outcome.hint,
+                run, by_host, outcome.host, state, replaced=outcome.replaced, error=error, hint=error and outcome.hint
             )
 
     def _move(
@@ -120,9 +129,10 @@ class Changer:
             host=host,
             cohort=before.cohort,
             state=state,
-            replaced=replaced or before.replaced,
+            # What the apply replaced is what a rollback restores: what a rollback replaced does not count.
+            replaced=before.replaced or replaced or {},
             error=error,
-            hint=hint.replace("RUN", run.run_id) if hint else None,
+            hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )
         self.journal.move(run.run_id, after, at=self.clock())
         by_host[host] = after

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tcptune.domain.changes import HostPlan, Plan, Skipped
 from tcptune.domain.facts import Collected, HostFacts, Unread
-from tcptune.domain.hosts import NOTHING_DECLARED, Declared, Host
+from tcptune.domain.hosts import NOBODY, NOTHING_DECLARED, Declared, Host
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.audit import audit_host
@@ -21,7 +21,7 @@ def plan(
     parameters: Mapping[str, Parameter],
     made_at: datetime,
     *,
-    declared: Mapping[str, Declared],
+    declared: Mapping[str, Declared] = NOBODY,
     otherwise: Declared = NOTHING_DECLARED,
 ) -> Plan:
     """Return the plan that brings `hosts` to the profile."""

@@ -13,7 +13,7 @@ from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.planning.verify import verify_host
 from tcptune.workflows.collect import Collector
 
-_NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE})
+_NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE, HostState.UNREACHABLE})
 
 
 def verify(
@@ -21,7 +21,7 @@ def verify(
 ) -> RunVerdict:
     """Return, for every host the run reached, whether what it left is still there."""
     by_host = {result.host: result for result in run.results}
-    reached = [host for host in hosts if by_host[host.name].state not in _NEVER_CHANGED]
+    reached = [h for h in hosts if h.name in by_host and by_host[h.name].state not in _NEVER_CHANGED]
     keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
     verdicts = []
     for one in collector.stream(reached, keys):

@@ -121,6 +121,7 @@ NAMES = (
     ".hidden.conf",
     ".conf",
     "[15]0-*.conf",
+    "*.conf",
     "{10-a,99-{zz,sysctl}}.conf",
     "README",
     "10-a.conf.bak",
@@ -154,10 +155,18 @@ def _respelled(key: str) -> SearchStrategy[str]:
 
 
 class Family(NamedTuple):
-    """Keys and globs that meet, so that a small tree is full of conflicts."""
+    """Keys and globs that meet."""
 
     keys: tuple[str, ...]
     globs: tuple[str, ...]
+
+
+class Focus(NamedTuple):
+    """The few keys, globs and values of one tree, so that it is full of conflicts."""
+
+    keys: list[str]
+    globs: list[str]
+    values: dict[str, list[str]]
 
 
 FAMILIES = (
@@ -177,20 +186,36 @@ FAMILIES = (
 )
 
 
+def _some(pool: tuple[str, ...], most: int) -> SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(pool), min_size=1, max_size=most, unique=True)
+
+
 @st.composite
-def lines(draw: st.DrawFn, family: Family) -> str:
+def _focus(draw: st.DrawFn) -> Focus:
+    family = draw(st.sampled_from(FAMILIES))
+    keys, globs = draw(_some(family.keys, 3)), draw(_some(family.globs, 3))
+    by_shape = {}
+    for name in (*keys, *globs):
+        shape = VALUES.get(name) or GLOBS[name]
+        by_shape.setdefault(shape, draw(_some(shape, 4)))
+    return Focus(keys, globs, {name: by_shape[VALUES.get(name) or GLOBS[name]] for name in (*keys, *globs)})
+
+
+@st.composite
+def lines(draw: st.DrawFn, foci: list[Focus]) -> str:
+    focus = draw(st.sampled_from(foci))
     kind = draw(st.sampled_from(["key"] * 6 + ["glob"] * 3 + ["exclude", "exclude", "unknown", "junk"]))
     if kind == "junk":
         text = draw(st.sampled_from(JUNK))
     elif kind == "unknown":
         text = f"{draw(st.sampled_from(UNKNOWN))} = 1"
     elif kind == "exclude":
-        name = draw(st.one_of(st.sampled_from(family.keys).flatmap(_respelled), st.sampled_from(family.globs)))
+        name = draw(st.one_of(st.sampled_from(focus.keys).flatmap(_respelled), st.sampled_from(focus.globs)))
         text = draw(st.sampled_from(["-", "-", "-", "-", "- ", "--"])) + name
     else:
-        key = draw(st.sampled_from(family.keys if kind == "key" else family.globs))
+        key = draw(st.sampled_from(focus.keys if kind == "key" else focus.globs))
         name = draw(_respelled(key)) if kind == "key" else key
-        value = draw(st.sampled_from(VALUES[key] if kind == "key" else GLOBS[key]))
+        value = draw(st.sampled_from(focus.values[key]))
         mark = draw(st.sampled_from(["", "", "", "", "", "", "-", "-", "- ", "--"]))
         equals = draw(st.sampled_from([" = ", " = ", "=", "=", "\t=\t", " == "]))
         text = f"{mark}{name}{equals}{value}"
@@ -199,24 +224,24 @@ def lines(draw: st.DrawFn, family: Family) -> str:
 
 
 @st.composite
-def contents(draw: st.DrawFn, family: Family) -> str:
-    parts = [line + draw(st.sampled_from(ENDS)) for line in draw(st.lists(lines(family), min_size=1, max_size=6))]
+def contents(draw: st.DrawFn, foci: list[Focus]) -> str:
+    parts = [line + draw(st.sampled_from(ENDS)) for line in draw(st.lists(lines(foci), min_size=3, max_size=12))]
     text = "".join(parts)
     start = draw(st.sampled_from(["", "", "", "", "", "\ufeff", "# \udcff\n"]))
     return start + (text if draw(st.booleans()) else text.rstrip("\n"))
 
 
-def _laid(path: str, family: Family) -> SearchStrategy[Laid]:
+def _laid(path: str, foci: list[Focus]) -> SearchStrategy[Laid]:
     targets = ("/dev/null", "../sysctl.conf", "50-b.conf", ELSEWHERE, "/nowhere", path)
     link = st.sampled_from(targets).map(lambda target: Laid(path, target=target))
-    full = contents(family).map(lambda content: Laid(path, content))
+    full = contents(foci).map(lambda content: Laid(path, content))
     return st.sampled_from([full, full, full, full, full, st.just(Laid(path)), link]).flatmap(lambda kind: kind)
 
 
 @st.composite
 def trees(draw: st.DrawFn) -> list[Laid]:
-    family = draw(st.sampled_from(FAMILIES))
-    places = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(NAMES))
-    paths = [f"{folder}/{name}" for folder, name in draw(st.lists(places, min_size=1, max_size=7, unique=True))]
+    foci = draw(st.lists(_focus(), min_size=2, max_size=4))
+    places = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(draw(_some(NAMES, 5))))
+    paths = [f"{folder}/{name}" for folder, name in draw(st.lists(places, min_size=2, max_size=8, unique=True))]
     paths += draw(st.sampled_from([[], [SYSCTL_CONF], [SYSCTL_CONF], [SYSCTL_CONF, ELSEWHERE]]))
-    return [draw(_laid(path, family)) for path in paths]
+    return [draw(_laid(path, foci)) for path in paths]

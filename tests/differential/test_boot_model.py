@@ -43,6 +43,7 @@ B = "/etc/sysctl.d/20-b.conf"
 QUEUE = "net.core.somaxconn"
 RMEM = "net.ipv4.tcp_rmem"
 LO = "net.ipv4.conf.lo.rp_filter"
+RANGE = "net.ipv4.ip_local_port_range"
 PORTS = "net.ipv4.ip_local_reserved_ports"
 VLAN = "net.ipv4.conf.eth0/100.rp_filter"
 
@@ -79,6 +80,25 @@ SURPRISES: list[Surprise] = [
         "procps takes a file name for a pattern and reads what that finds",
         [Laid("/etc/sysctl.d/{20-b,x}.conf", f"{QUEUE}=1"), Laid("/etc/sysctl.d/20-b.conf", f"{RMEM}=8192")],
         *(QUEUE, "1", None),
+    ),
+    (
+        "a file name that is a pattern finds no hidden file",
+        [
+            Laid("/etc/sysctl.d/[.]a.conf", f"{RMEM}=8192"),
+            Laid("/etc/sysctl.d/.a.conf", f"{QUEUE}=3"),
+            Laid("/etc/sysctl.d/20-b.conf", f"{QUEUE}=2"),
+        ],
+        *(QUEUE, "2", "2"),
+    ),
+    (
+        "names are sorted as bytes",
+        [Laid("/etc/sysctl.d/20-b.conf", f"{QUEUE}=2"), Laid("/etc/sysctl.d/20-C.conf", f"{QUEUE}=3")],
+        *(QUEUE, "2", "2"),
+    ),
+    (
+        "a number laid over a range is refused where it turns the range around",
+        [Laid(A, f"{RANGE}=1024 2000\n{RANGE}=40000")],
+        *(RANGE, "40000 ~", "1024 2000"),
     ),
     (
         "a short list after a full one is laid over it by procps",
@@ -124,6 +144,11 @@ SURPRISES: list[Surprise] = [
         "a glob repeated with its old value keeps its old place under systemd",
         [Laid(A, "net.ipv4.conf.l*.rp_filter=1\nnet.ipv4.conf.*.rp_filter=2\nnet.ipv4.conf.l*.rp_filter=1")],
         *(LO, "2", "1"),
+    ),
+    (
+        "a glob repeated with a new value takes its new place",
+        [Laid(A, "net.ipv4.conf.l*.rp_filter=1\nnet.ipv4.conf.*.rp_filter=2\nnet.ipv4.conf.l*.rp_filter=0")],
+        *(LO, "0", "0"),
     ),
     (
         "braces in a pattern are expanded by systemd alone",

@@ -49,13 +49,18 @@ class Lab(Faults):
     def host(self, name: str | LabHost) -> LabHost:
         """Give a host as it is now; after `up`, `reset` or `reboot` it has another process."""
         name = name if isinstance(name, str) else name.name
-        for host in self.hosts:
-            if host.name == name:
-                return host
-        raise LabError(f"no host {name} in {self.directory}", hint="python -m tests.lab status")
+        state = files.read_state(self.directory)
+        number = name.removeprefix("lab")
+        known = number.isdecimal() and name == hosts.name(int(number)) and 1 <= int(number) <= state.count
+        if state.network is None or not known:
+            raise LabError(f"no host {name} in {self.directory}", hint="python -m tests.lab status")
+        return self._host(state.network, int(number), self._switch())
 
     def up(self, count: int) -> list[LabHost]:
-        """See to it that exactly `count` hosts run. Hosts that do run keep all they have."""
+        """See to it that exactly `count` hosts run and answer; those that do keep all they have.
+
+        known_hosts and the inventory are written anew.
+        """
         if not 0 <= count <= hosts.MOST_HOSTS:
             raise LabError(f"a lab has 0 to {hosts.MOST_HOSTS} hosts, not {count}")
         self._require()

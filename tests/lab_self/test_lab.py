@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, LabError, LabHost, requirements
+from tests.lab import Lab, LabError, LabHost, network, requirements
 from tests.lab.pytest_plugin import Hosts
 
 CHECKOUT = Path(__file__).parents[2]
@@ -123,6 +123,8 @@ def test_sysctl_d_is_that_of_a_fresh_debian(lab: Lab, hosts: Hosts) -> None:
 
     assert listed == ["99-sysctl.conf", "README.sysctl"]
     assert [line for line in lines if not line.startswith("#")] == []
+    # The machine's has at least the README of the package.
+    assert lab.run(host, ["ls", "/etc/sudoers.d"]).stdout.split() == ["operator"]
 
 
 def test_a_reboot_keeps_files_and_forgets_runtime_values(lab: Lab, hosts: Hosts) -> None:
@@ -361,6 +363,32 @@ def test_two_labs_that_want_one_network_get_two(own_lab: Lab, lab: Lab, hosts: H
 
     assert ours.address != theirs.address
     assert own_lab.ssh(ours, "cat /etc/machine-id").stdout != lab.ssh(theirs, "cat /etc/machine-id").stdout
+
+
+def test_a_network_that_the_machine_routes_elsewhere_is_left_alone(
+    own_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = 254
+    own_lab.directory.mkdir()
+    (own_lab.directory / "lab.json").write_text(json.dumps({"network": wanted, "count": 0}))
+    show = network._show
+    route = {"dst": f"10.213.{wanted}.128/25", "dev": "vpn0"}
+    monkeypatch.setattr(network, "_show", lambda *args: show(*args) + ([route] if "route" in args else []))
+
+    [host] = own_lab.up(1)
+
+    assert not host.address.startswith(f"10.213.{wanted}.")
+
+
+def test_two_that_bring_up_one_lab_take_turns(own_lab: Lab) -> None:
+    argv = [sys.executable, "-m", "tests.lab", "up", "3", "--dir", str(own_lab.directory)]
+    both = [subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    shown = [process.communicate(timeout=60)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    assert shown[0] == shown[1]
+    assert len(processes_in({network_namespace(switch_pid(own_lab))})) == 1
 
 
 def test_a_host_that_was_killed_is_repaired_and_the_others_stay(own_lab: Lab) -> None:

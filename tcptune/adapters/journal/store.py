@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -18,6 +20,8 @@ from tcptune.domain.runs import MOVES, HostResult, HostState, Move, Run
 from tcptune.errors import TcptuneError, UsageError
 
 _HEAD = "0001"
+_LOCK_NUMBER = 0x7463_7074
+"""Any number that no other program on the server locks."""
 
 
 class SqlJournal:
@@ -35,7 +39,7 @@ class SqlJournal:
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _prepare_sqlite)
             self._migrate()
-        except (SQLAlchemyError, ImportError) as problem:
+        except (SQLAlchemyError, ImportError, OSError) as problem:
             raise self._broken(problem) from problem
 
     def begin(self, run: Run, plan: Plan) -> None:
@@ -67,7 +71,7 @@ class SqlJournal:
                 raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
             row.state, row.error, row.hint = result.state.value, result.error, result.hint
             # What was replaced is what a rollback restores: once known it is never forgotten.
-            row.replaced = result.replaced or row.replaced
+            row.replaced = row.replaced or result.replaced
             session.add(
                 MoveRow(
                     run_id=run_id,
@@ -88,6 +92,8 @@ class SqlJournal:
         """Return a run by its id, by a unique start of it, or 'last'."""
         with self._session() as session:
             newest_first = sa.select(RunRow).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
+            if not run_id:
+                raise UsageError(f"there is no run with an empty name in {self._name}", hint="tcptune runs")
             if run_id == "last":
                 rows = session.scalars(newest_first.limit(1)).all()
             else:
@@ -99,7 +105,17 @@ class SqlJournal:
                 raise UsageError(
                     f"{run_id!r} is the start of {len(rows)} runs", hint="give more of it; see tcptune runs"
                 )
-            return _run(session, rows[0]), Plan.model_validate_json(rows[0].plan)
+            return _run(session, rows[0]), self._plan(rows[0])
+
+    def _plan(self, row: RunRow) -> Plan:
+        try:
+            return Plan.model_validate_json(row.plan)
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            raise TcptuneError(
+                f"the journal {self._name} holds no usable plan of run {row.run_id}: {first['msg']}",
+                hint="was it written by another version of tcptune?",
+            ) from None
 
     def runs(self, *, limit: int = 50) -> list[Run]:
         """Return the newest runs, newest first."""
@@ -126,8 +142,29 @@ class SqlJournal:
         except SQLAlchemyError as problem:
             raise self._broken(problem) from problem
 
+    @contextmanager
+    def _alone(self) -> Iterator[sa.Connection]:
+        """Give a connection while no other controller makes or changes the tables."""
+        file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        with ExitStack() as stack:
+            if file and file != ":memory:":
+                # SQLite commits each table by itself, so a transaction does not keep the others out.
+                lock = stack.enter_context(Path(f"{file}.lock").open("w", encoding="utf-8"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            connection = stack.enter_context(self._engine.begin())
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
+            yield connection
+
+    def _at_head(self) -> bool:
+        with self._engine.connect() as connection:
+            known = sa.inspect(connection).has_table("alembic_version")
+            return known and connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == _HEAD
+
     def _migrate(self) -> None:
-        with self._engine.begin() as connection:
+        if self._at_head():
+            return
+        with self._alone() as connection:
             known = sa.inspect(connection).has_table("alembic_version")
             at = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
             if at == _HEAD:

@@ -1,0 +1,1 @@
+"""What tcptune costs beside what a user would pick instead."""

@@ -1,0 +1,120 @@
+"""Run the command line as a user does: a process of its own, with a home and a journal that nobody else has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+TRACEBACK = "Traceback (most recent call last)"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and how it ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def __str__(self) -> str:
+        return f"exit {self.status}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
+
+
+class Tcptune:
+    """`python -m tcptune`, run in `folder`. It finds nothing there of the person who runs the tests.
+
+    `installed` is the program of an installation to run instead of the checkout.
+    """
+
+    def __init__(self, folder: Path, *, installed: Path | None = None, home: Path | None = None) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        """Where commands run, and where their temporary files are."""
+        self.home = home or folder / "home"
+        self.journal = folder / "journal.sqlite"
+        self.prefix: list[str] = []
+        """Put before each command, such as what enters a namespace."""
+        self._command = [str(installed)] if installed else [sys.executable, "-m", "tcptune"]
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.work),
+            "TCPTUNE_JOURNAL": f"sqlite:///{self.journal}",
+            **({} if installed else {"PYTHONPATH": str(CHECKOUT)}),
+        }
+        for path in (self.work, self.home):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def file(self, name: str, text: str | None = None) -> Path:
+        """Give a path of this test's own, with `text` in it if there is one."""
+        path = self.folder / name
+        if text is not None:
+            path.write_text(text)
+        return path
+
+    def __call__(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Said:
+        """Run one command to its end. It must exit with `expect`, and never show a traceback."""
+        done = subprocess.run(
+            self.argv(arguments),
+            cwd=self.work,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        said = Said(done.returncode, done.stdout, done.stderr)
+        shown = f"tcptune {' '.join(map(str, arguments))}: {said}"
+        assert TRACEBACK not in said.stdout + said.stderr, shown
+        assert said.status == expect, f"not exit {expect}: {shown}"
+        return said
+
+    @contextmanager
+    def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """Start a command whose standard error can be read line by line. It is dead afterwards."""
+        process = subprocess.Popen(
+            self.argv(arguments),
+            cwd=self.work,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def argv(self, arguments: Sequence[str | Path]) -> list[str]:
+        """Give the whole command line of a tcptune command."""
+        return [*self.prefix, *self._command, *map(str, arguments)]
+
+    def close(self) -> None:
+        """End the ssh connections that Ansible keeps open for a minute."""
+        for socket in (self.home / ".ansible/cp").glob("*"):
+            subprocess.run(
+                ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any"], capture_output=True, check=False
+            )
+
+
+def command_lines(environment: Mapping[str, str]) -> list[str]:
+    """List the processes that run with these variables: a command's own, and all it has started."""
+    wanted = {f"{name}={value}".encode() for name, value in environment.items()}
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted <= set((entry / "environ").read_bytes().split(b"\0")):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found

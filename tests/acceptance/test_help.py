@@ -1,0 +1,60 @@
+"""What the README and --help show as an example is a command that exists, with options that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.command import CHECKOUT, Tcptune
+
+COMMANDS = ("facts", "audit", "plan", "show", "render", "verify", "runs", "apply", "confirm", "rollback")
+
+
+def examples(text: str) -> Iterator[list[str]]:
+    """Yield the words of each tcptune command in `text`, however many a line has."""
+    for line in text.splitlines():
+        for piece in re.split(r"&&|\|\||[|;]|\s#\s", line.strip().removeprefix("$ ")):
+            if piece.strip().startswith("tcptune "):
+                yield shlex.split(re.sub(r"[<>].*", "", piece))
+
+
+def check(tcptune: Tcptune, words: list[str]) -> None:
+    _, command, *arguments = words
+    assert command in COMMANDS, words
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", _options(tcptune(command, "--help").stdout)))
+    used = {word.partition("=")[0] for word in arguments if word.startswith("-")}
+    assert used <= known, words
+
+
+def _options(text: str) -> str:
+    return text.partition("Options:")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune: Tcptune, command: str) -> None:
+    said = tcptune(command, "--help").stdout
+
+    shown = [words for words in examples(said) if words[1] == command]
+    assert shown, "no example"
+    for words in examples(said):
+        check(tcptune, words)
+    assert "Exits 0" in said
+    assert re.search(r"Changes (nothing|no host)\.|CHANGES HOSTS\.", " ".join(said.split()))
+
+
+def test_help_lists_every_command(tcptune: Tcptune) -> None:
+    said = tcptune("--help").stdout
+
+    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == list(COMMANDS)
+
+
+def test_the_first_tour_of_the_readme_uses_what_there_is(tcptune: Tcptune) -> None:
+    _, _, tour = (CHECKOUT / "README.md").read_text().partition("## A first tour")
+    shown = list(examples(tour.partition("\n## ")[0].replace("`", "\n")))
+
+    assert len({words[1] for words in shown}) >= 5
+    for words in shown:
+        check(tcptune, words)

@@ -1,0 +1,63 @@
+"""The pages of the manual, and the commands in them that no test runs, each with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.docs.examples import Block, Command, blocks, commands
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+
+LOCK = (
+    "uv pip compile --universal --python-version 3.11 --no-header --no-annotate "
+    "requirements/dev.in -o requirements/dev.txt"
+)
+
+NOT_RUN = {
+    "apt-get install -y git make python3-venv": "changes the machine that runs the tests",
+    "make demo": "has tests of its own, and starts a lab beside the one of these tests",
+    "make test": "is what runs this",
+    "make test ARGS=tests/unit": "is what runs this",
+    "make test PYTHON=python3.13": "makes a virtual environment for another Python",
+    "make check": "runs this, after the linters",
+    "make build": "writes into dist/ of the checkout",
+    "make lab-up HOSTS=2": "the hosts of these tests stand in for it",
+    "make lab-down": "the hosts of these tests stand in for it",
+    ". .venv/python3/bin/activate": "the tests' own Python stands in for it",
+    "pip install dist/*.whl": "installs into the environment of the tests",
+    "ansible-galaxy collection install dist/tcptune-linux-*.tar.gz": "installs into the home of who runs the tests",
+    "towncrier build --draft --version 0.1.0": "reads the checkout; test_pages.py runs it there",
+    LOCK: "asks a package index",
+}
+"""Command -> why no test runs it. A command that no page shows may not stand here."""
+
+
+def steps(page: Path) -> list[Command | Block]:
+    """Return what a test of a page does: the commands it runs, and the files it writes, in the page's order."""
+    found: list[Command | Block] = []
+    for block in blocks(page.read_text()):
+        if block.language == "console":
+            found += [command for command in commands(block) if command.text not in NOT_RUN]
+        elif block.title:
+            found.append(block)
+    return found
+
+
+def shown_commands() -> dict[str, list[str]]:
+    """Return every command of every page, with the places where it is shown."""
+    places: dict[str, list[str]] = {}
+    for page in PAGES:
+        for block in blocks(page.read_text()):
+            if block.language == "console":
+                for command in commands(block):
+                    places.setdefault(command.text, []).append(f"{page.relative_to(ROOT)}:{command.line}")
+    return places
+
+
+def name(page: Path) -> str:
+    """Return how tests call a page."""
+    return page.relative_to(ROOT).as_posix()

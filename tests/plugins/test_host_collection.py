@@ -1,0 +1,162 @@
+"""What the collection promises about itself: its documentation agrees with its code, and it runs anywhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles/tcp_settings"
+MODULE = ROOT / "plugins/modules/tcp_settings.py"
+SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
+OPTIONS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+
+
+def constant(name):
+    """Return a literal that the module assigns at its top."""
+    for node in ast.parse(MODULE.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise KeyError(name)
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+
+
+def plain(options):
+    kept = ("type", "elements", "required", "default", "choices")
+    return {
+        name: {
+            **{word: option[word] for word in kept if word in option},
+            **({"options": plain(option["options"])} if "options" in option else {}),
+        }
+        for name, option in options.items()
+    }
+
+
+def test_the_modules_documentation_agrees_with_its_arguments():
+    documented = yaml.safe_load(constant("DOCUMENTATION"))["options"]
+    for option in documented.values():
+        if "suboptions" in option:
+            option["options"] = option.pop("suboptions")
+
+    assert plain(documented) == plain(constant("ARGUMENTS"))
+
+
+def test_the_modules_examples_and_returns_are_yaml():
+    assert len(yaml.safe_load(constant("EXAMPLES"))) == 4
+    assert {"run", "host_state", "previous", "changed_since", "stale", "failure"} <= set(
+        yaml.safe_load(constant("RETURN"))
+    )
+
+
+def test_the_roles_defaults_agree_with_its_table_of_variables():
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+
+    assert defaults == {name: option["default"] for name, option in OPTIONS.items()}
+
+
+def test_the_roles_readme_has_the_table_of_variables():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| `(.*)` \| (.*) \|$", (ROLE / "README.md").read_text(), re.MULTILINE)
+    told = {name: (kind, yaml.safe_load(default), meaning) for name, kind, default, meaning in rows}
+
+    assert told == {
+        name: (option["type"], option["default"], re.sub(r"[COV]\((.*?)\)", r"`\1`", option["description"]))
+        for name, option in OPTIONS.items()
+    }
+
+
+def test_the_role_hands_every_variable_to_the_module():
+    (task,) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    used = set(re.findall(r"tcp_settings_\w+", str(task["tcptune.linux.tcp_settings"])))
+
+    assert used == set(OPTIONS)
+    assert set(task["tcptune.linux.tcp_settings"]) == set(constant("ARGUMENTS"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_what_runs_on_the_host_needs_nothing_but_python(path):
+    ours = ("ansible.module_utils.basic", "ansible_collections.tcptune.linux.") if path == MODULE else ()
+    foreign = [
+        name
+        for name in imports(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(ours)
+    ]
+
+    assert foreign == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_what_runs_on_the_host_says_its_license_and_is_python_3_8(path):
+    text = path.read_text()
+    ast.parse(text, feature_version=(3, 8))
+
+    assert "SPDX-License-Identifier: GPL-3.0-or-later" in text[:300]
+    assert "GNU General Public License v3.0+" in text[:300]
+
+
+def oldest_python():
+    """Return a Python 3.8 of this machine, None if it has none."""
+    found = [*Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python"), shutil.which("python3.8")]
+    return next((str(path) for path in found if path and "shims" not in str(path)), None)
+
+
+@pytest.mark.skipif(oldest_python() is None, reason="there is no Python 3.8 here")
+def test_there_and_back_with_the_oldest_python(tmp_path):
+    code = (
+        "from pathlib import Path; from fake_host import FakeHost, asking, dropin; from module_utils import changeset\n"
+        f"fake = FakeHost(Path({str(tmp_path)!r})); before = fake.tree()\n"
+        "changeset.predict(fake, asking(files=[dropin()])); changeset.apply(fake, asking(files=[dropin()]))\n"
+        "changeset.confirm(fake, 'run-1'); changeset.status(fake, 'run-1'); assert fake.tree() != before\n"
+        "changeset.rollback(fake, 'run-1'); assert fake.tree() == before; print('there and back')\n"
+    )
+    path = os.pathsep.join([str(ROOT / "plugins"), str(Path(__file__).parent)])
+    done = subprocess.run(
+        [oldest_python(), "-B", "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "there and back\n", done.stderr
+
+
+def test_the_built_collection_holds_no_python_package(tmp_path):
+    copy = tmp_path / "linux"
+    parts = ("galaxy.yml", "LICENSE", "README.md", "meta", "playbooks", "plugins", "roles")
+    unwanted = ("tcptune", "tests", "docs", "requirements", "benchmarks", "changelog.d")
+    for part in (*parts, *unwanted, "pyproject.toml", "Makefile", ".gitignore"):
+        source = ROOT / part
+        if part in unwanted or not source.exists():
+            (copy / part).mkdir(parents=True)
+            (copy / part / "file").write_text("x")
+        elif source.is_dir():
+            shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            copy.mkdir(exist_ok=True)
+            shutil.copy(source, copy / part)
+    galaxy = Path(sys.executable).parent / "ansible-galaxy"
+    subprocess.run(
+        [galaxy, "collection", "build", "--output-path", tmp_path, copy],
+        check=True,
+        capture_output=True,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    )
+    (archive,) = tmp_path.glob("tcptune-linux-*.tar.gz")
+    names = subprocess.run(["tar", "tf", archive], check=True, capture_output=True, text=True).stdout.split()
+
+    assert {name.partition("/")[0] for name in names} == {
+        *("FILES.json", "MANIFEST.json", "LICENSE", "README.md"),
+        *("meta", "playbooks", "plugins", "roles"),
+    }
+    assert "plugins/modules/tcp_settings.py" in names

@@ -1,0 +1,200 @@
+"""The module, the role and the playbooks, as Ansible runs them, on real settings in a namespace of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from namespaces import elsewhere, needs_namespaces
+
+pytestmark = [pytest.mark.lab, needs_namespaces]
+
+ROOT = Path(__file__).resolve().parents[2]
+DROPIN = "/etc/sysctl.d/99-tcptune.conf"
+FILES = [{"path": DROPIN, "content": "net.core.somaxconn = 1024\n", "before_sha256": "absent"}]
+SETTINGS = {"net.core.somaxconn": "1024", "net.ipv4.tcp_fin_timeout": 30}
+VARIABLES = {
+    "tcp_settings_run": "run-1",
+    "tcp_settings_values": SETTINGS,
+    "tcp_settings_before": {"net.core.somaxconn": "4096"},
+    "tcp_settings_files": FILES,
+}
+SOMAXCONN, FIN_TIMEOUT = "/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/tcp_fin_timeout"
+# Runs each line of the input as a playbook and says what the host shows after it.
+_PLAY = f"""
+while IFS= read -r line; do
+  ansible-playbook $line 2>&1 </dev/null
+  echo "@@@ $? $(cat {SOMAXCONN}) $(cat {FIN_TIMEOUT}) $(ls /etc/sysctl.d) $(ls /var/lib)"
+done
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A rendered project: its own copy of the collection, an inventory, a site.yml."""
+    collection = tmp_path / "collections/ansible_collections/tcptune/linux"
+    collection.mkdir(parents=True)
+    shutil.copy(ROOT / "galaxy.yml", collection)
+    for part in ("meta", "playbooks", "plugins", "roles"):
+        shutil.copytree(ROOT / part, collection / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "ansible.cfg").write_text(
+        "[defaults]\ncollections_path = ./collections\ninventory = hosts\nretry_files_enabled = False\n"
+    )
+    (tmp_path / "hosts").write_text(f"web1 ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars/web1.yml").write_text(json.dumps(VARIABLES))
+    (tmp_path / "site.yml").write_text("---\n- ansible.builtin.import_playbook: tcptune.linux.apply\n")
+    return tmp_path
+
+
+def play(project, *lines):
+    """Run playbooks in one new namespace. Return what each printed, and what the host showed after it."""
+    done = elsewhere(
+        ["sh", "-c", _PLAY],
+        cwd=project,
+        input="".join(f"{line}\n" for line in lines),
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(project),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+    )
+    parts = [part.partition("\n") for part in done.stdout.split("@@@ ")]
+    said = [parts[0][0] + "\n" + parts[0][2], *(part[2] for part in parts[1:])]
+    shown = [part[0].split() for part in parts[1:]]
+    assert len(shown) == len(lines), done.stdout + done.stderr
+    return list(zip(said, shown, strict=False))
+
+
+def answers(project, *tasks):
+    """Run the tasks one after the other. Return what each answered, failures too."""
+    listed = [
+        dict({"name": f"Task {at}", "register": f"task_{at}", "ignore_errors": True}, **task)
+        for at, task in enumerate(tasks)
+    ]
+    kept = "{{ [" + ", ".join(f"task_{at}" for at in range(len(tasks))) + "] }}"
+    listed.append({"ansible.builtin.copy": {"dest": str(project / "answers"), "content": kept, "mode": "0600"}})
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": listed}]
+    (project / "tasks.yml").write_text(json.dumps(plays))
+    ((said, shown),) = play(project, "tasks.yml")
+    assert shown[0] == "0", said
+    return json.loads((project / "answers").read_text())
+
+
+def settings(mode="", **arguments):
+    task = {"tcptune.linux.tcp_settings": {"run": "run-1", **arguments}}
+    if "check" in mode:
+        task["check_mode"] = True
+    if "diff" in mode:
+        task["diff"] = True
+    return task
+
+
+def shell(command):
+    return {"ansible.builtin.shell": {"cmd": command}}
+
+
+def test_check_mode_shows_before_and_after_and_changes_nothing(project):
+    ((said, shown),) = play(project, "site.yml --check --diff")
+
+    assert shown == ["0", "4096", "60"]
+    for line in (
+        "--- before: runtime",
+        "-net.core.somaxconn = 4096",
+        "+net.core.somaxconn = 1024",
+        "-net.ipv4.tcp_fin_timeout = 60",
+        "+net.ipv4.tcp_fin_timeout = 30",
+        f"+++ after: {DROPIN} (written on confirm)",
+    ):
+        assert line in said.splitlines()
+    assert "changed=1" in said
+
+
+def test_each_step_is_a_playbook_of_the_collection(project):
+    story = play(project, "site.yml", "tcptune.linux.confirm", "tcptune.linux.rollback")
+
+    assert [shown for _, shown in story] == [
+        ["0", "1024", "30", "tcptune"],
+        ["0", "1024", "30", "99-tcptune.conf", "tcptune"],
+        ["0", "4096", "60", "tcptune"],
+    ]
+    assert ["changed=1" in said for said, _ in story] == [True] * 3
+
+
+def test_the_module_goes_there_and_back_and_each_step_may_be_repeated(project):
+    apply = {"settings": SETTINGS, "before": {"net.core.somaxconn": "4096"}, "files": FILES}
+    back = {"state": "rolled_back"}
+    found = answers(
+        project,
+        settings("check", **apply),
+        settings(**apply),
+        settings(**apply),
+        settings("check diff", state="confirmed"),
+        settings(state="confirmed"),
+        settings(state="confirmed"),
+        shell(f"echo 33 > {FIN_TIMEOUT}"),
+        settings("check", **back),
+        settings(**back),
+        settings(**back),
+        settings("diff", **back, force_keys=["net.ipv4.tcp_fin_timeout"]),
+        shell(f"cat {SOMAXCONN} {FIN_TIMEOUT}; ls /etc/sysctl.d"),
+    )
+
+    assert [answer["changed"] for answer in found[:6]] == [True, True, False, True, True, False]
+    assert [answer["changed"] for answer in found[7:11]] == [True, True, False, True]
+    assert found[0] == found[1]
+    assert {name: found[1][name] for name in ("host_state", "run", "previous", "stale")} == {
+        "host_state": "held",
+        "run": "run-1",
+        "previous": {"net.core.somaxconn": "4096", "net.ipv4.tcp_fin_timeout": "60"},
+        "stale": False,
+    }
+    assert found[2]["previous"] == found[1]["previous"]
+    assert found[3]["diff"][1]["after_header"] == DROPIN
+    assert found[4]["host_state"] == "confirmed"
+    assert found[7] == found[8]
+    assert found[8]["changed_since"] == ["net.ipv4.tcp_fin_timeout"]
+    assert found[8]["left"] == [
+        {"name": "net.ipv4.tcp_fin_timeout", "expected": "30", "found": "33", "before": "60"},
+    ]
+    assert "net.ipv4.tcp_fin_timeout was left alone: it is 33" in found[8]["warnings"][0]
+    assert found[10]["diff"][0]["before"] == "net.ipv4.tcp_fin_timeout = 33\n"
+    assert found[11]["stdout"].split() == ["4096", "60"]
+
+
+def test_a_failure_can_be_read_by_a_program_and_leaves_the_host_as_it_was(project):
+    stale = {"settings": SETTINGS, "before": {"net.core.somaxconn": "128"}}
+    too_big = {"settings": {"net.core.somaxconn": "5", "net.ipv4.tcp_fin_timeout": "9999999999"}}
+    found = answers(
+        project,
+        settings(**stale),
+        settings("check", **stale),
+        settings(settings={"net.core.somaxconn": True}),
+        settings(settings={"net.core.nosuch": "1"}),
+        settings(state="rolled_back"),
+        shell("ls /var/lib"),
+        settings(**too_big),
+        shell(f"cat {SOMAXCONN} {FIN_TIMEOUT}"),
+    )
+
+    assert [found[at]["failed"] for at in (0, 1, 2, 3, 4, 6)] == [True] * 6
+    assert found[0] == found[1]
+    assert (found[0]["stale"], found[0]["host_state"], found[0]["changed"]) == (True, None, False)
+    assert found[0]["stale_reason"] == "net.core.somaxconn is no longer 128: it is 4096"
+    assert found[0]["failure"] == {
+        "kind": "stale",
+        "message": found[0]["stale_reason"],
+        "hint": "plan again",
+        "key": "net.core.somaxconn",
+        "expected": "128",
+        "found": "4096",
+    }
+    assert [found[at]["failure"]["kind"] for at in (2, 3, 4, 6)] == ["refused", "absent", "unknown_run", "io"]
+    assert "YAML boolean" in found[2]["msg"]
+    assert found[5]["stdout"] == ""
+    assert (found[6]["host_state"], found[6]["changed"], found[6]["failure"]["errno"]) == ("rolled_back", False, 22)
+    assert found[7]["stdout"].split() == ["4096", "60"]

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tcptune.adapters.ansible import AnsibleApplier
+from tcptune.domain.runs import HostState
+from tcptune.ports import HostOutcome
+from tests.unit.builders import SOMAXCONN, cohort, host, plan
+
+MODULE = "tcptune.linux.tcp_settings"
+PLAN = plan(cohort("web1", "web2"))
+
+
+class Applier(AnsibleApplier):
+    """Ansible that says what it is told to say, and remembers the project it was given."""
+
+    def __init__(self, *events: dict[str, Any] | str, inventories: tuple[str, ...] = ()) -> None:
+        super().__init__(inventories)
+        self.told = events
+        self.played: list[tuple[str, list[str]]] = []
+        self.inventory: Any = None
+        self.variables: Any = None
+
+    def _events(self, folder: Path, project: Path, playbook: str, hosts: Any) -> Iterator[Any]:  # noqa: ARG002
+        self.played.append((playbook, list(hosts)))
+        self.inventory = yaml.safe_load((project / "inventory/hosts.yml").read_text())
+        self.variables = (project / "inventory/group_vars/tcptune_cohort1.yml").read_text()
+        return iter(self.told)
+
+
+def event(kind: str, name: str = "web1", action: str = MODULE, **result: Any) -> dict[str, Any]:
+    return {"event": kind, "event_data": {"host": name, "resolved_action": action, "res": result}}
+
+
+def ok(name: str = "web1", **result: Any) -> dict[str, Any]:
+    return event("runner_on_ok", name, **result)
+
+
+def failed(kind: str | None = None, state: str | None = None, **failure: Any) -> dict[str, Any]:
+    said = {"kind": kind, "message": "said no", "hint": "look", **failure} if kind else None
+    return event("runner_on_failed", msg="it failed", failure=said, host_state=state)
+
+
+def act(applier: AnsibleApplier, what: str = "apply", *names: str, **options: Any) -> list[HostOutcome]:
+    hosts = [host(name) for name in names or ("web1",)]
+    return list(getattr(applier, what)("run1", PLAN, hosts, **options))
+
+
+@pytest.mark.parametrize(
+    ("what", "playbook", "state"),
+    [
+        ("apply", "site.yml", HostState.HELD),
+        ("confirm", "confirm.yml", HostState.CONFIRMED),
+        ("roll_back", "rollback.yml", HostState.ROLLED_BACK),
+    ],
+)
+def test_each_act_plays_its_own_playbook_and_leaves_its_own_state(what: str, playbook: str, state: HostState) -> None:
+    applier = Applier(ok(previous={SOMAXCONN: "128"}))
+
+    assert act(applier, what) == [HostOutcome("web1", state, {SOMAXCONN: "128"})]
+    assert applier.played == [(playbook, ["web1"])]
+
+
+def test_without_hosts_nothing_is_played() -> None:
+    applier = Applier()
+
+    assert list(applier.apply("run1", PLAN, [])) == []
+    assert applier.played == []
+
+
+def test_other_tasks_and_other_hosts_say_nothing_about_the_change() -> None:
+    events = (ok(action="ansible.builtin.setup"), ok("web9"), {"event": "playbook_on_stats"}, ok(), ok())
+
+    assert [o.host for o in act(Applier(*events))] == ["web1"]
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (failed("stale"), HostState.STALE),
+        (failed("refused"), HostState.FAILED),
+        (failed("absent"), HostState.FAILED),
+        (failed("locked"), HostState.FAILED),
+        (failed("unfinished"), HostState.FAILED),
+        (failed("io", "rolled_back"), HostState.FAILED),
+        (failed("io", "failed_restored"), HostState.BROKEN),
+        (failed("io", "running"), HostState.BROKEN),
+        (failed(), HostState.BROKEN),
+        (event("runner_on_unreachable", msg="timed out"), HostState.BROKEN),
+    ],
+)
+def test_an_apply_that_failed_says_whether_the_host_was_changed(said: dict[str, Any], state: HostState) -> None:
+    [outcome] = act(Applier(said))
+
+    assert outcome.state is state
+    assert outcome.error
+
+
+@pytest.mark.parametrize("what", ["confirm", "roll_back"])
+@pytest.mark.parametrize("kind", ["stale", "refused", "locked", "io", None])
+def test_a_confirm_or_rollback_that_failed_never_claims_that_the_host_is_unchanged(what: str, kind: str | None) -> None:
+    [outcome] = act(Applier(failed(kind)), what)
+
+    assert outcome.state is HostState.BROKEN
+
+
+def test_a_host_that_knows_nothing_of_the_run_says_so() -> None:
+    [outcome] = act(Applier(failed("unknown_run")), "roll_back")
+
+    assert outcome.no_record
+
+
+def test_the_modules_own_words_and_hint_are_kept() -> None:
+    [outcome] = act(Applier(failed("refused", message="somaxconn takes\n one number", hint="fix it")))
+
+    assert (outcome.error, outcome.hint) == ("somaxconn takes one number", "fix it")
+
+
+def test_a_failure_that_the_playbook_ignores_is_none() -> None:
+    ignored = failed("refused")
+    ignored["event_data"]["ignore_errors"] = True
+
+    assert [o.state for o in act(Applier(ignored, ok()))] == [HostState.HELD]
+
+
+def test_what_a_third_party_changed_is_named_and_left() -> None:
+    [outcome] = act(Applier(ok(changed_since=[SOMAXCONN])), "roll_back")
+
+    assert outcome.state is HostState.PARTLY_BACK
+    assert outcome.changed_since == (SOMAXCONN,)
+    assert SOMAXCONN in (outcome.error or "")
+    assert "--force-key" in (outcome.hint or "")
+
+
+def test_a_host_of_which_ansible_said_nothing_may_have_been_changed() -> None:
+    said = [f"line {n}" for n in range(9)]
+    [outcome] = act(Applier(*said))
+
+    assert outcome.state is HostState.BROKEN
+    assert (outcome.error or "").startswith("Ansible ended without a result")
+    assert [line for line in said if line in (outcome.error or "")] == said[-6:]
+    assert "tcptune rollback" in (outcome.hint or "")
+
+
+def test_outcomes_come_in_as_hosts_are_done_and_silent_hosts_last() -> None:
+    found = act(Applier(ok("web2")), "apply", "web1", "web2")
+
+    assert [(o.host, o.state) for o in found] == [("web2", HostState.HELD), ("web1", HostState.BROKEN)]
+
+
+def test_forced_keys_reach_the_rollback() -> None:
+    applier = Applier(ok())
+    act(applier, "roll_back", force_keys=[SOMAXCONN])
+
+    assert f"tcp_settings_force_keys:\n  - {SOMAXCONN}\n" in applier.variables
+
+
+def test_with_an_inventory_of_the_user_connections_come_from_there() -> None:
+    applier = Applier(ok(), inventories=("hosts.yml", "web1,web2,"))
+    act(applier)
+
+    assert "ansible_host" not in str(applier.inventory)
+    assert applier._inventories == (str(Path("hosts.yml").resolve()), "web1,web2,")
+
+
+def test_with_an_inventory_of_the_user_only_the_words_for_ssh_travel_along() -> None:
+    applier = Applier(ok(), inventories=("hosts.yml",))
+    list(applier.apply("run1", PLAN, [host("web1", ssh_args=("-o", "ProxyCommand=ssh -W %h:%p b"))]))
+
+    assert "'tcptune_ssh_args': \"-o 'ProxyCommand=ssh -W %h:%p b'\"" in str(applier.inventory)
+
+
+def test_a_host_is_reached_as_the_caller_says_even_where_the_plan_says_otherwise() -> None:
+    applier = Applier(ok())
+    list(applier.apply("run1", PLAN, [host("web1", address="192.0.2.9")]))
+
+    assert "'ansible_host': '192.0.2.9'" in str(applier.inventory)
+
+
+def test_without_one_they_come_from_the_plan() -> None:
+    applier = Applier(ok())
+    act(applier)
+
+    assert "'ansible_host': 'web1.example'" in str(applier.inventory)

@@ -1,0 +1,123 @@
+"""One result of each kind, with every special case in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from tcptune.domain.changes import DROPIN_PATH
+from tcptune.domain.demands import AtLeast, Between, Elements, Leave
+from tcptune.domain.facts import Collected, Unread
+from tcptune.domain.findings import Boot
+from tcptune.domain.runs import HostState
+from tcptune.domain.verdicts import Check, HostVerdict, RunVerdict
+from tcptune.knowledge.catalogue import catalogue
+from tcptune.planning.dropin import merged
+from tcptune.workflows.audit import audit
+from tcptune.workflows.plan import plan
+from tests.unit.builders import (
+    ABSENT,
+    ETC,
+    FIN_TIMEOUT,
+    LATER,
+    MAX_SYN,
+    NOW,
+    PORTS,
+    RMEM,
+    SOMAXCONN,
+    SYNCOOKIES,
+    UNREADABLE,
+    facts,
+    host,
+    profile,
+    read_only,
+    result,
+    rule,
+    run,
+)
+
+PROFILE = profile(
+    rule(SOMAXCONN, AtLeast(value="4096"), why="lifts old kernels and undoes artificial lowering"),
+    rule(SYNCOOKIES, "1", why="a burst of SYNs is answered even when the queue is full"),
+    rule(FIN_TIMEOUT, Between(low="15", high="60"), why="bounds orphans in FIN_WAIT2"),
+    rule(PORTS, "10240 65535", why="a proxy is a client to its upstreams " * 4),
+    rule(RMEM, Elements(each=(Leave(), Leave(), AtLeast(value="6291456"))), why="undoes lowering of autotuning"),
+    rule(MAX_SYN, Leave(), why="has no effect while SYN cookies are on"),
+    name="web",
+)
+FINE = {
+    SOMAXCONN: "4096",
+    SYNCOOKIES: "1",
+    FIN_TIMEOUT: "60",
+    PORTS: "10240 65535",
+    RMEM: "4096 131072 6291456",
+    MAX_SYN: "2048",
+}
+KEPT: dict[str, str | None] = {f"{ETC}/50-ports.conf": f"{PORTS} = 10240 65535\n"}
+LOWERED = {**FINE, SOMAXCONN: "128", PORTS: "32768 60999"}
+
+COLLECTED: list[Collected] = [
+    # A cohort of more hosts than a line names.
+    *(facts(f"web{n}", LOWERED, {f"{ETC}/60-old.conf": f"{SOMAXCONN} = 128\n"}) for n in range(1, 10)),
+    facts("fine1", FINE, KEPT),
+    # A later file wins over ours, the two loaders disagree, and an earlier run left our file.
+    facts(
+        "shadowed",
+        {**FINE, SOMAXCONN: "512"},
+        {
+            **KEPT,
+            LATER: f"{SOMAXCONN} = 512\n",
+            "/etc/sysctl.conf": f"{SOMAXCONN} = 256\n",
+            DROPIN_PATH: merged(None, {"net.ipv4.tcp_mtu_probing": "1", SOMAXCONN: "1024"}),
+        },
+    ),
+    # Only the next boot is off.
+    facts("bootonly", FINE, {**KEPT, f"{ETC}/60-old.conf": f"{FIN_TIMEOUT} = 5\n"}),
+    facts(
+        "pod1",
+        {**FINE, SOMAXCONN: read_only("128"), RMEM: ABSENT, SYNCOOKIES: UNREADABLE, FIN_TIMEOUT: "90"},
+        KEPT,
+        kernel="4.19.0-27-amd64",
+    ),
+    facts("closed", FINE, {f"{ETC}/90-closed.conf": None}, user="1000"),
+    Unread(host="down1", error="no answer from down1.example:22 in time", hint="ssh -l root -p 22 down1.example true"),
+    Unread(host="down2", error="sudo refused: a password is required"),
+]
+HOSTS = [host(one.host) for one in COLLECTED]
+
+AUDIT = audit(COLLECTED, PROFILE, catalogue())
+PLAN = plan([one for one in COLLECTED if one.host != "closed"], HOSTS, PROFILE, catalogue(), NOW)
+RUN = run(
+    *(result(f"held{n}", HostState.HELD, replaced={SOMAXCONN: "128", PORTS: "32768 60999"}) for n in (1, 2)),
+    result("confirmed", HostState.CONFIRMED, replaced={SOMAXCONN: "128"}),
+    result("back", HostState.ROLLED_BACK, replaced={SOMAXCONN: "128"}),
+    result("partly", HostState.PARTLY_BACK, error=f"changed by somebody else since, and left: {SOMAXCONN}"),
+    result("stale", HostState.STALE, error=f"{SOMAXCONN} is 512, the plan was made for 128", hint="tcptune plan"),
+    result("unreachable", HostState.UNREACHABLE, error="no SSH session: timed out", hint="ssh unreachable true"),
+    result("failed", HostState.FAILED, cohort="cohort2", error="no space left on device"),
+    result("broken", HostState.BROKEN, error="connection lost", hint="tcptune rollback 20260314 asks the host"),
+    result("planned", HostState.PLANNED),
+    ended_at=NOW + timedelta(minutes=3),
+)
+
+
+def check(
+    key: str = SOMAXCONN, actual: str | None = "4096", at_boot: str | None = "4096", *, matters: bool = True
+) -> Check:
+    by = f"{DROPIN_PATH}:3" if at_boot is not None else "kernel default"
+    return Check(key=key, expected="4096", actual=actual, at_boot=Boot(value=at_boot, by=by), boot_matters=matters)
+
+
+VERDICT = RunVerdict(
+    run_id="20260314-150926-a1b2c3",
+    hosts=(
+        HostVerdict(host="asleft", state=HostState.CONFIRMED, checks=(check(), check(SYNCOOKIES))),
+        HostVerdict(host="held", state=HostState.HELD, checks=(check(at_boot="128", matters=False),)),
+        HostVerdict(host="moved", state=HostState.CONFIRMED, checks=(check(), check(SYNCOOKIES, actual="0"))),
+        HostVerdict(host="atboot", state=HostState.CONFIRMED, checks=(check(at_boot="128"), check(PORTS, None, None))),
+        HostVerdict(host="down", state=HostState.HELD, checks=(), error="no SSH session", hint="ssh down true"),
+    ),
+)
+
+RESULTS: dict[str, BaseModel] = {"audit": AUDIT, "plan": PLAN, "run": RUN, "verdict": VERDICT}
