@@ -72,7 +72,9 @@ def read_settings(
     if not isinstance(settings, dict) or not settings:
         if settings is not None or not head.extends:
             document.add(
-                ("settings",), "'settings' maps each key to what is wanted of it", hint="settings: {KEY: {leave: true}}"
+                ("settings",),
+                "'settings' maps each sysctl key to what is wanted of it",
+                hint="settings: {KEY: {leave: true}}",
             )
         return []
     sheet = Sheet(document, parameters, {name: variable.default for name, variable in load.items()})
