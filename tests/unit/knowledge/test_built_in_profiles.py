@@ -99,6 +99,44 @@ def test_an_untuned_host_meets_baseline_in_all_but_the_probing_of_path_mtu() -> 
     assert not [f for f in found if isinstance(f, Unknown)]
 
 
+def test_an_untuned_web_frontend_changes_no_more_than_it_means_to() -> None:
+    more = {
+        "net.ipv4.ip_local_reserved_ports": "",
+        "net.ipv4.tcp_keepalive_intvl": "75",
+        "net.ipv4.tcp_keepalive_probes": "9",
+        "net.ipv4.tcp_keepalive_time": "7200",
+        "net.ipv4.tcp_notsent_lowat": "4294967295",
+        "net.ipv4.tcp_orphan_retries": "0",
+        "net.ipv4.tcp_slow_start_after_idle": "1",
+    }
+    found = audit_host(reference(**more), load_profile("web-frontend"), catalogue(), today=TODAY).findings
+
+    assert {f.key.rpartition(".")[2] for f in found if isinstance(f, Deviates)} == {
+        "ip_local_port_range",
+        "somaxconn",
+        "tcp_keepalive_intvl",
+        "tcp_keepalive_probes",
+        "tcp_keepalive_time",
+        "tcp_mtu_probing",
+        "tcp_notsent_lowat",
+        "tcp_slow_start_after_idle",
+    }
+
+
+def test_every_entry_gives_a_reason_and_a_source() -> None:
+    for entry in entries():
+        assert len(entry.why) > 20, entry
+        assert entry.why.isprintable(), entry
+        assert entry.source.isprintable(), entry
+
+
+def test_an_entry_says_which_profile_asks() -> None:
+    asked_by = {entry.key: entry.profile for entry in load_profile("web-frontend").entries}
+
+    assert asked_by["net.core.somaxconn"] == "web-frontend"
+    assert asked_by["net.ipv4.tcp_syncookies"] == "baseline"
+
+
 @pytest.mark.parametrize(
     ("key", "harm"),
     [
@@ -184,7 +222,10 @@ def test_no_profile_caps_what_the_kernel_sizes_by_ram(key: str) -> None:
 
 
 def test_no_profile_offers_tcp_fin_timeout_against_time_wait() -> None:
-    assert {type(d) for d in demands("net.ipv4.tcp_fin_timeout")} == {Leave}
+    key = "net.ipv4.tcp_fin_timeout"
+
+    assert {type(d) for d in demands(key)} == {Leave}
+    assert all("does not set TIME_WAIT" in entry.why for entry in entries() if entry.key == key)
 
 
 def test_no_profile_asks_for_a_somaxconn_of_65535_by_reflex() -> None:
