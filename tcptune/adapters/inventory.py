@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tcptune.domain.hosts import Connection, Host, Secrets
+from tcptune.domain.hosts import Connection, Declared, Host, Secrets
 from tcptune.errors import InventoryError, UsageError
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -106,8 +107,37 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
             become_method=str(ours.get("ansible_become_method", constants.DEFAULT_BECOME_METHOD)),
             python=_text(ours.get("ansible_python_interpreter")),
         ),
+        declared=_declared(name, variables, templar),
         secrets=Secrets(login=_text(option("password")), become=_text(option("become_pass", "sudo", "become"))),
     )
+
+
+def _declared(name: str, variables: Mapping[str, Any], templar: Any) -> Declared:
+    """Return what tcptune_roles and tcptune_load say of a host."""
+    roles = templar.template(variables.get("tcptune_roles", []))
+    roles = [roles] if isinstance(roles, str) else roles
+    if not isinstance(roles, Sequence) or not all(isinstance(role, str) for role in roles):
+        raise InventoryError(f"{name}: tcptune_roles is a list of names", hint="tcptune_roles: [edge]")
+    load = templar.template(variables.get("tcptune_load", {}))
+    if not isinstance(load, Mapping):
+        raise InventoryError(
+            f"{name}: tcptune_load maps names to numbers", hint="tcptune_load: {peak_connections_per_s: 5000}"
+        )
+    numbers = {}
+    for variable, value in load.items():
+        try:
+            # Jinja2 gives text where the inventory has an expression.
+            numbers[str(variable)] = _finite(value)
+        except (TypeError, ValueError):
+            raise InventoryError(f"{name}: tcptune_load: {variable} is {value!r}, which is no number") from None
+    return Declared(roles=tuple(str(role) for role in roles), load=numbers)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def vault_environment() -> dict[str, str]:

@@ -1,66 +1,174 @@
-"""Profiles: from YAML to domain values. Every mistake of a file is reported at once, with its place."""
+"""Profiles and waivers: from files and from the built-in set to domain values.
+
+Every mistake of a file is reported at once, with line, column and a hint.
+"""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from tcptune.adapters.profile_syntax import read_head, read_settings, read_waivers, used_load
 from tcptune.adapters.yaml_source import Document
+from tcptune.domain import formulas
 from tcptune.domain.changes import sha256
-from tcptune.domain.demands import AtLeast, AtMost, Between, Demand, Elements, Exactly, Leave, OneOf
-from tcptune.domain.parameters import ARITY, Parameter, Shape
-from tcptune.domain.profile import PROFILE_FORMAT_VERSION, Entry, Profile
-from tcptune.domain.values import kernel_text, numbers, sysctl_key
-from tcptune.errors import ProfileError
+from tcptune.domain.demands import operands
+from tcptune.domain.guards import Guard
+from tcptune.domain.merging import Clash, solve
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.profile import Entry, Listed, LoadVariable, Profile, ProfileList, Waiver
+from tcptune.errors import ProfileError, TcptuneError
 from tcptune.knowledge.catalogue import built_in_profiles, catalogue
+from tcptune.planning.rules import CLASH_HINT, clash_message
 
-_OPERATORS = ("exactly", "at_least", "at_most", "between", "one_of", "leave", "elements")
-_TOP = ("profile", "format_version", "summary", "extends", "settings")
-_DEMAND: TypeAdapter[Demand] = TypeAdapter(Demand)
+Parameters = Mapping[str, Parameter]
 
 
-def load_profile(name_or_path: str) -> Profile:
+def load_profile(name_or_path: str, parameters: Parameters | None = None) -> Profile:
     """Return the built-in profile of that name, or the profile in that file.
 
     Raises ProfileError with every mistake of the file, or where there is no such profile.
     """
-    return _load(name_or_path, base=Path(), coming_from=())
+    return _load(name_or_path, Path(), (), catalogue() if parameters is None else parameters)
 
 
-def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...]) -> Profile:
+def load_profiles(names_or_paths: Sequence[str], parameters: Parameters | None = None) -> Profile:
+    """Return several profiles as one, whose entries on one key all have to be met.
+
+    Raises ProfileError for the mistakes of any of them, and where two can never be met together.
+    """
+    loaded = [load_profile(name, parameters) for name in dict.fromkeys(names_or_paths)]
+    if len(loaded) == 1:
+        return loaded[0]
+    combined = Profile(
+        name=" + ".join(profile.name for profile in loaded),
+        summary="; ".join(profile.summary for profile in loaded if profile.summary),
+        origin=", ".join(profile.origin for profile in loaded),
+        extends=tuple(profile.name for profile in loaded),
+        load={name: variable for profile in loaded for name, variable in profile.load.items()},
+        entries=_ordered(_merged([profile.entries for profile in loaded]), parameters or catalogue()),
+        waivers=tuple(dict.fromkeys(waiver for profile in loaded for waiver in profile.waivers)),
+        digest=sha256("\n".join(profile.digest for profile in loaded)),
+    )
+    _refuse_clashes(combined)
+    return combined
+
+
+def load_file(path: Path, parameters: Parameters | None = None) -> Profile:
+    """Return the profile in a file, whatever its name. Raises ProfileError with every mistake."""
+    return load_profile(f"./{path}" if not path.is_absolute() else str(path), parameters)
+
+
+def list_built_in() -> ProfileList:
+    """Return the built-in profiles, by name."""
+    loaded = {name: load_profile(name) for name in built_in_profiles()}
+    return ProfileList(
+        profiles=tuple(Listed(name=n, summary=p.summary, settings=len(p.groups())) for n, p in loaded.items())
+    )
+
+
+def load_waivers(path: Path, parameters: Parameters | None = None) -> tuple[Waiver, ...]:
+    """Return the waivers of a file: a list, or a mapping with `waivers`. Raises ProfileError with every mistake."""
+    document = Document(_file_text(path))
+    found: tuple[Waiver, ...] = ()
+    if document.readable:
+        found = read_waivers(document, str(path), catalogue() if parameters is None else parameters)
+    if document.mistakes:
+        raise _as_error(str(path), document)
+    return found
+
+
+def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameters: Parameters) -> Profile:
     text, origin, folder = _text(name_or_path, base)
     if origin in coming_from:
-        raise ProfileError(f"profiles extend each other in a circle: {' -> '.join([*coming_from, origin])}")
+        circle = " -> ".join([*coming_from, origin])
+        raise ProfileError(f"profiles extend each other in a circle: {circle}")
     document = Document(text)
+    if not document.readable:
+        raise _as_error(origin, document)
+    head = read_head(document)
     parents: list[Profile] = []
-    name, summary = "", ""
-    extends: list[str] = []
-    own: list[Entry] = []
-    if document.readable:
-        name, summary, extends, own = _read(document, origin)
-    for index, parent in enumerate(extends):
+    for index, parent in enumerate(head.extends):
         try:
-            parents.append(_load(parent, folder, (*coming_from, origin)))
-        except ProfileError as problem:
-            document.add(("extends", index), str(problem))
+            parents.append(_load(parent, folder, (*coming_from, origin), parameters))
+        except TcptuneError as problem:
+            document.add(("extends", index), str(problem), hint=problem.hint)
+    load = {name: variable for parent in parents for name, variable in parent.load.items()} | head.load
+    own = read_settings(document, head, load, parameters, origin)
+    waivers = read_waivers(document, origin, parameters) if isinstance(document.data, dict) else ()
     if document.mistakes:
         raise _as_error(origin, document)
-    entries: dict[str, Entry] = {}
-    for entry in (*(e for parent in parents for e in parent.entries), *own):
-        entries[entry.key] = entry
-    return Profile(
-        name=name,
-        summary=summary,
+    inherited = [_reloaded(entry, load) for entry in _merged([parent.entries for parent in parents])]
+    entries = _overridden(inherited, own, head.name)
+    if not entries:
+        raise ProfileError(f"{origin}:1:1: this profile asks for nothing", hint="give it 'settings' or 'extends'")
+    profile = Profile(
+        name=head.name,
+        summary=head.summary,
         origin=origin,
-        extends=tuple(extends),
-        entries=tuple(sorted(entries.values(), key=_catalogue_order)),
+        extends=tuple(head.extends),
+        load=load,
+        entries=_ordered(entries, parameters),
+        waivers=tuple(dict.fromkeys((*(w for parent in parents for w in parent.waivers), *waivers))),
         digest=sha256("\n".join([text, *(p.digest for p in parents)])),
     )
+    _refuse_clashes(profile)
+    return profile
+
+
+def _merged(several: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """Return the entries of profiles that stand side by side.
+
+    What two inherit from one profile counts once; and where one of them overrides it, that override stands for both.
+    """
+    everything = list({(e.key, e.group, e.place): e for entries in several for e in entries}.values())
+    overridden = {(e.key, place): e.group for e in everything for place in e.overrides}
+    return [e for e in everything if overridden.get((e.key, e.place), e.group) == e.group]
+
+
+def _overridden(inherited: Iterable[Entry], own: Iterable[Sequence[Entry]], group: str) -> list[Entry]:
+    """Return inherited entries with those of own keys replaced.
+
+    Where all own entries have a guard, the inherited ones are what counts on hosts where none holds.
+    """
+    inherited = list(inherited)
+    found: list[Entry] = []
+    taken: set[str] = set()
+    for alternatives in own:
+        key = alternatives[0].key
+        taken.add(key)
+        before = [entry for entry in inherited if entry.key == key]
+        overrides = tuple(dict.fromkeys(p for entry in before for p in (entry.place, *entry.overrides)))
+        found += [entry.model_copy(update={"overrides": overrides}) for entry in alternatives]
+        if all(entry.when != Guard() for entry in alternatives):
+            found += [entry.model_copy(update={"group": group}) for entry in before]
+    return [*(entry for entry in inherited if entry.key not in taken), *found]
+
+
+def _reloaded(entry: Entry, load: Mapping[str, LoadVariable]) -> Entry:
+    return entry.model_copy(update={"load": used_load(entry, load)}) if entry.load else entry
+
+
+def _refuse_clashes(profile: Profile) -> None:
+    """Raise ProfileError for entries that clash on every host; those with guards or formulas are judged per host."""
+    clashes = []
+    for key, groups in profile.groups().items():
+        entries = [group[0] for group in groups if group[0].when == Guard()]
+        fixed = [e for e in entries if not any(formulas.is_formula(value) for value in operands(e.demand))]
+        try:
+            solve([entry.demand for entry in fixed])
+        except Clash as clash:
+            clashes.append(clash_message(key, fixed, [str(e.demand) for e in fixed], str(clash)))
+    if clashes:
+        raise ProfileError("\n".join(clashes), hint=CLASH_HINT)
+
+
+def _ordered(entries: Iterable[Entry], parameters: Parameters) -> tuple[Entry, ...]:
+    # In the catalogue's order, which is that of writing; the sort is stable, so alternatives stay in theirs.
+    rank = {key: at for at, key in enumerate(parameters)}
+    return tuple(sorted(entries, key=lambda entry: rank.get(entry.key, len(rank))))
 
 
 def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
@@ -73,244 +181,25 @@ def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
         near = difflib.get_close_matches(name_or_path, built_in, 1)
         known = near or sorted(built_in)
         raise ProfileError(f"there is no profile {name_or_path!r}", hint=" or ".join([*known, "a path ending in .yml"]))
+    return _file_text(path), str(path), path.parent
+
+
+def _file_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8"), str(path), path.parent
+        return path.read_text(encoding="utf-8")
     except OSError as problem:
         raise ProfileError(f"{path}: {problem.strerror}", hint="the name of a built-in profile, or a path") from None
     except UnicodeDecodeError:
-        raise ProfileError(f"{path}: this is no text in UTF-8") from None
-
-
-def _read(document: Document, origin: str) -> tuple[str, str, list[str], list[Entry]]:
-    data = document.data
-    if not isinstance(data, dict):
-        document.add((), "a profile is a mapping with 'profile' and 'settings'")
-        return "", "", [], []
-    for key in data:
-        if key not in _TOP:
-            document.add((key,), f"unknown key {key!r}{_meant(key, _TOP)}")
-    name = _word(document, data, "profile")
-    version = data.get("format_version")
-    if version is not None and version != str(PROFILE_FORMAT_VERSION):
-        document.add(("format_version",), f"this tcptune reads format version {PROFILE_FORMAT_VERSION}, not {version}")
-    extends = data.get("extends") or []
-    if not isinstance(extends, list) or not all(isinstance(item, str) for item in extends):
-        document.add(("extends",), "'extends' is a list of profile names or paths")
-        extends = []
-    settings = data.get("settings")
-    entries: list[Entry] = []
-    if isinstance(settings, dict) and settings:
-        for key, body in settings.items():
-            if entry := _entry(document, key, body, name or origin):
-                if any(entry.key == other.key for other in entries):
-                    document.add(("settings", key), f"{entry.key} stands twice, here in another spelling")
-                entries.append(entry)
-    else:
-        document.add(("settings",), "'settings' maps each sysctl key to what is wanted of it")
-    summary = data.get("summary")
-    return name, summary if isinstance(summary, str) else "", extends, entries
-
-
-def _word(document: Document, data: Mapping[str, Any], field: str) -> str:
-    value = data.get(field)
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    document.add((field,) if field in data else (), f"{field!r} is missing: give the profile a name")
-    return ""
-
-
-def _entry(document: Document, raw_key: str, body: Any, profile: str) -> Entry | None:
-    here = ("settings", raw_key)
-    try:
-        key = sysctl_key(raw_key)
-    except ValueError as problem:
-        document.add(here, str(problem))
-        return None
-    known = catalogue()
-    parameter = known.get(key)
-    if parameter is None:
-        document.add(here, f"{key} is not in the catalogue{_meant(key, known)}")
-        return None
-    if parameter.read_only:
-        document.add(here, f"{key} can only be read: the kernel keeps it")
-        return None
-    if not isinstance(body, dict):
-        document.add(
-            here, f"write an operator here, for example {{exactly: {_example(parameter)}, why: ..., source: ...}}"
-        )
-        return None
-    before = len(document.mistakes)
-    for field in body:
-        if field not in (*_OPERATORS, "why", "source"):
-            document.add((*here, field), f"unknown key {field!r}{_meant(field, (*_OPERATORS, 'why', 'source'))}")
-    for field in ("why", "source"):
-        if not isinstance(body.get(field), str) or not body[field].strip():
-            document.add((*here, field), f"{key}: {field!r} is missing; a reviewer needs it")
-    demand = _demand(document, here, parameter, body)
-    if demand is None or len(document.mistakes) > before:
-        return None
-    return Entry(
-        key=key,
-        demand=demand,
-        why=" ".join(body["why"].split()),
-        source=" ".join(body["source"].split()),
-        profile=profile,
-    )
-
-
-def _demand(
-    document: Document, here: tuple[str | int, ...], parameter: Parameter, body: dict[str, Any]
-) -> Demand | None:
-    given = [operator for operator in _OPERATORS if operator in body]
-    if len(given) != 1:
-        said = "has no operator" if not given else f"has {len(given)} operators ({', '.join(given)})"
-        document.add(here, f"{parameter.key} {said}; it takes one of {', '.join(_OPERATORS)}")
-        return None
-    operator = given[0]
-    path = (*here, operator)
-    operand = body[operator]
-    if operator == "elements":
-        return _elements(document, path, parameter, operand)
-    demand = _single(document, path, operator, operand)
-    if demand is not None:
-        for value in _values_of(demand):
-            if problem := parameter.mistake(value):
-                document.add(path, problem)
-        _check_order(document, path, demand)
-    return demand
-
-
-def _elements(document: Document, path: tuple[str | int, ...], parameter: Parameter, operand: Any) -> Demand | None:
-    arity = ARITY.get(parameter.shape, 1)
-    if arity == 1 or not isinstance(operand, list) or len(operand) != arity:
-        document.add(path, f"'elements' is a list of {arity} operators, for a setting of several numbers")
-        return None
-    each: list[Any] = []
-    for index, item in enumerate(operand):
-        here = (*path, index)
-        if item == "leave":
-            each.append(Leave())
-            continue
-        if not isinstance(item, dict) or len(item) != 1:
-            document.add(here, "write one operator here, for example {at_least: 4096}, or leave")
-            continue
-        [(operator, value)] = item.items()
-        if operator not in _OPERATORS[:-1]:
-            document.add(here, f"unknown operator {operator!r}{_meant(operator, _OPERATORS[:-1])}")
-            continue
-        demand = _single(document, (*here, operator), operator, value)
-        if demand is None:
-            continue
-        for text in _values_of(demand):
-            if problem := parameter.element_mistake(text):
-                document.add((*here, operator), problem)
-        _check_order(document, (*here, operator), demand)
-        each.append(demand)
-    if len(each) != arity:
-        return None
-    demands = Elements(each=tuple(each))
-    _check_climb(document, path, demands)
-    return demands
-
-
-def _check_order(document: Document, path: tuple[str | int, ...], demand: Demand) -> None:
-    if isinstance(demand, Between):
-        low, high = numbers(demand.low), numbers(demand.high)
-        if low and high and any(a > b for a, b in zip(low, high, strict=False)):
-            document.add(path, f"no value is {demand}: the bounds are the wrong way round")
-
-
-def _check_climb(document: Document, path: tuple[str | int, ...], demands: Elements) -> None:
-    """Refuse a vector whose earlier number would have to be higher than a later one may be."""
-    floor = 0
-    for number, demand in enumerate(demands.each, start=1):
-        low, high = _reach(demand)
-        floor = max(floor, low)
-        if high is not None and floor > high:
-            document.add(path, f"number {number} may be at most {high}, and one before it is at least {floor}")
-
-
-def _reach(demand: Demand) -> tuple[int, int | None]:
-    """Return the least and the most one number may be; None for no limit."""
-    match demand:
-        case Exactly():
-            found = numbers(demand.value) or (0,)
-            return found[0], found[0]
-        case AtLeast():
-            return (numbers(demand.value) or (0,))[0], None
-        case AtMost():
-            return 0, (numbers(demand.value) or (0,))[0]
-        case Between():
-            low, high = (numbers(demand.low) or (0,))[0], (numbers(demand.high) or (0,))[0]
-            # The wrong way round is a mistake of its own.
-            return (low, high) if low <= high else (0, None)
-        case _:
-            return 0, None
-
-
-def _single(document: Document, path: tuple[str | int, ...], operator: str, operand: Any) -> Demand | None:
-    fields: dict[str, Any]
-    match operator:
-        case "between":
-            if not isinstance(operand, list) or len(operand) != 2:
-                document.add(path, "'between' takes a list of two: [low, high]")
-                return None
-            fields = {"low": operand[0], "high": operand[1]}
-        case "one_of":
-            if not isinstance(operand, list) or not operand:
-                document.add(path, "'one_of' takes a list of values, the preferred one first")
-                return None
-            fields = {"values": operand}
-        case "leave":
-            if operand is not True:
-                document.add(path, "write 'leave: true'")
-                return None
-            fields = {}
-        case _:
-            fields = {"value": operand}
-    try:
-        return _DEMAND.validate_python({"operator": operator, **fields})
-    except ValidationError as problem:
-        for error in problem.errors():
-            # Only kernel_text can refuse here; its own words are what helps.
-            document.add(path, str(error.get("ctx", {}).get("error", error["msg"])))
-        return None
-
-
-def _values_of(demand: Demand) -> tuple[str, ...]:
-    match demand:
-        case Between():
-            return (demand.low, demand.high)
-        case OneOf():
-            return demand.values
-        case Leave() | Elements():
-            return ()
-        case _:
-            return (demand.value,)
-
-
-def _example(parameter: Parameter) -> str:
-    """Return a value that the setting may have, to show how an entry is written."""
-    if known := next((d.value for d in parameter.defaults if d.value and not parameter.mistake(d.value)), None):
-        return known
-    if parameter.shape is Shape.PORTS:
-        return "8080"
-    return " ".join([kernel_text(parameter.sensible.min)] * parameter.arity)
-
-
-def _meant(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _catalogue_order(entry: Entry) -> int:
-    return list(catalogue()).index(entry.key)
+        raise ProfileError(f"{path}: this is no text in UTF-8", hint="iconv -t utf-8") from None
 
 
 def _as_error(origin: str, document: Document) -> ProfileError:
     mistakes = sorted(document.mistakes, key=lambda m: (m.place.line, m.place.column))
     if len(mistakes) == 1:
         [only] = mistakes
-        return ProfileError(f"{origin}:{only.place.line}:{only.place.column}: {only.message}")
-    lines = [f"  {m.place.line}:{m.place.column}  {m.message}" for m in mistakes]
-    return ProfileError("\n".join([f"{origin}: {len(mistakes)} mistakes", *lines]))
+        return ProfileError(f"{origin}:{only.place.line}:{only.place.column}: {only.message}", hint=only.hint)
+    lines = [f"{origin}: {len(mistakes)} mistakes"]
+    for m in mistakes:
+        lines.append(f"{origin}:{m.place.line}:{m.place.column}: {m.message}")
+        lines += [f"  try: {m.hint}"] if m.hint else []
+    return ProfileError("\n".join(lines))

@@ -31,6 +31,7 @@ class Mistake:
 
     place: Place
     message: str
+    hint: str | None = None
 
 
 class Document:
@@ -68,9 +69,9 @@ class Document:
             path = path[:-1]
         return self._places.get(path, Place(1, 1))
 
-    def add(self, path: Path, message: str) -> None:
-        """Note a mistake at `path`."""
-        self.mistakes.append(Mistake(self.place(path), message))
+    def add(self, path: Path, message: str, *, hint: str | None = None) -> None:
+        """Note a mistake at `path`, and what to write instead."""
+        self.mistakes.append(Mistake(self.place(path), message, hint))
 
     def _value(self, node: Node, path: Path, around: tuple[Node, ...]) -> Any:
         self._places.setdefault(path, _place(node))
@@ -106,7 +107,8 @@ def _scalar(node: ScalarNode) -> Any:
     # YAML 1.1 loaders, Ansible's among them, read yes/no/on/off as booleans too.
     if plain and node.value.lower() in {"true", "false", "yes", "no", "on", "off"}:
         return node.value.lower() in {"true", "yes", "on"}
-    return node.value
+    # ruamel marks where it folded a text with this character.
+    return node.value.replace("\a", "")
 
 
 def _place(node: Node) -> Place:

@@ -9,6 +9,7 @@ import typer
 from tcptune import __version__
 from tcptune.cli import change, exchange, learn, look
 from tcptune.cli.console import error_boundary
+from tcptune.cli.profile import profile
 
 app = typer.Typer(
     name="tcptune",
@@ -38,10 +39,8 @@ def _options(
 look.register(app)
 change.register(app)
 learn.register(app)
-
-profile = typer.Typer(help="Take profiles from other tools' files, and write them as such.", no_args_is_help=True)
 exchange.register(profile)
-app.add_typer(profile, name="profile", rich_help_panel="Look (changes nothing)")
+app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -23,15 +23,19 @@ from tcptune.cli.options import (
     Inventory,
     Kernel,
     Limit,
+    Load,
     Output,
     PlanArg,
     ProfileArg,
+    Profiles,
     RunArg,
     SysctlA,
     Timeout,
+    Waivers,
 )
 from tcptune.domain.facts import Collected, Unread
-from tcptune.domain.hosts import Host
+from tcptune.domain.findings import FleetAudit
+from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.reports.layout import visible
@@ -94,6 +98,9 @@ def facts(
 
 def audit(
     profile: ProfileArg,
+    more: Profiles = [],  # noqa: B006
+    load: Load = [],  # noqa: B006
+    waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
     facts: Facts = None,
@@ -106,26 +113,40 @@ def audit(
 ) -> None:
     """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
 
+    With several profiles an entry of each has to be met: they are solved to one value, or the clash is reported.
     With --sysctl-a no host is needed, and the next boot is not known: what is as wanted at runtime is then not judged.
 
-    Exits 0 if every host meets it, 10 if one deviates, 4 if a host could not be read or judged.
+    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be
+    read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
+      tcptune audit web-frontend -p database --load peak_connections_per_s=9000 --waivers waivers.yml
       tcptune audit web-frontend --sysctl-a web3.txt --kernel 5.10.0
     """
-    from tcptune.adapters.profiles import load_profile
     from tcptune.workflows.audit import audit as compare
 
-    wanted = load_profile(profile)
+    wanted = wiring.profile([profile, *more], waivers)
+    given = wiring.load(load, wanted)
+
+    def compared(collected: Iterable[Collected], hosts: Sequence[Host] = ()) -> FleetAudit:
+        return compare(
+            collected,
+            wanted,
+            catalogue(),
+            today=wiring.now().date(),
+            declared=wiring.declared(hosts, given),
+            otherwise=Declared(load=given),
+        )
+
     if sysctl_a is not None:
         if facts is not None or limit != "all":
             raise UsageError("--sysctl-a is of one host: it goes with neither --facts nor --limit")
-        found = compare([read_captured(sysctl_a, wiring.now(), kernel)], wanted, catalogue())
+        found = compared([read_captured(sysctl_a, wiring.now(), kernel)])
     elif kernel is not None:
         raise UsageError("--kernel is for --sysctl-a; hosts and facts files tell their kernel themselves")
     else:
-        with _collected(inventory, limit, facts, forks, timeout) as (collected, _):
-            found = compare(collected, wanted, catalogue())
+        with _collected(inventory, limit, facts, forks, timeout) as (collected, hosts):
+            found = compared(collected, hosts)
     deliver(found, format, output)
     if found.unread or found.undecided:
         raise typer.Exit(HostError.exit_code)
@@ -134,6 +155,9 @@ def audit(
 
 def plan(
     profile: ProfileArg,
+    more: Profiles = [],  # noqa: B006
+    load: Load = [],  # noqa: B006
+    waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
     facts: Facts = None,
@@ -150,12 +174,12 @@ def plan(
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
-    from tcptune.adapters.profiles import load_profile
     from tcptune.workflows.plan import plan as make
 
-    wanted = load_profile(profile)
+    wanted = wiring.profile([profile, *more], waivers)
+    given = wiring.load(load, wanted)
     with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
-        made = make(collected, hosts, wanted, catalogue(), wiring.now())
+        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=wiring.declared(hosts, given))
     if output is not None:
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
@@ -255,7 +279,8 @@ def _collected(
         if limit != "all" and not sources:
             raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
         stored = read_facts(facts_file)
-        yield (_those_of(wiring.inventory(sources, limit), stored) if sources else stored), []
+        hosts = wiring.inventory(sources, limit) if sources else []
+        yield (_those_of(hosts, stored) if sources else stored), hosts
         return
     if not sources:
         raise UsageError(

@@ -25,8 +25,21 @@ class Format(StrEnum):
 
 
 ProfileArg = Annotated[
-    str, typer.Argument(help="Name of a built-in profile (baseline, web-frontend), or a YAML file.", metavar="PROFILE")
+    str,
+    typer.Argument(help="Name of a built-in profile (`tcptune profile list`), or a YAML file.", metavar="PROFILE"),
 ]
+Profiles = Annotated[
+    list[str],
+    typer.Option("--profile", "-p", help="One more profile that has to be met on the same hosts. May be repeated."),
+]
+Load = Annotated[
+    list[str],
+    typer.Option(
+        "--load",
+        help="A load variable of the profile, over its default and the inventory's: NAME=VALUE. May be repeated.",
+    ),
+]
+Waivers = Annotated[Path | None, typer.Option("--waivers", help="File of deviations that somebody answers for.")]
 PlanArg = Annotated[Path, typer.Argument(help="Plan file, as written by `tcptune plan`.", metavar="PLAN")]
 RunArg = Annotated[str, typer.Argument(help="Run id, a unique start of it, or 'last'.", metavar="RUN")]
 Inventory = Annotated[

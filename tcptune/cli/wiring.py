@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import platform
 import secrets
@@ -10,15 +11,17 @@ import socket
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcptune.domain.hosts import Host
+from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
     from tcptune.adapters.ansible import AnsibleApplier
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
+    from tcptune.domain.profile import Profile
     from tcptune.workflows.collect import Collector
 
 
@@ -52,6 +55,39 @@ def inventory(sources: Sequence[str], limit: str) -> list[Host]:
     from tcptune.adapters.inventory import read_hosts
 
     return read_hosts(sources, limit)
+
+
+def profile(names: Sequence[str], waivers: Path | None = None) -> Profile:
+    """Return the profiles of these names or paths as one, with the waivers of a file added to their own."""
+    from tcptune.adapters.profiles import load_profiles, load_waivers
+
+    found = load_profiles(names)
+    if waivers is None:
+        return found
+    return found.model_copy(update={"waivers": (*found.waivers, *load_waivers(waivers))})
+
+
+def load(given: Sequence[str], wanted: Profile) -> dict[str, float]:
+    """Return the load variables of a command line, NAME=VALUE each. Raises UsageError for what the profile lacks."""
+    found = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not separator or not math.isfinite(number):
+            raise UsageError(f"--load {text}: this is not NAME=NUMBER", hint="--load peak_connections_per_s=5000")
+        if name not in wanted.load:
+            known = ", ".join(wanted.load) or f"{wanted.name} has none"
+            raise UsageError(f"--load {text}: {wanted.name} has no load variable {name!r}", hint=known)
+        found[name] = number
+    return found
+
+
+def declared(hosts: Iterable[Host], load: dict[str, float]) -> dict[str, Declared]:
+    """Return what is declared of each host: by the inventory, and over that by the command line."""
+    return {host.name: host.declared.model_copy(update={"load": host.declared.load | load}) for host in hosts}
 
 
 def collector(forks: int, timeout_s: float) -> Collector:

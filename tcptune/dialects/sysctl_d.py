@@ -125,7 +125,7 @@ def _judged(
 def _lines(text: str) -> Iterator[_Line]:
     last: dict[tuple[int, str], _Line] = {}
     for number, line in content_lines(text, _COMMENTS):
-        found = next(systemd_lines(line), None)
+        found = next(iter(systemd_lines(line)), None)
         said = _Line(number, line, None, None, "this is no assignment; the loader passes over it")
         if number == 1 and line.startswith(_BOM):
             said = said._replace(why="the byte order mark before it belongs to the line; save without one")

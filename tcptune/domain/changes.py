@@ -47,6 +47,11 @@ class Change(Frozen):
         """Whether the kernel's value has to be written."""
         return self.before != self.after
 
+    @property
+    def formula(self) -> str | None:
+        """The demand with the formula it was computed from, or None where the profile has a fixed value."""
+        return self.demand if " = " in self.demand else None
+
     def inverse(self) -> Change:
         """Return the change back, for a preview. What is really undone comes from what was really replaced."""
         return self.model_copy(update={"before": self.after, "after": self.before})
@@ -96,6 +101,8 @@ class SkipKind(StrEnum):
     """The rule could not be judged."""
     OUT_OF_REACH = "out of reach"
     """It deviates, and cannot be changed from here."""
+    WAIVED = "waived"
+    """It deviates, and somebody answers for that until a day."""
     NOT_APPLICABLE = "not applicable"
     """Nothing is missing: the rule has no meaning on this host."""
 

@@ -1,15 +1,17 @@
 """What a profile may ask of one setting: a family of operators.
 
 Each answers the same three questions: does this value meet you, which value would, and how are you written.
-Values are kernel text. Vectors are compared number by number.
+Values are kernel text. Vectors are compared number by number. Until it meets a host, a value may be a formula.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.ports import folded, ports
 from tcptune.domain.values import Frozen, KernelText, numbers
 
 
@@ -84,6 +86,34 @@ class OneOf(Frozen):
         return "one of " + ", ".join(self.values)
 
 
+class Includes(Frozen):
+    """All of these ports, in a setting that holds a list of ports. Others that are there stay."""
+
+    operator: Literal["includes"] = "includes"
+    value: KernelText
+
+    def settle(self, actual: str) -> str:
+        """Return `actual` with the ports added that it lacks."""
+        missing = ports(self.value) - ports(actual)
+        return folded(ports(actual) | missing) if missing else actual
+
+    def __str__(self) -> str:
+        return f"including {self.value}"
+
+
+class Unset(Frozen):
+    """No file sets it. The kernel no longer has the setting, or ignores it, or only harm comes of it."""
+
+    operator: Literal["absent"] = "absent"
+
+    def settle(self, actual: str) -> str:
+        """Return `actual`: what files may say is not a matter of the value."""
+        return actual
+
+    def __str__(self) -> str:
+        return "set by no file"
+
+
 class Leave(Frozen):
     """Any value. The entry says why nothing should be changed, so that nobody adds it."""
 
@@ -118,9 +148,39 @@ class Elements(Frozen):
 
 
 Demand = Annotated[
-    Exactly | AtLeast | AtMost | Between | OneOf | Leave | Elements,
+    Exactly | AtLeast | AtMost | Between | OneOf | Includes | Unset | Leave | Elements,
     Field(discriminator="operator"),
 ]
+
+
+def operands(demand: Demand) -> tuple[str, ...]:
+    """Return every value that a demand names, those of its elements included."""
+    match demand:
+        case Between():
+            return (demand.low, demand.high)
+        case OneOf():
+            return demand.values
+        case Leave() | Unset():
+            return ()
+        case Elements():
+            return tuple(value for each in demand.each for value in operands(each))
+        case _:
+            return (demand.value,)
+
+
+def replaced(demand: Demand, value: Callable[[str], str]) -> Demand:
+    """Return the demand with each of its values put through `value`."""
+    match demand:
+        case Between():
+            return Between(low=value(demand.low), high=value(demand.high))
+        case OneOf():
+            return OneOf(values=tuple(value(each) for each in demand.values))
+        case Leave() | Unset():
+            return demand
+        case Elements():
+            return Elements.model_validate({"each": [replaced(each, value) for each in demand.each]})
+        case _:
+            return demand.model_copy(update={"value": value(demand.value)})
 
 
 def meets(demand: Demand, actual: str) -> bool:

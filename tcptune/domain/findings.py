@@ -68,6 +68,10 @@ class Deviates(Frozen):
     """'file:line' that would win at boot even over our own drop-in. It is reported, not fought."""
     why: str
     source: str
+    by_hand: str | None = None
+    """What a person has to do, where no write of ours can bring it about."""
+    note: str | None = None
+    """For example that a waiver has run out."""
 
 
 class NotApplicable(Frozen):
@@ -87,6 +91,8 @@ class Waived(Frozen):
     who: str
     until: date
     why: str
+    demand: str
+    layers: Layers
 
 
 class Unknown(Frozen):
@@ -111,6 +117,11 @@ class HostAudit(Frozen):
     def deviations(self) -> tuple[Deviates, ...]:
         """The findings that call for a change."""
         return tuple(f for f in self.findings if isinstance(f, Deviates))
+
+    @property
+    def waived(self) -> tuple[Waived, ...]:
+        """The deviations that somebody answers for."""
+        return tuple(f for f in self.findings if isinstance(f, Waived))
 
     @property
     def unknowns(self) -> tuple[Unknown, ...]:

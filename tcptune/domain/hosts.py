@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import SecretStr
@@ -36,9 +37,22 @@ class Secrets(Frozen):
     become: SecretStr | None = None
 
 
+class Declared(Frozen):
+    """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
+
+    roles: tuple[str, ...] = ()
+    load: dict[str, float] = {}
+
+
+NOTHING_DECLARED = Declared()
+NOBODY: Mapping[str, Declared] = {}
+"""What is known of hosts where no inventory was given."""
+
+
 class Host(Frozen):
     """One host of the inventory."""
 
     name: str
     connection: Connection
     secrets: Secrets = Secrets()
+    declared: Declared = NOTHING_DECLARED

@@ -1,13 +1,25 @@
-"""What a host should be like: entries with an operator, a reason and a source."""
+"""What a host should be like: entries with an operator, a reason and a source; and what was agreed to tolerate."""
 
 from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
 
 from pydantic import Field
 
 from tcptune.domain.demands import Demand
+from tcptune.domain.guards import Guard
 from tcptune.domain.values import Frozen, SysctlKey
 
 PROFILE_FORMAT_VERSION = 1
+
+
+class LoadVariable(Frozen):
+    """Something about the work of a host that cannot be read there, such as its peak connection rate."""
+
+    default: float
+    unit: str
+    meaning: str
 
 
 class Entry(Frozen):
@@ -15,10 +27,38 @@ class Entry(Frozen):
 
     key: SysctlKey
     demand: Demand
+    """Its values may be formulas; see domain/formulas.py."""
     why: str
     source: str
     profile: str
     """Name of the profile that says so: with `extends` it may not be the one that was asked for."""
+    place: str = ""
+    """'web.yml:14', for messages."""
+    when: Guard = Guard()
+    load: dict[str, LoadVariable] = {}
+    """The load variables its formulas use."""
+    group: str = ""
+    """Entries of one key and one group are alternatives: the first whose guard holds counts."""
+    overrides: tuple[str, ...] = ()
+    """Places of the entries it takes the place of, in profiles it extends."""
+
+
+class Waiver(Frozen):
+    """Somebody answers for a deviation until a day."""
+
+    key: SysctlKey
+    hosts: str = "*"
+    """Host names or wildcards, with commas between."""
+    who: str
+    until: date
+    """The last day it holds."""
+    why: str
+    place: str = ""
+
+    def covers(self, key: str, host: str) -> bool:
+        """Say whether it is about this setting on this host, whatever the day."""
+        patterns = [pattern.strip() for pattern in self.hosts.split(",")]
+        return key == self.key and any(fnmatchcase(host, pattern) for pattern in patterns)
 
 
 class Profile(Frozen):
@@ -29,6 +69,67 @@ class Profile(Frozen):
     origin: str
     """'built in', or the path it was read from."""
     extends: tuple[str, ...] = ()
+    load: dict[str, LoadVariable] = {}
     entries: tuple[Entry, ...] = Field(min_length=1)
+    waivers: tuple[Waiver, ...] = ()
     digest: str
     """SHA-256 over the text of the profile and of all it extends."""
+
+    def groups(self) -> dict[SysctlKey, tuple[tuple[Entry, ...], ...]]:
+        """Return the alternatives of each group by key. From several groups one value has to be solved."""
+        found: dict[str, dict[str, list[Entry]]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.key, {}).setdefault(entry.group, []).append(entry)
+        return {key: tuple(tuple(group) for group in groups.values()) for key, groups in found.items()}
+
+
+class EntryChange(Frozen):
+    """What two profiles ask of one setting, alternatives in their order. Empty where one has no say in it."""
+
+    key: SysctlKey
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class ProfileDiff(Frozen):
+    """What differs between two profiles, everything they extend included."""
+
+    left: str
+    right: str
+    changes: tuple[EntryChange, ...]
+
+
+class Listed(Frozen):
+    """One profile in a list."""
+
+    name: str
+    summary: str
+    settings: int
+
+
+class ProfileList(Frozen):
+    """The built-in profiles."""
+
+    profiles: tuple[Listed, ...]
+
+
+def compared(left: Profile, right: Profile) -> ProfileDiff:
+    """Return the settings of which two profiles do not ask the same, by key. Reasons alone make no difference."""
+    before, after = _asked(left), _asked(right)
+    return ProfileDiff(
+        left=left.name,
+        right=right.name,
+        changes=tuple(
+            EntryChange(key=key, before=before.get(key, ()), after=after.get(key, ()))
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ),
+    )
+
+
+def _asked(profile: Profile) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in profile.entries:
+        text = f"{entry.demand}, {entry.when}" if str(entry.when) else str(entry.demand)
+        found[entry.key] = (*found.get(entry.key, ()), text)
+    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Demand, Leave, meets
+from tcptune.domain.demands import Demand, Leave, Unset, meets
 from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
@@ -17,84 +18,132 @@ from tcptune.domain.findings import (
     Met,
     NotApplicable,
     Unknown,
+    Waived,
     Where,
 )
+from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.kernel_values import Stored, stored
 from tcptune.domain.parameters import ARITY, Parameter, Storage
-from tcptune.domain.profile import Entry, Profile
+from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
+from tcptune.planning.rules import Rule, rule_for
+from tcptune.planning.unset import judge_unset
 
 
-def audit_host(facts: HostFacts, profile: Profile, parameters: Mapping[str, Parameter]) -> HostAudit:
-    """Judge every entry of the profile on one host, in the profile's order."""
+def audit_host(
+    facts: HostFacts,
+    profile: Profile,
+    parameters: Mapping[str, Parameter],
+    *,
+    today: date = date.max,
+    declared: Declared = NOTHING_DECLARED,
+) -> HostAudit:
+    """Judge everything the profile asks of one host, in the profile's order.
+
+    Without a day no waiver counts. Raises ProfileError where several profiles cannot be met together on this host.
+    """
     model = boot_model(facts, parameters)
-    findings = tuple(_judge(entry, facts, model, parameters) for entry in profile.entries)
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=findings)
+    findings: list[Finding] = []
+    found: Finding
+    for key, groups in profile.groups().items():
+        rule = rule_for(key, groups, facts, parameters.get(key), declared)
+        match rule:
+            case Rule(demand=Unset()):
+                found = _judge_unset(rule, facts, model, parameters)
+            case Rule():
+                found = _judge(rule, facts, model, parameters)
+            case _:
+                found = rule
+        findings.append(_waived(found, facts.host, profile.waivers, today))
+    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
 
 
-def _judge(entry: Entry, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
-    match facts.sysctl.get(entry.key):
+def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:
+    if not isinstance(found, Deviates):
+        return found
+    about = sorted((w for w in waivers if w.covers(found.key, host)), key=lambda w: w.until)
+    if not about:
+        return found
+    last = about[-1]
+    if last.until < today:
+        return found.model_copy(update={"note": f"the waiver of {last.who} ran out on {last.until}: {last.why}"})
+    return Waived(key=found.key, who=last.who, until=last.until, why=last.why, demand=found.demand, layers=found.layers)
+
+
+def _judge_unset(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
+    return judge_unset(
+        rule,
+        facts.sysctl.get(rule.key),
+        model,
+        _layers(rule.key, "", "", facts, model, parameters),
+        _default(rule.key, facts, parameters),
+        systemd=facts.system.systemd,
+    )
+
+
+def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
+    match facts.sysctl.get(rule.key):
         case None:
-            return Unknown(key=entry.key, why="these facts do not hold it; collect them again for this profile")
+            return Unknown(key=rule.key, why="these facts do not hold it; collect them again for this profile")
         case Absent():
-            return NotApplicable(key=entry.key, why=_absence(entry.key, facts, parameters))
+            return NotApplicable(key=rule.key, why=_absence(rule.key, facts, parameters))
         case Unreadable():
-            return Unknown(key=entry.key, why=f"{_login(facts)} may not read it on this host")
+            return Unknown(key=rule.key, why=f"{_login(facts)} may not read it on this host")
         case Value() as reading:
-            if facts.boot_gap is None and not _under(model.at_boot(entry.key), facts).certain:
-                return Unknown(key=entry.key, why=f"what a boot gives is not known: {_doubt(model)}")
+            if facts.boot_gap is None and not _under(model.at_boot(rule.key), facts).certain:
+                return Unknown(key=rule.key, why=f"what a boot gives is not known: {_doubt(model)}")
             try:
-                return _compare(entry, reading, facts, model, parameters)
+                return _compare(rule, reading, facts, model, parameters)
             except ValueError as problem:
-                return Unknown(key=entry.key, why=str(problem))
+                return Unknown(key=rule.key, why=str(problem))
 
 
 def _compare(
-    entry: Entry, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
+    rule: Rule, reading: Value, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Finding:
     if facts.boot_gap is not None:
-        return _runtime_only(entry, reading, facts.boot_gap)
-    wanted = entry.demand.settle(reading.text)
-    if parameter := parameters.get(entry.key):
+        return _runtime_only(rule, reading, facts.boot_gap)
+    wanted = rule.demand.settle(reading.text)
+    if parameter := parameters.get(rule.key):
         wanted = _read_back(parameter, wanted, facts.system.kernel)
-    layers = _layers(entry.key, wanted, reading.text, facts, model, parameters)
+    layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(entry.demand, layers.at_boot, otherwise=runtime_met)
-    if isinstance(entry.demand, Leave) or (runtime_met and boot_met):
-        return Met(key=entry.key, demand=str(entry.demand), layers=layers, why=entry.why, source=entry.source)
+    boot_met = _boot_meets(rule.demand, layers.at_boot, otherwise=runtime_met)
+    if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
+        return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
-        key=entry.key,
-        demand=str(entry.demand),
+        key=rule.key,
+        demand=rule.words,
         layers=layers,
         where=Where.BOOT if runtime_met else Where.RUNTIME if boot_met else Where.BOTH,
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
-        shadowed_by=_shadow(entry, wanted, facts, model, parameters),
-        why=entry.why,
-        source=entry.source,
+        shadowed_by=_shadow(rule, wanted, facts, model, parameters),
+        why=rule.why,
+        source=rule.source,
     )
 
 
-def _runtime_only(entry: Entry, reading: Value, why: str) -> Finding:
+def _runtime_only(rule: Rule, reading: Value, why: str) -> Finding:
     """Judge the runtime value where the next boot is not known: it may deviate, and is never met."""
-    wanted = entry.demand.settle(reading.text)
-    if wanted == reading.text and not isinstance(entry.demand, Leave):
-        return Unknown(key=entry.key, why=f"{reading.text} at runtime is as wanted, at boot is not known: {why}")
+    wanted = rule.demand.settle(reading.text)
+    if wanted == reading.text and not isinstance(rule.demand, Leave):
+        return Unknown(key=rule.key, why=f"{reading.text} at runtime is as wanted, at boot is not known: {why}")
     layers = Layers(wanted=wanted, actual=reading.text, at_boot=Boot(value=None, by=why, known=False))
-    if isinstance(entry.demand, Leave):
-        return Met(key=entry.key, demand=str(entry.demand), layers=layers, why=entry.why, source=entry.source)
+    if isinstance(rule.demand, Leave):
+        return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
-        key=entry.key,
-        demand=str(entry.demand),
+        key=rule.key,
+        demand=rule.words,
         layers=layers,
         where=Where.RUNTIME,
         # Nobody asked the kernel.
         writable=True,
         shadowed_by=None,
-        why=entry.why,
-        source=entry.source,
+        why=rule.why,
+        source=rule.source,
     )
 
 
@@ -131,12 +180,17 @@ def _both_loaders(
 ) -> tuple[Boot, Boot]:
     found = model.at_boot(key)
     parameter = parameters.get(key)
-    default = parameter.default(facts.system.kernel) if parameter else None
+    default = _default(key, facts, parameters)
     systemd, procps = (
         _as_stored(_boot(one, default, parameter, model), parameter, facts.system.kernel)
         for one in (found.systemd, found.procps)
     )
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
+
+
+def _default(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str | None:
+    parameter = parameters.get(key)
+    return parameter.default(facts.system.kernel) if parameter else None
 
 
 def _boot(found: BootValue, default: str | None, parameter: Parameter | None, model: BootModel) -> Boot:
@@ -184,15 +238,15 @@ def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
 
 
 def _shadow(
-    entry: Entry, wanted: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
+    rule: Rule, wanted: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> str | None:
     """Return what spoils the next boot even if our own file said `wanted`, or None where nothing does."""
     ours = next((f.content for f in facts.sysctl_files if f.path == DROPIN_PATH), None)
-    then = model.replacing(DROPIN_PATH, merged(ours, {entry.key: wanted}))
-    winner = _under(then.at_boot(entry.key), facts).winner
+    then = model.replacing(DROPIN_PATH, merged(ours, {rule.key: wanted}))
+    winner = _under(then.at_boot(rule.key), facts).winner
     if winner is None or winner.path == DROPIN_PATH:
         return None
-    if _boot_meets(entry.demand, boot_layer(entry.key, facts, then, parameters), otherwise=False):
+    if _boot_meets(rule.demand, boot_layer(rule.key, facts, then, parameters), otherwise=False):
         return None
     return winner.place
 

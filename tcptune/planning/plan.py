@@ -17,7 +17,7 @@ from tcptune.domain.changes import (
     plan_digest,
 )
 from tcptune.domain.facts import HostFacts, SysctlFile, Unread
-from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown, Where
+from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown, Waived, Where
 from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
@@ -42,6 +42,9 @@ def plan_host(
             case NotApplicable() | Unknown():
                 kind = SkipKind.UNKNOWN if isinstance(finding, Unknown) else SkipKind.NOT_APPLICABLE
                 skipped.append(Skipped(host=facts.host, key=finding.key, why=finding.why, kind=kind))
+            case Waived():
+                why = f"waived until {finding.until} by {finding.who}: {finding.why}"
+                skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.WAIVED))
             case _:
                 pass
     order = list(parameters)
@@ -89,6 +92,8 @@ def plan_fleet(
 
 
 def _cannot(finding: Deviates) -> str | None:
+    if finding.by_hand:
+        return finding.by_hand
     if finding.where is not Where.BOOT and not finding.writable:
         return "read-only here: this network namespace only shows it; set it on the host that owns the kernel"
     if finding.where is Where.BOOT and finding.shadowed_by:

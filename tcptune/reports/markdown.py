@@ -9,10 +9,11 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
-from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown
+from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
+from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports import explanation
+from tcptune.reports import explanation, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -44,7 +45,9 @@ def _audit(result: FleetAudit) -> str:
         if not rows and not host.unknowns:
             lines += ["Nothing deviates.", ""]
         others = [
-            (f.key, f.outcome.replace("_", " "), f.why) for f in host.findings if isinstance(f, NotApplicable | Unknown)
+            (f.key, f.outcome.replace("_", " "), _others_why(f))
+            for f in host.findings
+            if isinstance(f, NotApplicable | Unknown | Waived)
         ]
         lines += _table(("setting", "outcome", "why"), others)
     if result.unread:
@@ -71,7 +74,9 @@ def _plan(result: Plan) -> str:
                 _boot(c.at_boot),
                 c.effect.value,
                 c.risk.value,
-                c.why + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
+                (f"`{c.formula}`; " if c.formula else "")
+                + c.why
+                + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes
         ]
@@ -85,6 +90,21 @@ def _plan(result: Plan) -> str:
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
+
+
+_text.register(Profile, profiles.shown_markdown)
+
+
+@_text.register
+def _profiles(result: ProfileList) -> str:
+    rows = [(one.name, str(one.settings), one.summary) for one in result.profiles]
+    return "\n".join(_table(("profile", "settings", "summary"), rows))
+
+
+@_text.register
+def _profile_diff(result: ProfileDiff) -> str:
+    rows = [(c.key, "; ".join(c.before) or "-", "; ".join(c.after) or "-") for c in result.changes]
+    return "\n".join(_table(("setting", result.left, result.right), rows) or ["No difference.", ""])
 
 
 @_text.register
@@ -114,8 +134,14 @@ def _verdict(result: RunVerdict) -> str:
     return "\n".join(lines)
 
 
+def _others_why(finding: NotApplicable | Unknown | Waived) -> str:
+    if isinstance(finding, Waived):
+        return f"{finding.demand}, is {finding.layers.actual}; until {finding.until} by {finding.who}: {finding.why}"
+    return finding.why
+
+
 def _why(finding: Deviates) -> str:
-    parts = [finding.why]
+    parts = [finding.why, *(f"**{remark}.**" for remark in (finding.by_hand, finding.note) if remark)]
     if finding.shadowed_by:
         parts.append(f"**{finding.shadowed_by} wins at boot.**")
     if not finding.writable:

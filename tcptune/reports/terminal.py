@@ -9,10 +9,21 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.explanation import Explanation, Hits
-from tcptune.domain.findings import Boot, Deviates, Finding, FleetAudit, HostAudit, Layers, NotApplicable, Unknown
+from tcptune.domain.findings import (
+    Boot,
+    Deviates,
+    Finding,
+    FleetAudit,
+    HostAudit,
+    Layers,
+    NotApplicable,
+    Unknown,
+    Waived,
+)
+from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import explanation
+from tcptune.reports import explanation, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -47,8 +58,10 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
     deviating = [f for f in findings if isinstance(f, Deviates)]
     unknown = [f for f in findings if isinstance(f, Unknown)]
     absent = [f for f in findings if isinstance(f, NotApplicable)]
-    met = len(findings) - len(deviating) - len(unknown) - len(absent)
+    waived = [f for f in findings if isinstance(f, Waived)]
+    met = len(findings) - len(deviating) - len(unknown) - len(absent) - len(waived)
     parts = [f"{len(deviating)} deviate" if deviating else "", f"{met} met"]
+    parts += [f"{len(waived)} waived"] if waived else []
     parts += [f"{len(absent)} not applicable" if absent else "", f"{len(unknown)} unknown" if unknown else ""]
     lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
     if deviating:
@@ -59,12 +72,19 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
         for finding, line in zip(deviating, table[1:], strict=True):
             lines += [line, *wrapped(finding.why, indent="      "), *_remarks(finding)]
     lines += aligned([("?", f.key, f.why) for f in unknown])
+    lines += aligned([("w", f.key, f"{f.demand}, is {f.layers.actual}; {_waiver(f)}") for f in waived])
     lines += aligned([("-", f.key, f.why) for f in absent])
     return lines
 
 
+def _waiver(finding: Waived) -> str:
+    return f"waived until {finding.until} by {finding.who}: {finding.why}"
+
+
 def _remarks(finding: Deviates) -> list[str]:
     lines = []
+    for remark in (finding.by_hand, finding.note):
+        lines += wrapped(f"! {remark}", indent="      ") if remark else []
     if finding.shadowed_by:
         lines += wrapped(
             f"! {finding.shadowed_by} wins at boot even over our own file: change it there", indent="      "
@@ -115,7 +135,8 @@ def _cohort(cohort: Cohort) -> list[str]:
     table = aligned([("", "setting", "runtime", "at boot until now", "reaches"), *rows])
     lines.append(table[0])
     for change, line in zip(cohort.changes, table[1:], strict=True):
-        lines += [line, *wrapped(change.why, indent="      ")]
+        lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
+        lines += wrapped(change.why, indent="      ")
         if change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
         if change.shadowed_by:
@@ -151,6 +172,11 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
         lines += aligned([("-", key, f"{names(hosts)}: {why}") for (key, why), hosts in sorted(reasons.items())])
         lines.append("")
     return lines
+
+
+_text.register(ProfileList, profiles.listed)
+_text.register(Profile, profiles.shown)
+_text.register(ProfileDiff, profiles.differing)
 
 
 @_text.register

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tcptune.domain.changes import HostPlan, Plan, Skipped
 from tcptune.domain.facts import Collected, HostFacts, Unread
-from tcptune.domain.hosts import Host
+from tcptune.domain.hosts import NOBODY, NOTHING_DECLARED, Declared, Host
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.audit import audit_host
@@ -20,6 +20,9 @@ def plan(
     profile: Profile,
     parameters: Mapping[str, Parameter],
     made_at: datetime,
+    *,
+    declared: Mapping[str, Declared] = NOBODY,
+    otherwise: Declared = NOTHING_DECLARED,
 ) -> Plan:
     """Return the plan that brings `hosts` to the profile."""
     plans: list[HostPlan] = []
@@ -27,7 +30,9 @@ def plan(
     unread: list[Unread] = []
     for one in collected:
         if isinstance(one, HostFacts):
-            host_plan, left_out = plan_host(one, audit_host(one, profile, parameters), parameters)
+            said = declared.get(one.host, otherwise)
+            found = audit_host(one, profile, parameters, today=made_at.date(), declared=said)
+            host_plan, left_out = plan_host(one, found, parameters)
             plans.append(host_plan)
             skipped += left_out
         else:

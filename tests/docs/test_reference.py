@@ -112,18 +112,18 @@ def test_every_environment_variable_is_in_the_manual() -> None:
 
 
 def test_every_operator_has_a_section() -> None:
-    from tcptune.adapters.profiles import _OPERATORS
+    from tcptune.adapters.profile_demands import OPERATORS
 
     shown = sections(REFERENCE / "profiles.md", level="###")
 
-    assert set(_OPERATORS) <= set(shown)
-    assert all(f"  {name}:" in shown[name] for name in _OPERATORS)
+    assert set(OPERATORS) <= set(shown)
+    assert all(f"  {name}:" in shown[name] for name in OPERATORS)
 
 
 def test_every_key_of_a_profile_is_in_the_manual() -> None:
-    from tcptune.adapters.profiles import _TOP
+    from tcptune.adapters.profile_syntax import TOP
 
-    assert set(rows(sections(REFERENCE / "profiles.md")["A profile file"])) >= set(_TOP)
+    assert set(rows(sections(REFERENCE / "profiles.md")["A profile file"])) >= set(TOP)
 
 
 def test_every_setting_is_in_the_table_with_its_effect_and_risk() -> None:

@@ -29,10 +29,10 @@ settings:
 PLACES = [
     ("1:1", "'profile' is missing"),
     ("2:1", "reads format version 1, not 2"),
-    ("3:1", "unknown key 'sumary'; did you mean summary?"),
+    ("3:1", "unknown key 'sumary'"),
     ("4:21", "7.yml: No such file or directory"),
     ("6:24", "leading zero"),
-    ("7:3", "net.core.somaxcon is not in the catalogue; did you mean net.core.somaxconn?"),
+    ("7:3", "net.core.somaxcon is not in the catalogue"),
     ("8:3", "is a secret"),
     ("9:23", "takes three numbers, this has 2"),
     ("10:23", "wants min <= default <= max"),
@@ -40,7 +40,7 @@ PLACES = [
     ("12:3", "has 2 operators (exactly, at_least)"),
     ("13:3", "'source' is missing"),
     ("13:30", "'between' takes a list of two"),
-    ("14:3", "write an operator here"),
+    ("14:3", "has a value and no operator"),
 ]
 
 
@@ -48,8 +48,9 @@ def test_every_mistake_of_a_file_is_told_at_once_with_its_place(tmp_path: Path) 
     head, *lines = mistakes(tmp_path, TWELVE).splitlines()
 
     assert head == f"{tmp_path}/web.yml: {len(PLACES)} mistakes"
-    assert [line.split()[0] for line in lines] == [place for place, _ in PLACES]
-    for line, (_, said) in zip(lines, PLACES, strict=True):
+    told = [line.removeprefix(f"{tmp_path}/web.yml:") for line in lines if not line.startswith("  try: ")]
+    assert [line.partition(": ")[0] for line in told] == [place for place, _ in PLACES]
+    for line, (_, said) in zip(told, PLACES, strict=True):
         assert said in line
 
 
@@ -71,9 +72,9 @@ def test_one_mistake_is_told_in_one_line(tmp_path: Path) -> None:
         (SOMAXCONN, "exactly: {a: 1}", "not a mapping"),
         (SOMAXCONN, "exactly: [1, 2]", "takes one number, this has 2"),
         (SOMAXCONN, "exactly: off", "no booleans"),
-        (SOMAXCONN, "at_leat: 4096", "unknown key 'at_leat'; did you mean at_least?"),
-        (SOMAXCONN, "leave: false", "write 'leave: true'"),
-        (SOMAXCONN, "leave: 'true'", "write 'leave: true'"),
+        (SOMAXCONN, "at_leat: 4096", "unknown key 'at_leat'"),
+        (SOMAXCONN, "leave: false", "'leave' takes no value"),
+        (SOMAXCONN, "leave: 'true'", "'leave' takes no value"),
         (SOMAXCONN, "between: [1]", "takes a list of two"),
         (SOMAXCONN, "between: [1, 2, 3]", "takes a list of two"),
         (SOMAXCONN, "between: [1, many]", "'many' is none"),
@@ -83,12 +84,12 @@ def test_one_mistake_is_told_in_one_line(tmp_path: Path) -> None:
         (SYNCOOKIES, "exactly: 3", "outside 0..2"),
         (PORTS, "exactly: 60999 32768", "wants low <= high"),
         (RMEM, "at_least: 4096", "takes three numbers, this has 1"),
-        (SOMAXCONN, "elements: [leave]", "for a setting of several numbers"),
+        (SOMAXCONN, "elements: [leave]", "is no vector"),
         (PORTS, "elements: [leave]", "a list of 2 operators"),
         (PORTS, "elements: {at_least: 1}", "a list of 2 operators"),
-        (PORTS, "elements: [leave, 5]", "write one operator here"),
-        (PORTS, "elements: [leave, {at_least: 1, at_most: 2}]", "write one operator here"),
-        (PORTS, "elements: [leave, {at_lest: 1}]", "unknown operator 'at_lest'; did you mean at_least?"),
+        (PORTS, "elements: [leave, 5]", "an element is one operator"),
+        (PORTS, "elements: [leave, {at_least: 1, at_most: 2}]", "an element is one operator"),
+        (PORTS, "elements: [leave, {at_lest: 1}]", "unknown operator 'at_lest'"),
         (PORTS, "elements: [leave, {elements: [leave, leave]}]", "unknown operator 'elements'"),
         (PORTS, "elements: [leave, {at_least: 1 2}]", "'1 2' is none"),
         (PORTS, "elements: [leave, {at_least: 070}]", "leading zero"),
@@ -159,9 +160,7 @@ def test_a_key_that_stands_twice_does_not_hide_other_mistakes(tmp_path: Path) ->
     "reason", ["why: w", "source: s", "why: '', source: s", "why: , source: s", "why: yes, source: s"]
 )
 def test_an_entry_without_a_reason_or_a_source_is_refused(tmp_path: Path, reason: str) -> None:
-    assert "is missing; a reviewer needs it" in mistakes(
-        tmp_path, with_settings(f"  {SOMAXCONN}: {{exactly: 1, {reason}}}\n")
-    )
+    assert "is missing" in mistakes(tmp_path, with_settings(f"  {SOMAXCONN}: {{exactly: 1, {reason}}}\n"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "just words", "- a\n- b\n"])

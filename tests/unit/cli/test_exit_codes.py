@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> None:
     [
         ("audit basline -i web1,", 3, "there is no profile 'basline'"),
         ("audit gone.yml -i web1,", 3, "gone.yml: No such file"),
-        ("audit wrong.yml -i web1,", 3, "wrong.yml:3:3: write an operator here"),
+        ("audit wrong.yml -i web1,", 3, "wrong.yml:3:3: net.core.somaxconn has a value and no operator"),
         ("plan wrong.yml -i web1,", 3, "wrong.yml:3:3"),
         ("show gone.json", 3, "gone.json: No such file"),
         ("show edited.json", 3, "edited.json: the plan was changed after it was made"),

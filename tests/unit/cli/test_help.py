@@ -14,16 +14,22 @@ from tcptune.errors import HostError, InputError, PlanStale, UsageError
 
 from .conftest import Command
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
+COMMANDS = {name: command for name, command in TOP.items() if name != "profile"} | {
+    f"profile {name}": command for name, command in TOP["profile"].commands.items()
+}
 CHANGING = {"apply", "confirm", "rollback"}
-VERBS = {"Apply", "Compare", "Explain", "Keep", "List", "Look", "Read", "Show", "Take", "Write"}
+VERBS = {"Apply", "Check", "Compare", "Explain", "Keep", "List", "Look", "Print", "Read", "Show", "Take", "Write"}
 HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    assert set(COMMANDS) == {"facts", "audit", "plan", "show", "render", "verify", "runs", "explain"} | CHANGING
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "explain"}
+
+    assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE}
 
 
 @every_command
@@ -33,7 +39,7 @@ def test_help_starts_with_a_verb(name: str) -> None:
 
 @every_command
 def test_help_lists_the_exit_codes(tcptune: Command, name: str) -> None:
-    found = tcptune(name, "--help")
+    found = tcptune(*name.split(), "--help")
 
     assert (found.code, found.err) == (0, "")
     assert re.search(r"\bExits 0\b", found.out)

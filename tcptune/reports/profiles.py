@@ -1,0 +1,66 @@
+"""Profiles for people: what each entry asks, with its formula, reason, source and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.domain.profile import Entry, LoadVariable, Profile, ProfileDiff, ProfileList
+from tcptune.reports.layout import aligned, count, wrapped
+
+
+def listed(result: ProfileList) -> str:
+    """Return the list of profiles."""
+    rows = [(one.name, count(one.settings, "setting"), one.summary) for one in result.profiles]
+    return "\n".join([*aligned(rows, indent=""), ""])
+
+
+def shown(result: Profile) -> str:
+    """Return a whole profile."""
+    extends = f", extends {', '.join(result.extends)}" if result.extends else ""
+    lines = [f"{result.name}  ({result.origin}{extends})", *wrapped(result.summary, indent="  "), ""]
+    if result.load:
+        lines += ["load", *aligned([(name, *_variable(load)) for name, load in result.load.items()]), ""]
+    for key, groups in result.groups().items():
+        lines.append(key)
+        for entry in (entry for group in groups for entry in group):
+            lines += _entry(entry, result.name)
+    for waiver in result.waivers:
+        lines += ["", f"waived until {waiver.until} by {waiver.who}: {waiver.key} on {waiver.hosts}: {waiver.why}"]
+    return "\n".join([*lines, "", f"{count(len(result.groups()), 'setting')}.", ""])
+
+
+def shown_markdown(result: Profile) -> str:
+    """Return a whole profile as tables."""
+    lines = [f"# Profile {result.name}", "", result.summary, ""]
+    if result.load:
+        lines += ["| load variable | default | meaning |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {' | '.join(_variable(load))} |" for name, load in result.load.items()] + [""]
+    lines += ["| setting | wanted | where | why | source | from |", "| --- | --- | --- | --- | --- | --- |"]
+    for entry in result.entries:
+        cells = (entry.key, str(entry.demand), str(entry.when), entry.why, entry.source, entry.profile)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace('<', '&lt;') for cell in cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def differing(result: ProfileDiff) -> str:
+    """Return what differs between two profiles."""
+    lines: list[str] = []
+    for change in result.changes:
+        sign = "+" if not change.before else "-" if not change.after else "~"
+        lines.append(f"{sign} {change.key}")
+        lines += [f"    - {text}" for text in change.before] + [f"    + {text}" for text in change.after]
+    said = f"{count(len(result.changes), 'setting')} differ" if result.changes else "no difference"
+    return "\n".join([*lines, f"{result.left} -> {result.right}: {said}.", ""])
+
+
+def _entry(entry: Entry, asked: str) -> Iterator[str]:
+    yield from wrapped(str(entry.demand), indent="  ")
+    if str(entry.when):
+        yield f"      when    {entry.when}"
+    yield from wrapped(f"why     {entry.why}", indent="      ")
+    yield from wrapped(f"source  {entry.source}", indent="      ")
+    yield f"      from    {entry.place}" if entry.profile == asked else f"      from    {entry.profile} ({entry.place})"
+
+
+def _variable(load: LoadVariable) -> tuple[str, str]:
+    return f"{load.default:g} {load.unit}", load.meaning
