@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tcptune.adapters.yaml_source import Document, Path
 from tcptune.domain import formulas
 from tcptune.domain.demands import AtLeast, AtMost, Between, Demand, Elements, Exactly, Leave, Single, operands
-from tcptune.domain.parameters import ARITY, Parameter
+from tcptune.domain.parameters import Parameter, Shape
 from tcptune.domain.ports import ports
 from tcptune.domain.values import kernel_text, numbers
 
@@ -60,7 +60,7 @@ def read_demand(sheet: Sheet, here: Path, parameter: Parameter, body: Mapping[st
 
 
 def _elements(sheet: Sheet, path: Path, parameter: Parameter, operand: Any) -> Demand | None:
-    arity = ARITY.get(parameter.shape, 1)
+    arity = parameter.arity
     if arity == 1:
         sheet.document.add(path, f"{parameter.key} is no vector", hint="write the operator without 'elements'")
         return None
@@ -213,8 +213,11 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _example(parameter: Parameter) -> str:
-    found = next((d.value for d in parameter.defaults if d.value), None)
-    return found or kernel_text(parameter.sensible.min if parameter.sensible else 0)
+    if known := next((d.value for d in parameter.defaults if d.value and not parameter.mistake(d.value)), None):
+        return known
+    if parameter.shape is Shape.PORTS:
+        return "8080"
+    return " ".join([kernel_text(parameter.sensible.min)] * parameter.arity)
 
 
 def example(parameter: Parameter) -> str:

@@ -10,13 +10,15 @@ from typing import Annotated
 import typer
 
 from tcptune.adapters.files import read_facts, write_whole
+from tcptune.cli import wiring
 from tcptune.cli.console import text
-from tcptune.cli.options import Facts, Output, ProfileArg
-from tcptune.dialects import READERS, WRITERS
+from tcptune.cli.options import Facts, Load, Output, ProfileArg, Profiles
+from tcptune.dialects import READERS
 from tcptune.dialects.profile_text import checked, to_yaml
-from tcptune.dialects.writing import ExportOptions, slug
+from tcptune.dialects.writing import slug
 from tcptune.domain.exchange import LeftOut
-from tcptune.domain.facts import HostFacts, Value
+from tcptune.domain.facts import HostFacts
+from tcptune.domain.hosts import Declared
 from tcptune.errors import InputError, TcptuneError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 
@@ -76,6 +78,8 @@ def import_(
 def export(
     profile: ProfileArg,
     to: Annotated[To, typer.Option("--to", help="Format to write.")],
+    more: Profiles = [],  # noqa: B006  # typer reads the default, nobody changes it
+    load: Load = [],  # noqa: B006
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder to write to.")] = None,
     facts: Facts = None,
     host: Annotated[str | None, typer.Option("--host", help="Host of the facts whose values decide.")] = None,
@@ -84,16 +88,24 @@ def export(
     """Write PROFILE as another tool's file. Changes no host.
 
     Most formats can only set values. There, 'at least 4096' is settled with what --host has, written as 4096 with
-    --bounds, or left out. What is left out, or not said in full, is listed on standard error with the reason.
+    --bounds, or left out. So are guards, and formulas over more than declared load. What is left out, or not said in
+    full, is listed on standard error with the reason.
 
-    Exits 0, or 3 if nothing of the profile can be written.
+    Exits 0, or 3 if nothing of the profile can be written or two profiles clash.
 
       tcptune profile export web-frontend --to tuned -o /etc/tuned/
     """
-    from tcptune.adapters.profiles import load_profile
+    from tcptune.dialects.export import export as write_profile
 
-    options = _options(facts, host, bounds)
-    exported = WRITERS[to.value].write(load_profile(profile), options)
+    wanted = wiring.profile([profile, *more])
+    exported = write_profile(
+        wanted,
+        to.value,
+        catalogue(),
+        facts=_facts_of(facts, host),
+        declared=Declared(load=wiring.load(load, wanted)),
+        bounds=bounds,
+    )
     _tell(exported.left_out)
     if not exported.files:
         raise InputError(f"{profile}: {to.value} can say nothing of it", hint="--facts FILE --host NAME, or --bounds")
@@ -106,16 +118,15 @@ def _name(path: Path) -> str:
     return slug(named.parent.name if named.name == "tuned.conf" else named.stem)
 
 
-def _options(facts: Path | None, host: str | None, bounds: bool) -> ExportOptions:
+def _facts_of(facts: Path | None, host: str | None) -> HostFacts | None:
     if (facts is None) != (host is None):
         raise UsageError("--facts and --host belong together", hint="--facts facts.jsonl --host web1")
     if facts is None or host is None:
-        return ExportOptions(bounds=bounds)
+        return None
     found = next((one for one in read_facts(facts) if one.host == host), None)
     if not isinstance(found, HostFacts):
         raise InputError(f"{facts}: it holds no values of {host}", hint="tcptune facts")
-    actual = {key: reading.text for key, reading in found.sysctl.items() if isinstance(reading, Value)}
-    return ExportOptions(host=host, actual=actual, bounds=bounds)
+    return found
 
 
 def _write(output: Path | None, name: str, content: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tcptune.domain.demands import AtLeast, AtMost, Demand, Elements, Exactly, Leave, OneOf
+from tcptune.domain.demands import AtLeast, AtMost, Demand, Elements, Exactly, Includes, Leave, OneOf, Unset
 from tcptune.domain.exchange import LeftOut
 from tcptune.domain.profile import Entry, Profile
 from tcptune.domain.values import Frozen
@@ -91,6 +91,8 @@ def _settled(entry: Entry, options: ExportOptions) -> tuple[str | None, str]:
     demand = entry.demand
     if isinstance(demand, Leave):
         return None, "leaves the value alone, so there is nothing to write"
+    if isinstance(demand, Unset):
+        return None, "wants it set by no file, this one included"
     cannot = f"the format cannot say '{demand}'"
     if (actual := options.actual.get(entry.key)) is not None:
         try:
@@ -106,7 +108,7 @@ def _settled(entry: Entry, options: ExportOptions) -> tuple[str | None, str]:
 
 def _bound(demand: Demand) -> str | None:
     match demand:
-        case Exactly() | AtLeast() | AtMost():
+        case Exactly() | AtLeast() | AtMost() | Includes():
             return demand.value
         case OneOf():
             return demand.values[0]

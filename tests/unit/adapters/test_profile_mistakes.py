@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -130,9 +131,11 @@ def test_bounds_that_a_single_value_meets_are_accepted(tmp_path: Path, key: str,
 
 @pytest.mark.parametrize("key", [key for key, known in catalogue().items() if not known.read_only])
 def test_whoever_forgot_the_operator_is_shown_one_with_a_value_that_may_be_used(tmp_path: Path, key: str) -> None:
-    said = mistakes(tmp_path, with_settings(f"  {key}: 60\n"))
-    shown = said.partition("for example {exactly: ")[2].partition(",")[0]
+    with pytest.raises(ProfileError) as caught:
+        load(tmp_path, with_settings(f"  {key}: 60\n"))
+    start, shown, _ = re.split(r"\{exactly: |, why", caught.value.hint or "")
 
+    assert not start
     assert catalogue()[key].mistake(shown) is None
 
 

@@ -20,7 +20,21 @@ COMMANDS = {name: command for name, command in TOP.items() if name != "profile"}
     f"profile {name}": command for name, command in TOP["profile"].commands.items()
 }
 CHANGING = {"apply", "confirm", "rollback"}
-VERBS = {"Apply", "Check", "Compare", "Explain", "Keep", "List", "Look", "Print", "Read", "Show", "Take", "Write"}
+VERBS = {
+    "Apply",
+    "Check",
+    "Compare",
+    "Explain",
+    "Keep",
+    "List",
+    "Look",
+    "Make",
+    "Print",
+    "Read",
+    "Show",
+    "Take",
+    "Write",
+}
 HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)

@@ -394,7 +394,7 @@ def test_an_empty_file_is_read_by_all(dialect: str) -> None:
         ("010", "octal"),
         ("4096 5", "takes one number"),
         ("4096 # queue", "a comment has its own line here"),
-        ("-1", "outside"),
+        ("-1", "negative"),
     ],
 )
 def test_what_the_catalogue_calls_a_mistake_is_no_setting(value: str, said: str) -> None:
