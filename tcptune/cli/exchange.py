@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tcptune.adapters.files import read_facts, write_whole
 from tcptune.cli import wiring
 from tcptune.cli.console import text
-from tcptune.cli.options import Facts, Load, Output, ProfileArg, Profiles
-from tcptune.dialects import READERS
-from tcptune.dialects.profile_text import checked, to_yaml
-from tcptune.dialects.writing import slug
-from tcptune.domain.exchange import LeftOut
+from tcptune.cli.options import Facts, Load, Output, Profiles, WantedArg
 from tcptune.domain.facts import HostFacts
-from tcptune.domain.hosts import Declared
 from tcptune.errors import InputError, TcptuneError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+
+if TYPE_CHECKING:
+    from tcptune.domain.exchange import LeftOut
 
 
 class From(StrEnum):
@@ -63,6 +61,8 @@ def import_(
       tcptune profile import /etc/sysctl.d -o found.yml
     """
     from tcptune.adapters.dialects import gather
+    from tcptune.dialects import READERS
+    from tcptune.dialects.profile_text import checked, to_yaml
 
     dialect, files = gather(path, source.value if source else None)
     known = catalogue()
@@ -76,8 +76,8 @@ def import_(
 
 
 def export(
-    profile: ProfileArg,
     to: Annotated[To, typer.Option("--to", help="Format to write.")],
+    profile: WantedArg = None,
     more: Profiles = [],  # noqa: B006  # typer reads the default, nobody changes it
     load: Load = [],  # noqa: B006
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder to write to.")] = None,
@@ -96,6 +96,7 @@ def export(
       tcptune profile export web-frontend --to tuned -o /etc/tuned/
     """
     from tcptune.dialects.export import export as write_profile
+    from tcptune.domain.hosts import Declared
 
     wanted = wiring.profile([profile, *more])
     exported = write_profile(
@@ -108,12 +109,17 @@ def export(
     )
     _tell(exported.left_out)
     if not exported.files:
-        raise InputError(f"{profile}: {to.value} can say nothing of it", hint="--facts FILE --host NAME, or --bounds")
+        hint = "--facts FILE --host NAME, or --bounds"
+        raise InputError(f"{wanted.name}: {to.value} can say nothing of it", hint=hint)
+            f"{wanted.name}: {to.value} can say nothing of it", hint="--facts FILE --host NAME, or --bounds"
+        )
     for name, content in exported.files.items():
         _write(output, name, content)
 
 
 def _name(path: Path) -> str:
+    from tcptune.dialects.writing import slug
+
     named = path.resolve()
     return slug(named.parent.name if named.name == "tuned.conf" else named.stem)
 

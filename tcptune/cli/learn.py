@@ -81,9 +81,13 @@ def _collected(
         return [one for one in read_facts(facts) if names is None or one.host in names]
     if limit is None:
         return []
+    from tcptune.probes import REQUIRED
+
     hosts = wiring.inventory(sources, limit)
     keys = [asked, *(bound.key for bound in page.limits)]
-    return tracked(wiring.collector(forks, timeout_s).stream(hosts, keys), len(hosts), "reading hosts")
+    return tracked(
+        wiring.collector(forks, timeout_s).stream(hosts, keys, [*REQUIRED, "rivals"]), len(hosts), "reading hosts"
+    )
 
 
 def _only(page: Parameter, asked: str) -> Mapping[str, Parameter]:

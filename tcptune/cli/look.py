@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,19 +26,21 @@ from tcptune.cli.options import (
     Load,
     Output,
     PlanArg,
-    ProfileArg,
     Profiles,
     RunArg,
     SysctlA,
     Timeout,
     Waivers,
+    WantedArg,
 )
 from tcptune.domain.facts import Collected, Unread
-from tcptune.domain.findings import FleetAudit
 from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.reports.layout import visible
+
+if TYPE_CHECKING:
+    from tcptune.domain.findings import FleetAudit
 
 _PANEL = "Look (changes nothing)"
 
@@ -97,7 +99,7 @@ def facts(
 
 
 def audit(
-    profile: ProfileArg,
+    profile: WantedArg = None,
     more: Profiles = [],  # noqa: B006
     load: Load = [],  # noqa: B006
     waivers: Waivers = None,
@@ -154,7 +156,7 @@ def audit(
 
 
 def plan(
-    profile: ProfileArg,
+    profile: WantedArg = None,
     more: Profiles = [],  # noqa: B006
     load: Load = [],  # noqa: B006
     waivers: Waivers = None,

@@ -28,6 +28,10 @@ ProfileArg = Annotated[
     str,
     typer.Argument(help="Name of a built-in profile (`tcptune profile list`), or a YAML file.", metavar="PROFILE"),
 ]
+WantedArg = Annotated[
+    str | None,
+    typer.Argument(help="Name of a built-in profile (`tcptune profile list`), or a YAML file.", metavar="PROFILE"),
+]
 Profiles = Annotated[
     list[str],
     typer.Option("--profile", "-p", help="One more profile that has to be met on the same hosts. May be repeated."),

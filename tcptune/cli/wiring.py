@@ -57,11 +57,17 @@ def inventory(sources: Sequence[str], limit: str) -> list[Host]:
     return read_hosts(sources, limit)
 
 
-def profile(names: Sequence[str], waivers: Path | None = None) -> Profile:
-    """Return the profiles of these names or paths as one, with the waivers of a file added to their own."""
+def profile(names: Iterable[str | None], waivers: Path | None = None) -> Profile:
+    """Return the profiles of these names or paths as one, with the waivers of a file added to their own.
+
+    Raises UsageError where none is named.
+    """
     from tcptune.adapters.profiles import load_profiles, load_waivers
 
-    found = load_profiles(names)
+    given = [name for name in names if name is not None]
+    if not given:
+        raise UsageError("no PROFILE is named", hint="tcptune profile list")
+    found = load_profiles(given)
     if waivers is None:
         return found
     return found.model_copy(update={"waivers": (*found.waivers, *load_waivers(waivers))})

@@ -48,20 +48,20 @@ def assemble(keys: Iterable[str], sections: Collection[str] = PROBES.keys()) -> 
     return "\n".join(lines) + "\n\n"
 
 
-def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
+def parse(host: str, answer: str, collected_at: datetime, sections: Collection[str] = PROBES.keys()) -> HostFacts:
     """Understand one host's whole answer. A section that makes no sense is a gap, unless nothing goes without it.
 
     Raises ProbeFailed where the answer is cut short or makes no sense.
     """
-    sections = _sections(host, answer)
-    more, gaps = _optional(sections)
+    said = _sections(host, answer)
+    more, gaps = _optional(said, sections)
     try:
         return HostFacts(
             host=host,
             collected_at=collected_at,
-            system=system.parse(sections["system"]),
-            sysctl=sysctl.parse(sections["sysctl"]),
-            sysctl_files=sysctl_files.parse(sections["sysctl_files"]),
+            system=system.parse(said["system"]),
+            sysctl=sysctl.parse(said["sysctl"]),
+            sysctl_files=sysctl_files.parse(said["sysctl_files"]),
             gaps=gaps,
             **more,
         )
@@ -72,16 +72,19 @@ def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
         ) from problem
 
 
-def _optional(sections: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], dict[str, str]]:
+def _optional(said: Mapping[str, Sequence[str]], asked: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the optional sections say, and why the others say nothing."""
     found: dict[str, Any] = {}
     gaps: dict[str, str] = {}
     for name, probe in OPTIONAL.items():
-        if name not in sections:
+        if name not in asked:
+            gaps[name] = "nobody asked"
+            continue
+        if name not in said:
             gaps[name] = "the answer has no such section"
             continue
         try:
-            found[name] = probe.parse(sections[name])
+            found[name] = probe.parse(said[name])
         except (LookupError, ValueError) as problem:
             gaps[name] = f"the answer makes no sense: {problem}"
     return found, gaps

@@ -14,6 +14,7 @@ from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
 from tcptune.errors import PlanStale, UsageError
 from tcptune.planning.plan import moved
 from tcptune.ports import Applier, HostOutcome, Journal
+from tcptune.probes import REQUIRED
 from tcptune.workflows.collect import Collector
 
 _NOT_SURE = frozenset({HostState.APPLYING, HostState.BROKEN})
@@ -93,7 +94,7 @@ class Changer:
         keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
         lost: dict[str, Unread] = {}
         stale: dict[str, str] = {}
-        for one in collector.stream(hosts, keys):
+        for one in collector.stream(hosts, keys, REQUIRED):
             if isinstance(one, Unread):
                 lost[one.host] = one
             elif why := moved(plan.cohort_of(one.host), one):

@@ -6,7 +6,7 @@ import pytest
 
 from tcptune.domain.facts import Value
 from tcptune.errors import ProbeFailed
-from tcptune.probes import PROBES, sysctl, sysctl_files, system
+from tcptune.probes import OPTIONAL, PROBES, REQUIRED, sysctl, sysctl_files, system
 from tcptune.probes.script import BEGIN, BOOTSTRAP, END, assemble, parse
 from tests.unit.builders import NOW, SOMAXCONN, SYNCOOKIES, answer
 
@@ -115,3 +115,12 @@ def test_the_size_of_a_page_is_the_usual_one_where_the_host_does_not_say() -> No
 
     assert system.parse(lines).page_size_bytes == 4096
     assert system.parse([*lines, "page_kib 64"]).page_size_bytes == 65536
+
+
+def test_a_section_that_nobody_asked_for_is_a_gap_that_says_so() -> None:
+    script = assemble([SOMAXCONN], REQUIRED)
+
+    assert [name for name in PROBES if f"'@tcptune {name}'" in script] == list(REQUIRED)
+    said = parse("web1", ANSWER, NOW, REQUIRED)
+    assert said.gaps == dict.fromkeys(OPTIONAL, "nobody asked")
+    assert parse("web1", ANSWER, NOW).gaps == dict.fromkeys(OPTIONAL, "the answer has no such section")
