@@ -111,8 +111,6 @@ def export(
     if not exported.files:
         hint = "--facts FILE --host NAME, or --bounds"
         raise InputError(f"{wanted.name}: {to.value} can say nothing of it", hint=hint)
-            f"{wanted.name}: {to.value} can say nothing of it", hint="--facts FILE --host NAME, or --bounds"
-        )
     for name, content in exported.files.items():
         _write(output, name, content)
 
