@@ -8,7 +8,7 @@ from datetime import date
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import Demand, Leave, Unset, meets
-from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
+from tcptune.domain.facts import HostFacts, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
     Deviates,
@@ -26,6 +26,7 @@ from tcptune.domain.kernel_values import Stored, stored
 from tcptune.domain.parameters import ARITY, Parameter, Storage
 from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
+from tcptune.planning.applicability import reason_against
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
 from tcptune.planning.rules import Rule, rule_for
@@ -84,11 +85,10 @@ def _judge_unset(rule: Rule, facts: HostFacts, model: BootModel, parameters: Map
 
 
 def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Finding:
-    match facts.sysctl.get(rule.key):
-        case None:
-            return Unknown(key=rule.key, why="these facts do not hold it; collect them again for this profile")
-        case Absent():
-            return NotApplicable(key=rule.key, why=_absence(rule.key, facts, parameters))
+    found = facts.sysctl.get(rule.key)
+    if against := reason_against(found, facts, parameters.get(rule.key)):
+        return NotApplicable(key=rule.key, why=against)
+    match found:
         case Unreadable():
             return Unknown(key=rule.key, why=f"{_login(facts)} may not read it on this host")
         case Value() as reading:
@@ -98,6 +98,8 @@ def _judge(rule: Rule, facts: HostFacts, model: BootModel, parameters: Mapping[s
                 return _compare(rule, reading, facts, model, parameters)
             except ValueError as problem:
                 return Unknown(key=rule.key, why=str(problem))
+        case _:
+            return Unknown(key=rule.key, why="these facts do not hold it; collect them again for this profile")
 
 
 def _compare(
@@ -257,10 +259,3 @@ def _under(found: AtBoot, facts: HostFacts) -> BootValue:
 
 def _login(facts: HostFacts) -> str:
     return f"uid {facts.system.user}" if facts.system.user.isdigit() else "the login that was used"
-
-
-def _absence(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str:
-    parameter = parameters.get(key)
-    if parameter and parameter.removed_in:
-        return f"removed in Linux {parameter.removed_in}"
-    return f"Linux {facts.system.kernel} has no such key here"

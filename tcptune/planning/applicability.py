@@ -1,0 +1,28 @@
+"""Why a rule on a setting has no meaning on a host: the kernel, the network namespace or a module is in the way."""
+
+from __future__ import annotations
+
+from tcptune.domain.facts import Absent, HostFacts, Reading, Value
+from tcptune.domain.parameters import Parameter, View
+
+
+def reason_against(reading: Reading | None, facts: HostFacts, parameter: Parameter | None) -> str | None:
+    """Return why the setting cannot be asked for here, or None where it can.
+
+    A setting of the whole machine that its containers only see is the machine's business, whatever its value.
+    """
+    kernel = facts.system.kernel
+    in_child = facts.system.namespace is not None and facts.system.namespace.child is True
+    here = parameter.at(kernel) if parameter else None
+    match reading:
+        case Absent():
+            if here and here.missing:
+                return here.missing
+            if here and in_child and here.in_child is View.ABSENT:
+                return "of the whole machine: a network namespace has no such key; set it on the host"
+            if parameter and parameter.module == "nf_conntrack" and facts.conntrack and not facts.conntrack.loaded:
+                return "the module nf_conntrack is not loaded"
+            return f"Linux {kernel} has no such key here"
+        case Value(writable=False, text=text) if here and in_child and here.in_child is View.READ_ONLY:
+            return f"of the whole machine, which has {text}: a network namespace only sees it; set it on the host"
+    return None
