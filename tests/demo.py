@@ -16,7 +16,7 @@ PROFILE = "web-frontend"
 DETUNED = {
     "net.core.somaxconn": "128",
     "net.ipv4.tcp_syncookies": "0",
-    "net.ipv4.tcp_fin_timeout": "5",
+    "net.ipv4.tcp_timestamps": "0",
     "net.ipv4.tcp_rmem": "4096 87380 262144",
 }
 FINE = {
@@ -26,10 +26,11 @@ FINE = {
     "net.ipv4.tcp_keepalive_probes": "3",
     "net.ipv4.tcp_keepalive_time": "240",
     "net.ipv4.tcp_mtu_probing": "1",
+    "net.ipv4.tcp_notsent_lowat": "131072",
     "net.ipv4.tcp_slow_start_after_idle": "0",
 }
 BOOT_FILES = ("/etc/sysctl.d", "/etc/sysctl.conf", "/etc/modules-load.d")
-LEGACY = "# kept from an old guide\nnet.core.somaxconn = 128\nnet.ipv4.tcp_fin_timeout = 5\n"
+LEGACY = "# kept from an old guide\nnet.core.somaxconn = 128\nnet.ipv4.tcp_timestamps = 0\n"
 
 
 class DemoError(Exception):

@@ -16,6 +16,7 @@ WANTED = {
     "net.ipv4.tcp_keepalive_probes": "3",
     "net.ipv4.tcp_keepalive_time": "300",
     "net.ipv4.tcp_mtu_probing": "1",
+    "net.ipv4.tcp_notsent_lowat": "131072",
     "net.ipv4.tcp_slow_start_after_idle": "0",
 }
 

@@ -10,7 +10,9 @@ import pytest
 
 from tests.acceptance.command import CHECKOUT, Tcptune
 
-COMMANDS = ("facts", "audit", "plan", "show", "render", "verify", "runs", "apply", "confirm", "rollback")
+TOP = ("facts", "audit", "plan", "show", "render", "verify", "runs", "apply", "confirm", "rollback", "explain")
+BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
+COMMANDS = TOP + BELOW
 
 
 def examples(text: str) -> Iterator[list[str]]:
@@ -22,11 +24,17 @@ def examples(text: str) -> Iterator[list[str]]:
 
 
 def check(tcptune: Tcptune, words: list[str]) -> None:
-    _, command, *arguments = words
+    command, arguments = _split(words)
     assert command in COMMANDS, words
-    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", _options(tcptune(command, "--help").stdout)))
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", _options(tcptune(*command.split(), "--help").stdout)))
     used = {word.partition("=")[0] for word in arguments if word.startswith("-")}
     assert used <= known, words
+
+
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command, `profile list` being one, and what it is given."""
+    names = 3 if words[1] == "profile" else 2
+    return " ".join(words[1:names]), words[names:]
 
 
 def _options(text: str) -> str:
@@ -35,9 +43,9 @@ def _options(text: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune: Tcptune, command: str) -> None:
-    said = tcptune(command, "--help").stdout
+    said = tcptune(*command.split(), "--help").stdout
 
-    shown = [words for words in examples(said) if words[1] == command]
+    shown = [words for words in examples(said) if _split(words)[0] == command]
     assert shown, "no example"
     for words in examples(said):
         check(tcptune, words)
@@ -48,7 +56,7 @@ def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune
 def test_help_lists_every_command(tcptune: Tcptune) -> None:
     said = tcptune("--help").stdout
 
-    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == [*TOP, "profile"]
 
 
 def test_the_first_tour_of_the_readme_uses_what_there_is(tcptune: Tcptune) -> None:
