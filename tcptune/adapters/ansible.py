@@ -43,7 +43,9 @@ class AnsibleApplier:
 
     def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Change the kernel's values; nothing that a boot reads."""
-        return self._play("site.yml", run_id, plan, hosts, done=HostState.HELD)
+        # Whoever calls this has asked for each danger; nobody is asked twice.
+        allowed = [change.key for cohort in plan.cohorts for change in cohort.changes if change.danger]
+        return self._play("site.yml", run_id, plan, hosts, done=HostState.HELD, allow_risk=allowed)
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Keep the values: write the files that a boot reads."""
@@ -64,15 +66,21 @@ class AnsibleApplier:
         *,
         done: HostState,
         force_keys: Sequence[str] = (),
+        allow_risk: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
         with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
             project = Path(folder) / "project"
-            write_project(
-                project, render(_reached(plan, hosts), run_id, connections=not self._inventories, force_keys=force_keys)
+            rendered = render(
+                _reached(plan, hosts),
+                run_id,
+                connections=not self._inventories,
+                force_keys=force_keys,
+                allow_risk=allow_risk,
             )
+            write_project(project, rendered)
             said: list[str] = []
             for event in self._events(Path(folder), project, playbook, sorted(waiting)):
                 if isinstance(event, str):

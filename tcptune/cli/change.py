@@ -36,6 +36,9 @@ def apply(
     skip_stale: Annotated[
         bool, typer.Option("--skip-stale", help="Leave out hosts that have moved since, and change the others.")
     ] = False,
+    allow_risk: Annotated[
+        list[str], typer.Option("--allow-risk", help="Setting whose change may strand a host; as the plan says.")
+    ] = [],  # noqa: B006
     limit: Hosts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
@@ -48,7 +51,8 @@ def apply(
     `tcptune confirm` takes the change back: nothing that a boot reads is written until then. Without -i hosts are
     reached as when the plan was made; passwords are never in a plan, so give -i where the inventory has some.
 
-    Exits 0, 4 if a host could not be read or changed, 5 if a host has moved since the plan was made.
+    Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
+    plan was made.
 
       tcptune apply plan.json && tcptune confirm last
     """
@@ -66,7 +70,13 @@ def apply(
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
     changer = _changer(inventory)
     done = changer.apply(
-        wiring.collector(forks, timeout), read, hosts, run, skip_stale=skip_stale, confirm=auto_confirm
+        wiring.collector(forks, timeout),
+        read,
+        hosts,
+        run,
+        skip_stale=skip_stale,
+        confirm=auto_confirm,
+        allow_risk=allow_risk,
     )
     deliver(done, format, output)
     _exit(done, hosts)

@@ -21,6 +21,7 @@ from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown,
 from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
+from tcptune.planning.danger import danger
 from tcptune.planning.dropin import merged
 
 
@@ -49,6 +50,8 @@ def plan_host(
                 pass
     order = list(parameters)
     changes.sort(key=lambda change: order.index(change.key))
+    planned = {change.key: change.after for change in changes}
+    changes = [c.model_copy(update={"danger": danger(parameters[c.key], planned, facts)}) for c in changes]
     files = (_dropin(facts, changes),) if changes else ()
     return HostPlan(host=facts.host, changes=tuple(changes), files=files), tuple(skipped)
 

@@ -44,11 +44,19 @@ The collection under collections/ is a copy: what was reviewed is what runs.
 """
 
 
-def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Sequence[str] = ()) -> dict[str, str]:
+def render(
+    plan: Plan,
+    run_id: str,
+    *,
+    connections: bool = True,
+    force_keys: Sequence[str] = (),
+    allow_risk: Sequence[str] = (),
+) -> dict[str, str]:
     """Return the files of the project, but for the copy of the collection.
 
     `connections=False` leaves the connection variables to another inventory that is given beside this one.
     `force_keys` are restored by the rollback whoever changed them since; each cohort gets those it has changed.
+    `allow_risk` are the dangers that need not be allowed again when the project is run.
     """
     hosts = sum(len(cohort.hosts) for cohort in plan.cohorts)
     files = {
@@ -58,7 +66,7 @@ def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Seq
         f"inventory/group_vars/{GROUP}.yml": _yaml({"tcp_settings_run": run_id}),
     }
     for cohort in plan.cohorts:
-        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort, force_keys))
+        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort, force_keys, allow_risk))
     for name, playbook in (("site", "apply"), ("confirm", "confirm"), ("rollback", "rollback")):
         play = {
             "name": f"{playbook.capitalize()} plan {plan.plan_id[:12]}",
@@ -82,15 +90,18 @@ def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
     return {"all": {"children": {GROUP: {"children": cohorts}}}}
 
 
-def _variables(cohort: Cohort, force_keys: Sequence[str]) -> dict[str, Any]:
+def _variables(cohort: Cohort, force_keys: Sequence[str], allow_risk: Sequence[str]) -> dict[str, Any]:
     changed = {*(change.key for change in cohort.changes), *(file.path for file in cohort.files)}
     forced = [key for key in force_keys if key in changed]
+    dangers = {change.key: change.danger for change in cohort.changes if change.danger}
     return {
         "tcp_settings_values": {change.key: change.after for change in cohort.changes},
         "tcp_settings_before": {change.key: change.before for change in cohort.changes},
         "tcp_settings_files": [
             {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
         ],
+        **({"tcp_settings_dangers": dangers} if dangers else {}),
+        **({"tcp_settings_allow_risk": [key for key in dangers if key in allow_risk]} if allow_risk else {}),
         **({"tcp_settings_force_keys": forced} if forced else {}),
     }
 

@@ -137,7 +137,9 @@ def _cohort(cohort: Cohort) -> list[str]:
     for change, line in zip(cohort.changes, table[1:], strict=True):
         lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
         lines += wrapped(change.why, indent="      ")
-        if change.risk.value != "low":
+        if change.danger is not None:
+            lines += wrapped(f"! danger: {change.danger} apply wants --allow-risk {change.key}", indent="      ")
+        elif change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
         if change.shadowed_by:
             lines += wrapped(

@@ -34,14 +34,24 @@ class Changer:
     on_move: OnMove
 
     def apply(
-        self, collector: Collector, plan: Plan, hosts: Sequence[Host], run: Run, *, skip_stale: bool, confirm: bool
+        self,
+        collector: Collector,
+        plan: Plan,
+        hosts: Sequence[Host],
+        run: Run,
+        *,
+        skip_stale: bool = False,
+        confirm: bool = False,
+        allow_risk: Sequence[str] = (),
     ) -> Run:
         """Apply a plan and return how it went, host by host.
 
-        Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved since the plan
-        was made and `skip_stale` does not say that the others may go on. The module checks again on the host, under
-        the host's lock, before it writes.
+        Raises UsageError, before any host is touched, where the plan has a danger on these hosts that `allow_risk`
+        does not name. Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved
+        since the plan was made and `skip_stale` does not say that the others may go on. The module checks again on the
+        host, under the host's lock, before it writes.
         """
+        _check_allowed(plan, hosts, allow_risk)
         lost, stale = self._look(collector, plan, hosts)
         if stale and not skip_stale:
             raise _stale(stale, plan)
@@ -160,6 +170,20 @@ def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, starte
             for host in cohort.hosts
         ),
     )
+
+
+def _check_allowed(plan: Plan, hosts: Sequence[Host], allowed: Sequence[str]) -> None:
+    named = {host.name for host in hosts}
+    changes = [change for cohort in plan.cohorts if named & set(cohort.hosts) for change in cohort.changes]
+    if unknown := sorted(set(allowed) - {change.key for change in changes}):
+        raise UsageError(f"--allow-risk: the plan does not change {', '.join(unknown)}", hint="tcptune show PLAN")
+    dangers = {change.key: change.danger for change in changes if change.danger and change.key not in allowed}
+    if dangers:
+        told = "\n  ".join(f"{key}: {why}" for key, why in dangers.items())
+        raise UsageError(
+            f"{len(dangers)} of the changes can strand a host; nothing was changed anywhere\n  {told}",
+            hint=" ".join(f"--allow-risk {key}" for key in dangers),
+        )
 
 
 def _stale(stale: dict[str, str], plan: Plan) -> PlanStale:
