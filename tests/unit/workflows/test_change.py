@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -295,3 +295,41 @@ def test_a_new_run_has_every_host_of_the_plan_still_to_do() -> None:
         ("db1", "cohort2", HostState.PLANNED),
     }
     assert (found.plan_id, found.profile, found.ended_at) == (PLAN.plan_id, PLAN.profile, None)
+
+
+# Dangers
+
+RISKY = change(SOMAXCONN, "128", "4096").model_copy(update={"danger": "the table is full."})
+DANGEROUS = plan(
+    cohort("web1", "web2", changes=(RISKY,)),
+    cohort("db1", changes=(change(SYNCOOKIES, "0", "1"),), name="cohort2"),
+)
+
+
+def apply_danger(*allowed: str, to: Sequence[str] = NAMES) -> Story:
+    story = Story()
+    hosts = [host(name) for name in to]
+    story.changer.apply(collector(UNMOVED), DANGEROUS, hosts, story.run, allow_risk=allowed)
+    return story
+
+
+def test_a_danger_that_nobody_allowed_stops_everything_before_any_host_is_touched() -> None:
+    with pytest.raises(UsageError, match=f"(?s)nothing was changed.*{SOMAXCONN}: the table is full") as refused:
+        apply_danger()
+
+    assert refused.value.hint == f"--allow-risk {SOMAXCONN}"
+    with pytest.raises(UsageError, match="the table is full"):
+        apply_danger(SYNCOOKIES)
+
+
+def test_a_danger_that_is_allowed_by_name_is_applied() -> None:
+    assert apply_danger(SOMAXCONN).acts() == [("apply", list(NAMES))]
+
+
+def test_a_danger_of_other_hosts_need_not_be_allowed() -> None:
+    assert apply_danger(to=["db1"]).acts() == [("apply", ["db1"])]
+
+
+def test_allowing_what_the_plan_does_not_change_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match="does not change net.ipv4.tcp_mem"):
+        apply_danger(SOMAXCONN, "net.ipv4.tcp_mem")
