@@ -8,6 +8,9 @@ PROFILE = "web-frontend"
 DROPIN = "/etc/sysctl.d/99-tcptune.conf"
 SOMAXCONN = "net.core.somaxconn"
 
+# What has to be allowed on every host: PROFILE widens the port range.
+ALLOWED = ("--allow-risk", "net.ipv4.ip_local_port_range")
+
 # What a fresh host lacks to meet PROFILE.
 WANTED = {
     SOMAXCONN: "8192",
