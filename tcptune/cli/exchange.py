@@ -12,13 +12,11 @@ import typer
 from tcptune.adapters.files import read_facts, write_whole
 from tcptune.cli.console import text
 from tcptune.cli.options import Facts, Output, ProfileArg
-from tcptune.dialects import READERS, WRITERS
-from tcptune.dialects.profile_text import checked, to_yaml
-from tcptune.dialects.writing import ExportOptions, slug
 from tcptune.domain.exchange import LeftOut
 from tcptune.domain.facts import HostFacts, Value
 from tcptune.errors import InputError, TcptuneError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.reports.layout import count
 
 
 class From(StrEnum):
@@ -61,6 +59,8 @@ def import_(
       tcptune profile import /etc/sysctl.d -o found.yml
     """
     from tcptune.adapters.dialects import gather
+    from tcptune.dialects import READERS
+    from tcptune.dialects.profile_text import checked, to_yaml
 
     dialect, files = gather(path, source.value if source else None)
     known = catalogue()
@@ -70,7 +70,8 @@ def import_(
         raise InputError(f"{path}: read as {dialect}, this sets nothing that tcptune knows", hint="see what is listed")
     text(to_yaml(name or _name(path), imported), output)
     lines = sum(one.lines for one in imported.left_out)
-    typer.echo(f"read {path} as {dialect}: {len(imported.settings)} settings, {lines} lines left out", err=True)
+    told = f"{count(len(imported.settings), 'setting')}, {count(lines, 'line')} left out"
+    typer.echo(f"read {path} as {dialect}: {told}", err=True)
 
 
 def export(
@@ -84,17 +85,28 @@ def export(
     """Write PROFILE as another tool's file. Changes no host.
 
     Most formats can only set values. There, 'at least 4096' is settled with what --host has, written as 4096 with
-    --bounds, or left out. What is left out, or not said in full, is listed on standard error with the reason.
+    --bounds, or left out. Formulas and conditions need --host. What is left out, or not said in full, is listed on
+    standard error with the reason.
 
     Exits 0, or 3 if nothing of the profile can be written.
 
       tcptune profile export web-frontend --to tuned -o /etc/tuned/
     """
     from tcptune.adapters.profiles import load_profile
+    from tcptune.dialects import WRITERS
+    from tcptune.dialects.writing import ExportOptions, on_host
 
-    options = _options(facts, host, bounds)
-    exported = WRITERS[to.value].write(load_profile(profile), options)
-    _tell(exported.left_out)
+    wanted = load_profile(profile)
+    read = _host_facts(facts, host)
+    options = ExportOptions(bounds=bounds)
+    elsewhere: tuple[LeftOut, ...] = ()
+    if read is not None:
+        actual = {key: reading.text for key, reading in read.sysctl.items() if isinstance(reading, Value)}
+        options = ExportOptions(host=read.host, actual=actual, bounds=bounds)
+        entries, elsewhere = on_host(wanted, read, catalogue())
+        wanted = wanted.model_copy(update={"entries": entries})
+    exported = WRITERS[to.value].write(wanted, options)
+    _tell((*elsewhere, *exported.left_out))
     if not exported.files:
         raise InputError(f"{profile}: {to.value} can say nothing of it", hint="--facts FILE --host NAME, or --bounds")
     for name, content in exported.files.items():
@@ -102,20 +114,21 @@ def export(
 
 
 def _name(path: Path) -> str:
+    from tcptune.dialects.writing import slug
+
     named = path.resolve()
     return slug(named.parent.name if named.name == "tuned.conf" else named.stem)
 
 
-def _options(facts: Path | None, host: str | None, bounds: bool) -> ExportOptions:
+def _host_facts(facts: Path | None, host: str | None) -> HostFacts | None:
     if (facts is None) != (host is None):
         raise UsageError("--facts and --host belong together", hint="--facts facts.jsonl --host web1")
-    if facts is None or host is None:
-        return ExportOptions(bounds=bounds)
+    if facts is None:
+        return None
     found = next((one for one in read_facts(facts) if one.host == host), None)
     if not isinstance(found, HostFacts):
         raise InputError(f"{facts}: it holds no values of {host}", hint="tcptune facts")
-    actual = {key: reading.text for key, reading in found.sysctl.items() if isinstance(reading, Value)}
-    return ExportOptions(host=host, actual=actual, bounds=bounds)
+    return found
 
 
 def _write(output: Path | None, name: str, content: str) -> None:

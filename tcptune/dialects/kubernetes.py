@@ -6,6 +6,7 @@ import json
 
 from tcptune.dialects.writing import ExportOptions, Written, exactly, not_said, origin, slug, written
 from tcptune.domain.exchange import Exported
+from tcptune.domain.guards import Scope
 from tcptune.domain.pods import InPod
 from tcptune.domain.profile import Profile
 from tcptune.knowledge.pods import pod_settings
@@ -14,7 +15,7 @@ from tcptune.knowledge.pods import pod_settings
 def write(profile: Profile, options: ExportOptions) -> Exported:
     """Write `securityContext.sysctls`: a document of the safe ones, then one of the unsafe ones, if there are any."""
     known = pod_settings()
-    lines, left_out = written(profile, options, exactly)
+    lines, left_out = written(profile, options, exactly, Scope.NAMESPACE)
     here = {line.entry.key for line in lines}
     never = [
         not_said(profile, entry, f"no pod can set it: {known[entry.key].why}" if entry.key in known else _UNKNOWN)

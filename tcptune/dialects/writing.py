@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptune.domain.demands import AtLeast, AtMost, Demand, Elements, Exactly, Leave, OneOf
+from tcptune.domain import formulas
+from tcptune.domain.demands import AtLeast, AtMost, Demand, Elements, Exactly, Leave, OneOf, Unset, operands
 from tcptune.domain.exchange import LeftOut
+from tcptune.domain.facts import Absent, HostFacts
+from tcptune.domain.findings import NotApplicable, Unknown
+from tcptune.domain.guards import Guard, Scope
+from tcptune.domain.hosts import NOTHING_DECLARED
+from tcptune.domain.merging import solve
+from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Entry, Profile
 from tcptune.domain.values import Frozen
+from tcptune.planning.rules import rule_for
 
 Express = Callable[[Demand], str | None]
 """How a format writes a demand; None where it has no word for it."""
@@ -43,17 +51,41 @@ def exactly(demand: Demand) -> str | None:
     return demand.value if isinstance(demand, Exactly) else None
 
 
-def written(profile: Profile, options: ExportOptions, express: Express) -> tuple[list[Written], tuple[LeftOut, ...]]:
-    """Return what a file says of a profile, and what it does not: each entry is in one of the two, or in both.
+def on_host(
+    profile: Profile, facts: HostFacts, parameters: Mapping[str, Parameter]
+) -> tuple[tuple[Entry, ...], tuple[LeftOut, ...]]:
+    """Return what a profile asks of one host, guards judged and formulas evaluated, and what it does not ask there.
 
-    It is in both where the format cannot say all of it.
+    Load variables have their defaults. Raises ProfileError where entries of several profiles cannot be met together.
+    """
+    entries: list[Entry] = []
+    left_out: list[LeftOut] = []
+    for key, groups in profile.groups().items():
+        rule = rule_for(key, groups, facts, parameters.get(key), NOTHING_DECLARED)
+        first = groups[0][0]
+        if isinstance(facts.sysctl.get(key), Absent) and not isinstance(first.demand, Unset):
+            left_out.append(not_said(profile, first, f"{facts.host} has no such setting"))
+        elif isinstance(rule, NotApplicable | Unknown):
+            left_out.append(not_said(profile, first, rule.why))
+        else:
+            plain = {"demand": rule.demand, "why": rule.why, "source": rule.source, "when": Guard()}
+            entries.append(first.model_copy(update=plain))
+    return tuple(entries), tuple(left_out)
+
+
+def written(
+    profile: Profile, options: ExportOptions, express: Express, scope: Scope | None = None
+) -> tuple[list[Written], tuple[LeftOut, ...]]:
+    """Return what a file says of a profile, and what it does not: each setting is in one of the two, or in both.
+
+    It is in both where the format cannot say all of it. `scope` is where the file will count, where that is known.
     """
     lines: list[Written] = []
     left_out: list[LeftOut] = []
-    for entry in profile.entries:
-        value = express(entry.demand)
-        why = ""
-        if value is None:
+    for groups in profile.groups().values():
+        entry, why = _everywhere(groups, scope)
+        value = None if why else express(entry.demand)
+        if value is None and not why:
             value, why = _settled(entry, options)
         if value is not None:
             remark = f"{entry.why} [{entry.demand}]" if why else entry.why
@@ -87,10 +119,35 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "profile"
 
 
+def _everywhere(groups: Sequence[Sequence[Entry]], scope: Scope | None) -> tuple[Entry, str]:
+    """Return what is asked of a setting wherever the file will count, or why there is no such thing."""
+    within = [[_within(e, scope) for e in group if scope is None or e.when.scope in {None, scope}] for group in groups]
+    first = [group[0] for group in within if group]
+    if not first:
+        return groups[0][0], f"holds {groups[0][0].when}, which this file is not for"
+    if guarded := [entry for entry in first if entry.when != Guard()]:
+        return guarded[0], f"holds only for {guarded[0].when}; {_ON_A_HOST}"
+    if any(formulas.is_formula(value) for entry in first for value in operands(entry.demand)):
+        return first[0], f"what it comes to depends on the host; {_ON_A_HOST}"
+    # A clash is refused when a profile is read.
+    return first[0].model_copy(update={"demand": solve([entry.demand for entry in first])}), ""
+
+
+_ON_A_HOST = "--facts and --host say of which"
+
+
+def _within(entry: Entry, scope: Scope | None) -> Entry:
+    if scope is None:
+        return entry
+    return entry.model_copy(update={"when": entry.when.model_copy(update={"scope": None})})
+
+
 def _settled(entry: Entry, options: ExportOptions) -> tuple[str | None, str]:
     demand = entry.demand
     if isinstance(demand, Leave):
         return None, "leaves the value alone, so there is nothing to write"
+    if isinstance(demand, Unset):
+        return None, "asks that no file sets it, so there is nothing to write"
     cannot = f"the format cannot say '{demand}'"
     if (actual := options.actual.get(entry.key)) is not None:
         try:
