@@ -1,4 +1,4 @@
-"""The pages on profiles and values say what the code does: tables of built-in profiles, of values, of what not to ask."""
+"""The pages on profiles and values say what the code does: tables of profiles, of values, of what not to ask for."""
 
 from __future__ import annotations
 
@@ -79,6 +79,13 @@ def test_the_reference_has_no_profile_that_is_not_built_in() -> None:
     text = sections(PROFILES)["Built-in profiles"]
 
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) == set(built_in_profiles())
+
+
+def test_the_readme_counts_right() -> None:
+    text = (ROOT / "README.md").read_text()
+
+    assert f"{len(catalogue())} settings, nine profiles" in text
+    assert len(built_in_profiles()) == 9
 
 
 def test_every_key_of_the_language_is_in_the_reference() -> None:
