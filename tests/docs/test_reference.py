@@ -24,7 +24,7 @@ from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import RunVerdict
 from tcptune.errors import EXIT_PENDING, TcptuneError
 from tcptune.knowledge.catalogue import catalogue
-from tcptune.probes import script
+from tcptune.probes import PROBES, script
 from tcptune.workflows.collect import COMMAND
 from tests.docs.examples import blocks
 from tests.docs.pages import ROOT
@@ -239,6 +239,21 @@ def test_the_probe_in_the_manual_is_the_probe_that_is_run() -> None:
 
     assert command == shlex.join(COMMAND) + "\n"
     assert stdin == script.assemble(["net.core.somaxconn", "net.ipv4.tcp_rmem"])
+
+
+def test_every_section_of_the_probe_and_every_program_it_starts_is_in_the_manual() -> None:
+    text = sections(REFERENCE / "probe.md")["What it reads"]
+    script_text = script.assemble([])
+    started = {
+        name for name in ("grep", "ss", "sed", "stat", "awk", "cat", "readlink", "find") if _starts(name, script_text)
+    }
+
+    assert set(rows(text)) == set(PROBES)
+    assert started == set(re.findall(r"`(\w+)`", text.partition("The programs it starts are ")[2].partition(". ")[0]))
+
+
+def _starts(program: str, text: str) -> bool:
+    return re.search(rf"(?:^|[;|(&]|\bdo) *{program} ", text, re.MULTILINE) is not None
 
 
 def _shown(default: object) -> str:
