@@ -37,7 +37,7 @@ def explain(
     facts: Facts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,7 +12,7 @@ from tcptune.domain.demands import Demand
 from tcptune.domain.guards import Guard
 from tcptune.domain.values import Frozen, SysctlKey
 
-PROFILE_FORMAT_VERSION = 1
+PROFILE_FORMAT_VERSION: Literal[1] = 1
 
 
 class LoadVariable(Frozen):
@@ -64,6 +65,8 @@ class Waiver(Frozen):
 class Profile(Frozen):
     """A named set of entries, with everything it extends already merged in."""
 
+    tcptune: Literal["profile"] = "profile"
+    format_version: Literal[1] = PROFILE_FORMAT_VERSION
     name: str
     summary: str
     origin: str
@@ -94,6 +97,8 @@ class EntryChange(Frozen):
 class ProfileDiff(Frozen):
     """What differs between two profiles, everything they extend included."""
 
+    tcptune: Literal["profile diff"] = "profile diff"
+    format_version: Literal[1] = PROFILE_FORMAT_VERSION
     left: str
     right: str
     changes: tuple[EntryChange, ...]
@@ -110,6 +115,8 @@ class Listed(Frozen):
 class ProfileList(Frozen):
     """The built-in profiles."""
 
+    tcptune: Literal["profiles"] = "profiles"
+    format_version: Literal[1] = PROFILE_FORMAT_VERSION
     profiles: tuple[Listed, ...]
 
 

@@ -17,13 +17,14 @@ def listed(result: ProfileList) -> str:
 def shown(result: Profile) -> str:
     """Return a whole profile."""
     extends = f", extends {', '.join(result.extends)}" if result.extends else ""
-    lines = [f"{result.name}  ({result.origin}{extends})", *wrapped(result.summary, indent="  "), ""]
+    origin = result.origin.removeprefix(f"{result.name} (").removesuffix(")")
+    lines = [f"{result.name}  ({origin}{extends})", *wrapped(result.summary, indent="  "), ""]
     if result.load:
         lines += ["load", *aligned([(name, *_variable(load)) for name, load in result.load.items()]), ""]
     for key, groups in result.groups().items():
         lines.append(key)
         for entry in (entry for group in groups for entry in group):
-            lines += _entry(entry, result.name)
+            lines += _entry(entry)
     for waiver in result.waivers:
         lines += ["", f"waived until {waiver.until} by {waiver.who}: {waiver.key} on {waiver.hosts}: {waiver.why}"]
     return "\n".join([*lines, "", f"{count(len(result.groups()), 'setting')}.", ""])
@@ -49,17 +50,19 @@ def differing(result: ProfileDiff) -> str:
         sign = "+" if not change.before else "-" if not change.after else "~"
         lines.append(f"{sign} {change.key}")
         lines += [f"    - {text}" for text in change.before] + [f"    + {text}" for text in change.after]
-    said = f"{count(len(result.changes), 'setting')} differ" if result.changes else "no difference"
+    differ = "setting differs" if len(result.changes) == 1 else "settings differ"
+    said = f"{len(result.changes)} {differ}" if result.changes else "no difference"
     return "\n".join([*lines, f"{result.left} -> {result.right}: {said}.", ""])
 
 
-def _entry(entry: Entry, asked: str) -> Iterator[str]:
+def _entry(entry: Entry) -> Iterator[str]:
     yield from wrapped(str(entry.demand), indent="  ")
     if str(entry.when):
         yield f"      when    {entry.when}"
-    yield from wrapped(f"why     {entry.why}", indent="      ")
-    yield from wrapped(f"source  {entry.source}", indent="      ")
-    yield f"      from    {entry.place}" if entry.profile == asked else f"      from    {entry.profile} ({entry.place})"
+    for word, text in (("why", entry.why), ("source", entry.source)):
+        first, *further = wrapped(text, indent=" " * 14)
+        yield from (f"      {word:<8}{first.lstrip()}", *further)
+    yield f"      from    {entry.place}"
 
 
 def _variable(load: LoadVariable) -> tuple[str, str]:
