@@ -56,7 +56,9 @@ def export(
     if not entries:
         return Exported(files={}, left_out=tuple(left_out))
     exported = WRITERS[to].write(profile.model_copy(update={"entries": tuple(entries)}), _options(facts, bounds=bounds))
-    return Exported(files=exported.files, left_out=(*left_out, *exported.left_out))
+    order = list(profile.groups())
+    told = sorted([*left_out, *exported.left_out], key=lambda one: order.index(one.text.partition(": ")[0]))
+    return Exported(files=exported.files, left_out=tuple(told))
 
 
 def _options(facts: HostFacts | None, *, bounds: bool) -> ExportOptions:
