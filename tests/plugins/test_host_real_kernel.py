@@ -185,3 +185,34 @@ def test_coupled_settings_are_written_in_the_given_order_and_restored_backwards(
     keys = [key for key, _ in right]
 
     assert found == [["held", "rolled_back"], keys + keys[::-1], True]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "own"),
+    [
+        ("net.ipv4.ip_forward", "1", "net.ipv4.conf.lo.forwarding"),
+        ("net.ipv4.conf.all.forwarding", "1", "net.ipv4.conf.lo.forwarding"),
+        ("net.ipv4.conf.default.rp_filter", "2", "net.ipv4.conf.lo.rp_filter"),
+        ("net.ipv6.conf.all.disable_ipv6", "1", "net.ipv6.conf.lo.disable_ipv6"),
+    ],
+)
+@pytest.mark.parametrize("touched", [False, True], ids=["untouched interface", "interface set by hand"])
+def test_a_setting_that_changes_others_is_taken_back_with_them(key, value, own, touched):
+    found = told(
+        f"""
+        import glob
+        family = {key!r}.split(".")[1]
+        look = lambda: {{p: open(p).read() for p in glob.glob("/proc/sys/net/" + family + "/conf/*/*")
+                        if os.access(p, os.R_OK) and not p.endswith("stable_secret")}}
+        if {touched!r}:
+            kernel.write({own!r}, "1")
+        before = look()
+        apply({{{key!r}: {value!r}}})
+        there = look()
+        done = changeset.rollback(host, "run-1")
+        after = look()
+        print(json.dumps([there != before, sorted(p for p in after if after[p] != before[p]), done.changed_since]))
+        """
+    )
+
+    assert found == [True, [], []]
