@@ -24,7 +24,10 @@ class OnHost(Frozen):
     """Every line that speaks of it, in the order they are read."""
     systemd: BootValue
     procps: BootValue
-    boots_with_systemd: bool
+    boots_with_systemd: bool | None
+    """None where nobody looked."""
+    hz: int | None = None
+    """The host's timer rate, where it is known."""
 
 
 class Explanation(Frozen):

@@ -81,6 +81,7 @@ def on_host(parameter: Parameter, key: str, facts: HostFacts, parameters: Mappin
         systemd=found.systemd,
         procps=found.procps,
         boots_with_systemd=facts.system.systemd,
+        hz=facts.system.hz,
     )
 
 

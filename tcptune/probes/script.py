@@ -59,7 +59,7 @@ def parse(host: str, answer: str, collected_at: datetime) -> HostFacts:
         return HostFacts(
             host=host,
             collected_at=collected_at,
-            system=system.parse(sections["system"]),
+            system=system.parse(sections["system"]).model_copy(update={"hz": sysctl.timer_rate(sections["sysctl"])}),
             sysctl=sysctl.parse(sections["sysctl"]),
             sysctl_files=sysctl_files.parse(sections["sysctl_files"]),
             gaps=gaps,

@@ -17,6 +17,7 @@ from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.explain import find_key, near_misses, search
 from tcptune.reports import FORMATS
 from tcptune.workflows.explain import explain
+from tests.unit.builders import ETC, SOMAXCONN, facts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,6 +110,27 @@ def test_what_is_not_known_is_a_usage_error(words: list[str]) -> None:
 def test_near_misses_are_named() -> None:
     assert near_misses("tcp_fin_timout", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
     assert near_misses("net.core.somaxcon", catalogue())[0] == "net.core.somaxconn"
+
+
+def test_a_host_of_which_nobody_knows_how_it_boots_is_shown_all_the_same() -> None:
+    web = facts(sysctl={SOMAXCONN: "4096"}, systemd=None)
+    page = explain(SOMAXCONN, catalogue()[SOMAXCONN], kernel="6.12", collected=[web], parameters=catalogue())
+
+    assert "this host boots so" not in FORMATS["terminal"](page)
+
+
+def test_milliseconds_in_a_file_are_shown_as_the_host_rounds_them_where_its_timer_rate_is_known() -> None:
+    key = "net.ipv4.tcp_invalid_ratelimit"
+
+    def shown(hz: int | None) -> str:
+        web = facts(sysctl={key: "500"}, files={f"{ETC}/a.conf": f"{key} = 501\n"}, hz=hz)
+        return FORMATS["terminal"](
+            explain(key, catalogue()[key], kernel="6.12", collected=[web], parameters=catalogue())
+        )
+
+    assert "504, written '501'" in shown(250)
+    assert "written '501'" not in shown(1000)
+    assert "written '501'" not in shown(None)
 
 
 def test_a_kernel_that_is_none_is_a_usage_error() -> None:
