@@ -19,6 +19,7 @@ from tcptune.domain.parameters import (
     View,
     WriteOrder,
 )
+from tcptune.reports.host_page import rival_state
 from tcptune.reports.layout import WIDTH, aligned, count
 
 _Field = tuple[str, list[str]]
@@ -199,12 +200,20 @@ def _host(host: OnHost, page: Parameter) -> list[str]:
         ("sysctl --system", host.procps, host.boots_with_systemd is False),
     ):
         rows.append((f"at boot, {name}", f"{_boot(boot, page, host)}{'  (this host boots so)' if own else ''}"))
-    lines += aligned(rows)
+    lines += aligned([*rows, *_rivals(host)])
     if not host.definitions:
         return [*lines, "  no file speaks of it"]
     winners = {w.place for w in (host.systemd.winner, host.procps.winner) if w}
     lines.append("  files, in the order they are read:")
     return lines + aligned(_lines(host.definitions, winners), indent="    ")
+
+
+def _rivals(host: OnHost) -> Iterator[tuple[str, str]]:
+    if host.rivals_gap:
+        yield "written by", f"who of those named above is here is not known: {host.rivals_gap}"
+    for one in host.rivals:
+        label = "written by" if one.active else "also here"
+        yield label, f"{one.found.name}: {rival_state(one.found)}; {one.what}"
 
 
 def _lines(definitions: Iterable[Definition], winners: set[str]) -> Iterator[tuple[str, str, str]]:
