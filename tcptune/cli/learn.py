@@ -43,7 +43,7 @@ def explain(
     """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.
 
     A word that is no setting searches names, summaries, symptoms and myths. With -i, --limit or --facts it also says
-    what the setting is on each host: now, in every file that speaks of it, and at the next boot.
+    what the setting is on each host: now, in every file that speaks of it, and at the next boot, and who may write it.
 
     Exits 0, 2 if nothing is known of it, 4 if a host could not be read.
 

@@ -41,6 +41,8 @@ class Change(Frozen):
     effect_note: str
     risk: Risk
     risk_note: str
+    order: str | None = None
+    """What is written later than this, and why: 'written before KEY: REASON'. None where its place does not matter."""
 
     @property
     def at_runtime(self) -> bool:
@@ -54,7 +56,8 @@ class Change(Frozen):
 
     def inverse(self) -> Change:
         """Return the change back, for a preview. What is really undone comes from what was really replaced."""
-        return self.model_copy(update={"before": self.after, "after": self.before})
+        # Whatever waited for it goes first now.
+        return self.model_copy(update={"before": self.after, "after": self.before, "order": None})
 
 
 class FileChange(Frozen):
@@ -89,6 +92,7 @@ class Cohort(Frozen):
     name: str
     hosts: tuple[str, ...]
     changes: tuple[Change, ...]
+    """In the order in which they are written. A roll back goes the other way."""
     files: tuple[FileChange, ...]
 
 

@@ -65,6 +65,8 @@ class System(Frozen):
     user: str
     """Numeric uid the probe ran as; 'unknown' for a captured `sysctl -a`."""
     uptime_s: int | None = None
+    hz: int | None = None
+    """Ticks of the kernel's clock a second. None where nothing tells: in a child network namespace, for example."""
     virtualization: Virtualization | None = None
     namespace: NetNamespace | None = None
 

@@ -76,6 +76,7 @@ def _plan(result: Plan) -> str:
                 c.risk.value,
                 (f"`{c.formula}`; " if c.formula else "")
                 + c.why
+                + (f"; {c.order}" if c.order else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes

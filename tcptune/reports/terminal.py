@@ -137,6 +137,7 @@ def _cohort(cohort: Cohort) -> list[str]:
     for change, line in zip(cohort.changes, table[1:], strict=True):
         lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
         lines += wrapped(change.why, indent="      ")
+        lines += wrapped(change.order, indent="      ") if change.order else []
         if change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
         if change.shadowed_by:
