@@ -22,6 +22,7 @@ from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.dropin import merged
+from tcptune.planning.limits import skipped_limits
 
 
 def plan_host(
@@ -47,6 +48,7 @@ def plan_host(
                 skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.WAIVED))
             case _:
                 pass
+    skipped += skipped_limits(facts.host, audit.limits)
     order = list(parameters)
     changes.sort(key=lambda change: order.index(change.key))
     files = (_dropin(facts, changes),) if changes else ()
