@@ -156,16 +156,20 @@ def _unseen(facts: HostFacts) -> str | None:
 def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> LimitFinding:
     highest = max(about, key=lambda a: a.files)
     name, unit = service.name, service.unit
-    softs = [(p.nofile_soft, p.nofile_hard) for p in service.processes if p.nofile_soft is not None]
-    if len(softs) < len(service.processes):
+    workers = _workers(service.processes)
+    lowest = min(workers, key=lambda p: -1 if p.nofile_soft is None else p.nofile_soft)
+    if lowest.nofile_soft is None:
         return LimitUnknown(process=name, unit=unit, why="its limits cannot be read")
-    soft, hard = min(softs, key=lambda limits: limits[0] or 0)
-    soft = soft or 0
+    soft, hard = lowest.nofile_soft, lowest.nofile_hard
     most = _nr_open(facts)
     start = _at_start(service, facts, most)
     layers = LimitLayers(wanted=highest.files, soft=soft, hard=hard, at_start=start)
     now_met = soft >= highest.files
-    raises_itself = start.soft is not None and start.soft < soft and start.hard == hard
+    # What it was given is still to be seen: in its own hard limit, or in the master that made the worker.
+    given = start.hard == hard or any(
+        (p.nofile_soft, p.nofile_hard) == (start.soft, start.hard) for p in service.processes
+    )
+    raises_itself = start.soft is not None and start.soft < soft and given
     start_met = start.soft is not None and (start.soft >= highest.files or (now_met and raises_itself))
     said = {
         "process": name,
@@ -184,7 +188,7 @@ def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> Limi
         )
         return LimitMet.model_validate({**said, "note": note})
     where = Where.BOOT if now_met else Where.RUNTIME if start_met or start.soft is None else Where.BOTH
-    notes = [*_bounds(highest.files, most), *_pressure(service)]
+    notes = [*_bounds(highest.files, most), *_pressure(workers)]
     by_hand = _by_hand(service, layers, where, facts, most)
     return LimitDeviates.model_validate({**said, "where": where, "by_hand": by_hand, "notes": tuple(notes)})
 
@@ -222,9 +226,15 @@ def _bounds(wanted: int, most: int | None) -> list[str]:
     return [f"fs.nr_open is {most}: no process can be allowed more, so raise that first"]
 
 
-def _pressure(service: _Service) -> list[str]:
+def _workers(processes: Sequence[Process]) -> Sequence[Process]:
+    """Return those that serve: where workers have given up root, the process of root is their master."""
+    workers = [process for process in processes if process.uid]
+    return workers if workers and any(process.uid == 0 for process in processes) else processes
+
+
+def _pressure(processes: Sequence[Process]) -> list[str]:
     """Say so, with numbers, where a process is near its limit."""
-    for p in sorted(service.processes, key=lambda p: -(p.open_files or 0)):
+    for p in sorted(processes, key=lambda p: -(p.open_files or 0)):
         if p.nofile_soft and p.open_files is not None and p.open_files >= NEAR * p.nofile_soft:
             return [f"{p.open_files} of its {p.nofile_soft} files are open now"]
         if p.nofile_soft and p.open_files is None and (p.open_files_at_most or 0) >= p.nofile_soft:
