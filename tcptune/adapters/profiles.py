@@ -149,12 +149,12 @@ def _overridden(inherited: Iterable[E], own: Iterable[Sequence[E]], group: str) 
         key = alternatives[0].key
         taken.add(key)
         before = [entry for entry in inherited if entry.key == key]
-        overrides = tuple(dict.fromkeys(p for entry in before for p in (entry.place, *entry.overrides)))
+        places = [(entry.place, *entry.overrides) for entry in before]
+        overrides = tuple(dict.fromkeys(place for several in places for place in several))
         found += [entry.model_copy(update={"overrides": overrides}) for entry in alternatives]
         if all(entry.when != Guard() for entry in alternatives):
             found += [entry.model_copy(update={"group": group}) for entry in before]
-    found[:0] = [e for e in inherited if e.key not in taken]
-    return found
+    return [entry for entry in inherited if entry.key not in taken] + found
 
 
 def _reloaded(entry: Entry, load: Mapping[str, LoadVariable]) -> Entry:
