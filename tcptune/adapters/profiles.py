@@ -149,12 +149,15 @@ def _overridden(inherited: Iterable[E], own: Iterable[Sequence[E]], group: str) 
         key = alternatives[0].key
         taken.add(key)
         before = [entry for entry in inherited if entry.key == key]
-        places = [(entry.place, *entry.overrides) for entry in before]
-        overrides = tuple(dict.fromkeys(place for several in places for place in several))
+        overrides = tuple(dict.fromkeys(place for entry in before for place in _places(entry)))
         found += [entry.model_copy(update={"overrides": overrides}) for entry in alternatives]
         if all(entry.when != Guard() for entry in alternatives):
             found += [entry.model_copy(update={"group": group}) for entry in before]
     return [entry for entry in inherited if entry.key not in taken] + found
+
+
+def _places(entry: Entry | LimitEntry) -> tuple[str, ...]:
+    return (entry.place, *entry.overrides)
 
 
 def _reloaded(entry: Entry, load: Mapping[str, LoadVariable]) -> Entry:

@@ -1,4 +1,4 @@
-"""What the next start of a service gives: each case of LIKE_SYSTEMD was looked at with `systemd --test`, release 252."""
+"""What the next start of a service gives. tests/differential/test_next_start.py asks systemd about LIKE_SYSTEMD."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ def start(
     return unit_start(unit, unit_files(files), texts, most=most)
 
 
-@pytest.mark.parametrize(
-    ("text", "limits"),
-    [
-        ("4096", (4096, 4096)),
-        ("1000:2000", (1000, 2000)),
-        ("infinity", (INFINITY, INFINITY)),
-        ("infinity:infinity", (INFINITY, INFINITY)),
-        ("100:infinity", (100, INFINITY)),
-        ("+77", (77, 77)),
-        ("0x1000", (4096, 4096)),
-        ("010", (8, 8)),
-        ("0b11", (3, 3)),
-        ("0o17", (15, 15)),
-        ("0", (0, 0)),
-        ("64K", None),
-        ("2M", None),
-        ("1G", None),
-        ("", None),
-        ("?", None),
-        ("5000:2000", None),
-        ("infinity:5", None),
-        ("1000 : 2000", None),
-        (":200", None),
-        ("1000:", None),
-        ("10:20:30", None),
-        ("-5", None),
-        ("'4200'", None),
-        ("%i", None),
-        ("18446744073709551615", None),
-        ("٣", None),
-    ],
-)
+VALUES: list[tuple[str, tuple[int, int] | None]] = [
+    ("4096", (4096, 4096)),
+    ("1000:2000", (1000, 2000)),
+    ("infinity", (INFINITY, INFINITY)),
+    ("infinity:infinity", (INFINITY, INFINITY)),
+    ("100:infinity", (100, INFINITY)),
+    ("+77", (77, 77)),
+    ("0x1000", (4096, 4096)),
+    ("010", (8, 8)),
+    ("0b11", (3, 3)),
+    ("0o17", (15, 15)),
+    ("0", (0, 0)),
+    ("64K", None),
+    ("2M", None),
+    ("1G", None),
+    ("", None),
+    ("?", None),
+    ("5000:2000", None),
+    ("infinity:5", None),
+    ("1000 : 2000", None),
+    (":200", None),
+    ("1000:", None),
+    ("10:20:30", None),
+    ("-5", None),
+    ("'4200'", None),
+    ("%i", None),
+    ("18446744073709551615", None),
+    ("٣", None),
+]
+
+
+@pytest.mark.parametrize(("text", "limits"), VALUES)
 def test_a_value_is_read_as_systemd_reads_it(text: str, limits: tuple[int, int] | None) -> None:
     assert rlimit(text) == limits
 
@@ -124,7 +124,7 @@ LIKE_SYSTEMD: dict[str, tuple[str, dict[str, str | None], tuple[int, int]]] = {
         {f"{LIB}/a.service": SERVICE, f"{ETC}/a.service.d/10.conf": MASK, f"{LIB}/a.service.d/10.conf": limit(301)},
         SYSTEMD_DEFAULT,
     ),
-    "hidden files count no more than others with another ending": (
+    "drop-ins of another unit do not count": (
         "a.service",
         {f"{LIB}/a.service": SERVICE, f"{LIB}/b.service.d/10.conf": limit(9)},
         SYSTEMD_DEFAULT,
