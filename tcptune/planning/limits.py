@@ -184,7 +184,7 @@ def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> Limi
         return LimitUnknown(process=name, unit=unit, why=why)
     if now_met and start_met:
         note = (
-            f"it raises its own soft limit, {start.soft} at its start" if start.soft != soft and raises_itself else None
+            f"it raises its own soft limit, which is {start.soft} at its start" if start.soft != soft and raises_itself else None
         )
         return LimitMet.model_validate({**said, "note": note})
     where = Where.BOOT if now_met else Where.RUNTIME if start_met or start.soft is None else Where.BOTH

@@ -83,8 +83,8 @@ done
 [ $# -eq 0 ] || grep -l -s -a LimitNOFILE /dev/null "$@" | while IFS= read -r file; do
   printf 'in %s\n' "$file"
   sed -n -e '/^[[:space:]]*[#;]/d' \
-    -e ':a' -e '/\\$/{{' -e '$!{{' -e N -e 's/\\\n[[:space:]]*[#;].*$/\\/' -e 's/\\\n/ /' -e ba -e '}}' -e '}}' -e tb -e :b \
-    -e 's/^[[:space:]]*\(\[[A-Za-z]*\]\)[[:space:]]*$/|\1/p' -e t \
+    -e ':a' -e '/\\$/{{' -e '$!{{' -e N -e 's/\\\n[[:space:]]*[#;].*$/\\/' -e 's/\\\n/ /' -e ba -e '}}' -e '}}' \
+    -e tb -e :b -e 's/^[[:space:]]*\(\[[A-Za-z]*\]\)[[:space:]]*$/|\1/p' -e t \
     -e 's/^[[:space:]]*\[.*\][[:space:]]*$/|[]/p' -e t \
     -e 's/^[[:space:]]*LimitNOFILE[[:space:]]*=[[:space:]]*\([0-9A-Za-z:+]*\)[[:space:]]*$/|LimitNOFILE=\1/p' -e t \
     -e 's/^[[:space:]]*LimitNOFILE[[:space:]]*=.*/|LimitNOFILE=?/p' "$file"
