@@ -183,10 +183,8 @@ def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> Limi
         why = f"{soft} now is enough for {highest.words}, at the next start is not known: {start.by}"
         return LimitUnknown(process=name, unit=unit, why=why)
     if now_met and start_met:
-        note = (
-            f"it raises its own soft limit, which is {start.soft} at its start" if start.soft != soft and raises_itself else None
-        )
-        return LimitMet.model_validate({**said, "note": note})
+        note = f"it raises its own soft limit, which is {start.soft} at its start"
+        return LimitMet.model_validate({**said, "note": note if raises_itself else None})
     where = Where.BOOT if now_met else Where.RUNTIME if start_met or start.soft is None else Where.BOTH
     notes = [*_bounds(highest.files, most), *_pressure(workers)]
     by_hand = _by_hand(service, layers, where, facts, most)
