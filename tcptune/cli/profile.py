@@ -64,7 +64,8 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Profile files.", 
         except ProfileError as problem:
             wrong.append(problem)
         else:
-            typer.echo(f"{path}: {len(found.groups())} settings, no mistake")
+            limits = f", {len(found.limits)} limits" if found.limits else ""
+            typer.echo(f"{path}: {len(found.groups())} settings{limits}, no mistake")
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:

@@ -53,11 +53,9 @@ def export(
             entries.append(found)
         else:
             left_out.append(found)
-    if not entries:
-        return Exported(files={}, left_out=tuple(left_out))
     exported = WRITERS[to].write(profile.model_copy(update={"entries": tuple(entries)}), _options(facts, bounds=bounds))
-    order = list(profile.groups())
-    told = sorted([*left_out, *exported.left_out], key=lambda one: order.index(one.text.partition(": ")[0]))
+    order = {key: number for number, key in enumerate(profile.groups())}
+    told = sorted([*left_out, *exported.left_out], key=lambda one: order.get(one.text.partition(": ")[0], len(order)))
     return Exported(files=exported.files, left_out=tuple(told))
 
 

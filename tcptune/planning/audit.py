@@ -29,6 +29,7 @@ from tcptune.domain.values import kernel_text
 from tcptune.planning.applicability import reason_against
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
+from tcptune.planning.limits import audit_limits
 from tcptune.planning.rules import Rule, rule_for
 from tcptune.planning.unset import judge_unset
 
@@ -58,7 +59,8 @@ def audit_host(
             case _:
                 found = rule
         findings.append(_waived(found, facts.host, profile.waivers, today))
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
+    limits = audit_limits(facts, profile, today=today, declared=declared)
+    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings), limits=limits)
 
 
 def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:

@@ -22,6 +22,7 @@ from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.dropin import settings, text
+from tcptune.planning.limits import skipped_limits
 from tcptune.planning.order import in_boot_order, in_write_order
 
 
@@ -48,6 +49,7 @@ def plan_host(
                 skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.WAIVED))
             case _:
                 pass
+    skipped += skipped_limits(facts.host, audit.limits)
     ordered = in_write_order(changes, parameters)
     files = (_dropin(facts, ordered, parameters),) if ordered else ()
     return HostPlan(host=facts.host, changes=ordered, files=files), tuple(skipped)

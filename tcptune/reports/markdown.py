@@ -13,7 +13,7 @@ from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, U
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports import explanation, profiles
+from tcptune.reports import explanation, limits, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -42,7 +42,7 @@ def _audit(result: FleetAudit) -> str:
             if isinstance(f, Deviates)
         ]
         lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows)
-        if not rows and not host.unknowns:
+        if not rows and not host.unknowns and not host.deviating_limits and not host.unknown_limits:
             lines += ["Nothing deviates.", ""]
         others = [
             (f.key, f.outcome.replace("_", " "), _others_why(f))
@@ -50,6 +50,7 @@ def _audit(result: FleetAudit) -> str:
             if isinstance(f, NotApplicable | Unknown | Waived)
         ]
         lines += _table(("setting", "outcome", "why"), others)
+        lines += [*_table(limits.HEAD, limits.rows(host.limits)), *limits.drop_ins(host.limits)]
     if result.unread:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])

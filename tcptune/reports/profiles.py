@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tcptune.domain.profile import Entry, LoadVariable, Profile, ProfileDiff, ProfileList
+from tcptune.domain.profile import Entry, LimitEntry, LoadVariable, Profile, ProfileDiff, ProfileList
 from tcptune.reports.layout import aligned, count, wrapped
 
 
@@ -25,9 +25,14 @@ def shown(result: Profile) -> str:
         lines.append(key)
         for entry in (entry for group in groups for entry in group):
             lines += _entry(entry)
+    for limit in result.limits:
+        lines += [f"{limit.limit} of {limit.who}", *_entry(limit)]
     for waiver in result.waivers:
         lines += ["", f"waived until {waiver.until} by {waiver.who}: {waiver.key} on {waiver.hosts}: {waiver.why}"]
-    return "\n".join([*lines, "", f"{count(len(result.groups()), 'setting')}.", ""])
+    counted = count(len(result.groups()), "setting")
+    if result.limits:
+        counted += f", {count(len({limit.key for limit in result.limits}), 'limit')}"
+    return "\n".join([*lines, "", f"{counted}.", ""])
 
 
 def shown_markdown(result: Profile) -> str:
@@ -39,7 +44,11 @@ def shown_markdown(result: Profile) -> str:
     lines += ["| setting | wanted | where | why | source | from |", "| --- | --- | --- | --- | --- | --- |"]
     for entry in result.entries:
         cells = (entry.key, str(entry.demand), str(entry.when), entry.why, entry.source, entry.profile)
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace('<', '&lt;') for cell in cells)} |")
+        lines.append(_row(cells))
+    if result.limits:
+        lines += ["", "| limit | processes | wanted | where | why | source | from |", f"|{' --- |' * 7}"]
+    for one in result.limits:
+        lines.append(_row((one.limit, one.who, one.demand, str(one.when), one.why, one.source, one.profile)))
     return "\n".join([*lines, ""])
 
 
@@ -55,7 +64,11 @@ def differing(result: ProfileDiff) -> str:
     return "\n".join([*lines, f"{result.left} -> {result.right}: {said}.", ""])
 
 
-def _entry(entry: Entry) -> Iterator[str]:
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace('<', '&lt;') for cell in cells)} |"
+
+
+def _entry(entry: Entry | LimitEntry) -> Iterator[str]:
     yield from wrapped(str(entry.demand), indent="  ")
     if str(entry.when):
         yield f"      when    {entry.when}"

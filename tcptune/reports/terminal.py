@@ -16,6 +16,7 @@ from tcptune.domain.findings import (
     FleetAudit,
     HostAudit,
     Layers,
+    LimitFinding,
     NotApplicable,
     Unknown,
     Waived,
@@ -23,7 +24,7 @@ from tcptune.domain.findings import (
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import explanation, profiles
+from tcptune.reports import explanation, limits, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -43,13 +44,13 @@ _text.register(Hits)(explanation.terminal_hits)
 
 @_text.register
 def _audit(result: FleetAudit) -> str:
-    groups: dict[tuple[Finding, ...], list[HostAudit]] = {}
+    groups: dict[tuple[tuple[Finding, ...], tuple[LimitFinding, ...]], list[HostAudit]] = {}
     for host in result.hosts:
-        groups.setdefault(host.findings, []).append(host)
+        groups.setdefault((host.findings, host.limits), []).append(host)
     lines: list[str] = []
     # The largest group first: on a fleet most hosts deviate in the same way.
-    for findings, hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
-        lines += [*_host_findings(findings, hosts), ""]
+    for (findings, found), hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
+        lines += [*_host_findings(findings, hosts), *limits.terminal(found), ""]
     lines += _unread((u.host, u.error, u.hint) for u in result.unread)
     return "\n".join([*lines, _audit_summary(result), ""])
 
