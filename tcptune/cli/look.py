@@ -116,8 +116,10 @@ def audit(
     With several profiles an entry of each has to be met: they are solved to one value, or the clash is reported.
     With --sysctl-a no host is needed, and the next boot is not known: what is as wanted at runtime is then not judged.
 
-    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be
-    read or judged.
+    Concerns are what several settings, or what runs on the host, make wrong together.
+
+    Exits 0 if every host meets it, 10 if one deviates or a concern does harm, 3 if a profile is wrong or two clash,
+    4 if a host could not be read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
       tcptune audit web-frontend -p database --load peak_connections_per_s=9000 --waivers waivers.yml
@@ -150,7 +152,7 @@ def audit(
     deliver(found, format, output)
     if found.unread or found.undecided:
         raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if found.deviating else 0)
+    raise typer.Exit(EXIT_PENDING if found.deviating or found.harmed else 0)
 
 
 def plan(

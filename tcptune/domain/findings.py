@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.concerns import Concern, NotJudged, Severity
 from tcptune.domain.facts import Unread
 from tcptune.domain.values import Frozen, SysctlKey
 
@@ -112,6 +113,15 @@ class HostAudit(Frozen):
     host: str
     kernel: str
     findings: tuple[Finding, ...]
+    concerns: tuple[Concern, ...] = ()
+    """What keys make wrong together, or with what runs here."""
+    not_judged: tuple[NotJudged, ...] = ()
+    """Checks that lacked their facts."""
+
+    @property
+    def harms(self) -> tuple[Concern, ...]:
+        """The concerns by which somebody suffers."""
+        return tuple(c for c in self.concerns if c.severity is Severity.HARM)
 
     @property
     def deviations(self) -> tuple[Deviates, ...]:
@@ -142,6 +152,11 @@ class FleetAudit(Frozen):
     def deviating(self) -> tuple[HostAudit, ...]:
         """Hosts with at least one deviation."""
         return tuple(h for h in self.hosts if h.deviations)
+
+    @property
+    def harmed(self) -> tuple[HostAudit, ...]:
+        """Hosts with at least one concern that does harm."""
+        return tuple(h for h in self.hosts if h.harms)
 
     @property
     def undecided(self) -> tuple[HostAudit, ...]:

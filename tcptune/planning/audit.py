@@ -26,7 +26,9 @@ from tcptune.domain.kernel_values import Stored, stored
 from tcptune.domain.parameters import ARITY, Parameter, Storage
 from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
+from tcptune.planning import checks
 from tcptune.planning.boot import BootModel
+from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
 from tcptune.planning.rules import Rule, rule_for
 from tcptune.planning.unset import judge_unset
@@ -57,7 +59,14 @@ def audit_host(
             case _:
                 found = rule
         findings.append(_waived(found, facts.host, profile.waivers, today))
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
+    whole = checks.judge(Scene(facts, profile, parameters, findings, model, declared))
+    return HostAudit(
+        host=facts.host,
+        kernel=facts.system.kernel,
+        findings=tuple(findings),
+        concerns=whole.concerns,
+        not_judged=whole.not_judged,
+    )
 
 
 def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:

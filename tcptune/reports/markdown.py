@@ -13,7 +13,7 @@ from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, U
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports import explanation, profiles
+from tcptune.reports import concerns, explanation, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -50,6 +50,8 @@ def _audit(result: FleetAudit) -> str:
             if isinstance(f, NotApplicable | Unknown | Waived)
         ]
         lines += _table(("setting", "outcome", "why"), others)
+    for title, head, found in concerns.markdown(result.hosts):
+        lines += [f"## {title}", "", *_table(head, found)] if found else []
     if result.unread:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])

@@ -1,0 +1,76 @@
+"""What a global reload would change: `sysctl --system`, or a restart of systemd-sysctl. All keys that were read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.domain.boot import BootValue, Loader
+from tcptune.domain.concerns import Observation, Owner, Severity
+from tcptune.domain.facts import Value
+from tcptune.domain.kernel_values import Stored, stored
+from tcptune.domain.parameters import Parameter, Storage
+from tcptune.domain.values import kernel_text, numbers
+from tcptune.planning.checks.scene import NotKnown, Scene, Values
+
+_TICK_MS = 10
+"""Times are rounded up to a timer tick; the slowest timer has 100 a second."""
+
+
+def judge(scene: Scene, _values: Values) -> Iterator[Observation]:
+    """Name each key that a file has otherwise than the kernel, with the line that wins."""
+    if scene.facts.boot_gap is not None:
+        raise NotKnown(f"the files of the next boot were not read: {scene.facts.boot_gap}")
+    flips = dict(_flips(scene))
+    if flips:
+        yield Observation(
+            keys=tuple(flips),
+            severity=Severity.ADVICE,
+            what="a global reload (sysctl --system, a restart of systemd-sysctl, an installed package) would change "
+            "settings as they run now; so would the next boot",
+            evidence=tuple(flips.values()),
+            remedy="decide for each: set the file as the host runs, or the host as the file says",
+            owner=Owner.OPERATOR,
+        )
+    if scene.model.unreadable:
+        raise NotKnown(f"{', '.join(scene.model.unreadable)} cannot be read")
+
+
+def _flips(scene: Scene) -> Iterator[tuple[str, str]]:
+    for key, reading in scene.facts.sysctl.items():
+        if not isinstance(reading, Value):
+            continue
+        found = scene.model.at_boot(key)
+        said: dict[str, list[Loader]] = {}
+        for loader in Loader:
+            one = found.under(loader)
+            value = _written(one, scene.parameters.get(key), scene.facts.system.kernel)
+            if one.certain and one.winner and value is not None and not _same(value, reading.text, scene, key):
+                said.setdefault(f"{value} by {one.winner.place}", []).append(loader)
+        for words, loaders in said.items():
+            which = "" if len(loaders) == len(Loader) else f" ({_PROGRAMS[loaders[0]]} alone)"
+            yield key, f"{key}: {reading.text} now, {words}{which}"
+
+
+_PROGRAMS = {Loader.SYSTEMD: "systemd-sysctl", Loader.PROCPS: "sysctl --system"}
+
+
+def _written(found: BootValue, parameter: Parameter | None, kernel: str) -> str | None:
+    if found.value is None:
+        return None
+    text = kernel_text(found.value)
+    if parameter is None:
+        return text
+    held = stored(parameter, text, kernel=kernel)
+    return held.text if isinstance(held, Stored) else text
+
+
+def _same(written: str, actual: str, scene: Scene, key: str) -> bool:
+    """Say whether a write leaves the value as it is; fewer numbers than the key has change the first ones alone."""
+    tokens, runs = written.split(), actual.split()
+    if tokens == runs or (0 < len(tokens) < len(runs) and tokens == runs[: len(tokens)]):
+        return True
+    parameter = scene.parameters.get(key)
+    if parameter is None or parameter.accepted(scene.facts.system.kernel).storage is not Storage.MILLISECONDS:
+        return False
+    there, here = numbers(written), numbers(actual)
+    return bool(there and here) and 0 <= here[0] - there[0] < _TICK_MS  # type: ignore[index]  # both are there
