@@ -34,7 +34,7 @@ from tcptune.cli.options import (
     Waivers,
 )
 from tcptune.domain.facts import Collected, Unread
-from tcptune.domain.findings import FleetAudit
+from tcptune.domain.findings import FleetAudit, HostAudit
 from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
@@ -170,22 +170,28 @@ def plan(
 ) -> None:
     """Write the plan that brings hosts to PROFILE, and show it. Changes nothing.
 
-    Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason.
+    Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason. Harm that the
+    changes would do together, or with what runs on a host, is told beside it; it is not part of the plan.
 
     Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read or judged.
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
+    from tcptune.reports.concerns import harm
     from tcptune.workflows.plan import plan as make
 
     wanted = wiring.profile([profile, *more], waivers)
     given = wiring.load(load, wanted)
+    audits: list[HostAudit] = []
     with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
-        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=wiring.declared(hosts, given))
+        declared = wiring.declared(hosts, given)
+        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=declared, audited=audits.append)
     if output is not None:
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
     deliver(made, format, None)
+    if warning := harm(audits):
+        typer.echo(warning, err=True)
     if made.undecided:
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(EXIT_PENDING if made.cohorts or made.out_of_reach else 0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tcptune.domain.concerns import Concern, Holds, Severity
 from tcptune.domain.findings import FleetAudit, HostAudit
-from tcptune.reports.layout import count, names, wrapped
+from tcptune.reports.layout import count, names, visible, wrapped
 
 _VARIANTS = 3
 """How many different sets of numbers are shown of one concern; JSON has all."""
@@ -90,9 +90,10 @@ def summary(result: FleetAudit) -> list[str]:
     return [f"{len(result.harmed)} with concerns that do harm"] if result.harmed else []
 
 
-def told(host: str, concerns: Iterable[Concern]) -> list[str]:
-    """Return short lines of one host's concerns, for a command whose result does not hold them."""
-    return [f"! {host}  {one.check}: {one.what}  (try: {one.remedy})" for one in concerns]
+def harm(hosts: Iterable[HostAudit]) -> str:
+    """Return the concerns that do harm, for a command whose result does not hold them; empty where there are none."""
+    groups = (group for group in grouped(hosts) if group.concern.severity is Severity.HARM)
+    return visible("\n".join(line for group in groups for line in _group(group)))
 
 
 def _group(group: Group) -> list[str]:

@@ -27,8 +27,8 @@ def refused(scene: Scene, values: Values) -> Iterator[Observation]:
         parameter = scene.parameters.get(key)
         for limit in parameter.limits if parameter else ():
             own = values.numbers(key)
-            reading = scene.facts.sysctl.get(limit.key)
-            peers = values.numbers(limit.key) if isinstance(reading, Value) else None
+            # A key outside the catalogue is never asked for; one that exists and may not be read is a gap.
+            peers = values.numbers(limit.key) if limit.key in scene.facts.sysctl else None
             bound = peers[limit.element] if peers else limit.otherwise
             if own is None or (own[0] >= bound if limit.relation == "at least" else own[0] <= bound):
                 continue

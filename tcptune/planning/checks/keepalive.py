@@ -26,23 +26,21 @@ def path(scene: Scene, values: Values) -> Iterator[Observation]:
     if found is None:
         return
     time, intvl, probes = found
-    for timeout in idle_timeouts():
-        if timeout.machine != system.virtualization.machine or time + intvl < timeout.seconds:
-            continue
-        yield Observation(
-            keys=(TIME, INTVL),
-            severity=Severity.ADVICE,
-            what=f"{timeout.name} forgets a connection after {timeout.seconds} s without a packet, before a keepalive "
-            "probe saves it",
-            evidence=(
-                *_words(time, intvl, probes),
-                f"{timeout.applies}: {timeout.effect}",
-                f"source: {timeout.source}",
-            ),
-            remedy=f"where idle connections go that way and turn keepalive on, {TIME} + {INTVL} below "
-            f"{timeout.seconds}, or the same in the application (TCP_KEEPIDLE)",
-            owner=Owner.NETWORK,
-        )
+    late = [t for t in idle_timeouts() if t.machine == system.virtualization.machine and time + intvl >= t.seconds]
+    if not late:
+        return
+    yield Observation(
+        keys=(TIME, INTVL),
+        severity=Severity.ADVICE,
+        what=f"keepalive probes come too late for {' and '.join(timeout.name for timeout in late)}",
+        evidence=(
+            *_words(time, intvl, probes),
+            *(f"{t.name}, {t.seconds} s: {t.applies}: {t.effect} ({t.source})" for t in late),
+        ),
+        remedy=f"where idle connections go that way and turn keepalive on, {TIME} + {INTVL} below {late[0].seconds}, "
+        "or the same in the application (TCP_KEEPIDLE)",
+        owner=Owner.NETWORK,
+    )
 
 
 def own_conntrack(scene: Scene, values: Values) -> Iterator[Observation]:

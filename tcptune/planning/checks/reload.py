@@ -20,14 +20,14 @@ def judge(scene: Scene, _values: Values) -> Iterator[Observation]:
     """Name each key that a file has otherwise than the kernel, with the line that wins."""
     if scene.facts.boot_gap is not None:
         raise NotKnown(f"the files of the next boot were not read: {scene.facts.boot_gap}")
-    flips = dict(_flips(scene))
+    flips = tuple(_flips(scene))
     if flips:
         yield Observation(
-            keys=tuple(flips),
+            keys=tuple(dict.fromkeys(key for key, _ in flips)),
             severity=Severity.ADVICE,
             what="a global reload (sysctl --system, a restart of systemd-sysctl, an installed package) would change "
             "settings as they run now; so would the next boot",
-            evidence=tuple(flips.values()),
+            evidence=tuple(words for _, words in flips),
             remedy="decide for each: set the file as the host runs, or the host as the file says",
             owner=Owner.OPERATOR,
         )
