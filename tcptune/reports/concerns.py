@@ -50,16 +50,24 @@ def grouped(hosts: Iterable[HostAudit]) -> tuple[Group, ...]:
 
 
 def terminal(hosts: Sequence[HostAudit]) -> list[str]:
-    """Return the lines of all concerns, and one for each reason why a check could not judge."""
+    """Return the lines of all concerns, and one for the checks that could not judge."""
     lines: list[str] = []
     for group in grouped(hosts):
         lines += [*_group(group), ""]
-    gaps = [
-        line
-        for why, (checks, some) in _not_judged(hosts).items()
-        for line in wrapped(f"Not judged on {names(some)}: {', '.join(checks)}: {why}", indent="")
-    ]
-    return [*lines, *gaps, ""] if gaps else lines
+    if gaps := _gaps(hosts):
+        lines += [*wrapped(gaps, indent=""), ""]
+    return lines
+
+
+def _gaps(hosts: Sequence[HostAudit]) -> str:
+    """Return one line on what could not be judged: with the reason where there is one alone."""
+    gaps = _not_judged(hosts)
+    checks = tuple(dict.fromkeys(check for some, _ in gaps.values() for check in some))
+    where = tuple(dict.fromkeys(host.host for host in hosts if host.not_judged))
+    if not gaps:
+        return ""
+    why = next(iter(gaps)) if len(gaps) == 1 else f"{len(gaps)} reasons, see --format markdown"
+    return f"Concerns not judged on {names(where)}: {names(checks)}: {why}"
 
 
 def markdown(hosts: Sequence[HostAudit]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
 from tests.acceptance.machine import SOMAXCONN, Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("_nginx")]
 
 FOLDER = "/run/nginx-test"
 PORT = 8080
@@ -29,6 +31,13 @@ http {{
   server {{ listen {port}{backlog}; return 204; }}
 }}
 """
+
+
+@pytest.fixture(scope="module")
+def _nginx() -> None:
+    if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("nginx is missing (Debian package nginx-light)")
 
 
 class Nginx:
@@ -131,8 +140,11 @@ def test_the_remedy_that_is_named_for_nginx_works(tcptune: Tcptune, machines: Ma
         assert concerns(tcptune, "baseline", *on(machine), expect=10) == []
 
 
-def test_a_full_queue_does_harm(tcptune: Tcptune, machines: Machines, on: On) -> None:
+def test_a_full_queue_does_harm_and_that_alone_is_no_good_news(tcptune: Tcptune, machines: Machines, on: On) -> None:
     [machine] = machines(1)
+    machine.set({"net.ipv4.tcp_mtu_probing": "1"})
+    machine.write("/etc/sysctl.d/60-fine.conf", "net.ipv4.tcp_mtu_probing = 1\n")
+    tcptune("audit", "baseline", *on(machine))
     program = (
         "import socket, time\n"
         "s = socket.socket(); s.bind(('127.0.0.1', 8081)); s.listen(2)\n"
@@ -151,6 +163,25 @@ def test_a_full_queue_does_harm(tcptune: Tcptune, machines: Machines, on: On) ->
     assert found["severity"] == "harm"
     assert "127.0.0.1:8081 python3" in str(found["evidence"])
     assert "queue limit 2, 3 waiting" in str(found["evidence"])
+
+
+def test_a_plan_tells_of_the_harm_it_would_do(tcptune: Tcptune, machines: Machines, on: On) -> None:
+    [machine] = machines(1)
+    plan = tcptune.file("plan.json")
+    program = "import socket, time; s = socket.create_server(('', 20000)); time.sleep(60)"
+    machine.run("sh", "-c", f'python3 -c "{program}" >/dev/null 2>&1 & echo $! >/run/app.pid')
+    try:
+        _until(lambda: bool(machine.run("ss", "-Hltn", "sport = :20000")))
+        tcptune("audit", "baseline", *on(machine), expect=10)
+        made = tcptune("plan", "web-frontend", *on(machine), "-o", plan, expect=10)
+    finally:
+        machine.run("kill", machine.read("/run/app.pid").strip())
+
+    told = " ".join(made.stderr.split())
+    assert "(harm, once the wanted values are set: port-listeners)" in told
+    assert "port 20000: python3" in told
+    assert "set net.ipv4.ip_local_reserved_ports = 20000;" in told
+    assert "concern" not in plan.read_text()
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -46,7 +46,8 @@ def judge(scene: Scene, values: Values) -> Iterator[Observation]:
         return
     nameless = 0
     for service, members in _services(scene):
-        if full := [one for one in members if service.backlog and one.queue >= service.backlog]:
+        # The kernel lets in one more than the limit.
+        if full := [one for one in members if service.backlog and one.queue > service.backlog]:
             yield _full(service, full, somaxconn, scene)
         elif not service.name:
             nameless += sum(one.port != _SSH and service.backlog < min(somaxconn, ENOUGH) for one in members)

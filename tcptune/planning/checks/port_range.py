@@ -60,7 +60,7 @@ def node_ports(scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(RANGE, RESERVED),
             severity=Severity.HARM,
             what="clients' ports are taken from Kubernetes' NodePorts: answers to such a client go to the Service",
-            evidence=(f"{nodes[0]} is here", f"NodePorts 30000-32767, of which {folded(clash)}", *_range_words(values)),
+            evidence=(f"{nodes[0]} is here", f"NodePorts open to clients: {folded(clash)}", *_range_words(values)),
             remedy=f"set {RESERVED} = {_proposal(scene, values, clash)}; a write replaces the whole list",
             owner=Owner.KERNEL,
         )

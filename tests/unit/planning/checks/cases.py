@@ -68,8 +68,8 @@ GONE: dict[str, Any] = {"listeners": "the answer has no such section"}
 CASES: dict[str, dict[str, Case]] = {
     "accept-queue": {
         "positive": case(ADVICE, host(listeners=listening(listener(80, 128)))),
-        "full": case(HARM, host(listeners=listening(listener(80, 128, queue=128)))),
-        "not full by one": case(ADVICE, host(listeners=listening(listener(80, 128, queue=127)))),
+        "full": case(HARM, host(listeners=listening(listener(80, 128, queue=129)))),
+        "room for one": case(ADVICE, host(listeners=listening(listener(80, 128, queue=128)))),
         "negative": case(None, host(listeners=listening(listener(80, 4096)))),
         "boundary": case(None, host(listeners=listening(listener(80, 1024)))),
         "just too short": case(ADVICE, host(listeners=listening(listener(80, 1023)))),
