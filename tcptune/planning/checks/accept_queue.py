@@ -41,17 +41,17 @@ def judge(scene: Scene, values: Values) -> Iterator[Observation]:
     found = scene.listeners
     if found.source == "proc":
         raise NotKnown("queue limits of listeners were not read: ss is not there, or refuses")
-    somaxconn, before = values.number(SOMAXCONN), scene.now.number(SOMAXCONN)
-    if somaxconn is None or before is None:
+    somaxconn = values.number(SOMAXCONN)
+    if somaxconn is None:
         return
     nameless = 0
     for service, members in _services(scene):
         # The kernel lets in one more than the limit.
         if full := [one for one in members if service.backlog and one.queue > service.backlog]:
-            yield _full(service, full, somaxconn, scene)
+            yield _full(service, full, values, scene)
         elif not service.name:
             nameless += sum(one.port != _SSH and service.backlog < min(somaxconn, ENOUGH) for one in members)
-        elif _matters(service, members) and (seen := _short(service, members, somaxconn, before, scene)):
+        elif _matters(service, members) and (seen := _short(service, members, values, scene)):
             yield seen
     if nameless:
         raise NotKnown("some listeners have short queues, and this login does not see of which programs")
@@ -84,7 +84,8 @@ def _local(address: str) -> bool:
     return address.startswith("127.") or address.removeprefix("::ffff:").startswith("127.") or address == "::1"
 
 
-def _short(service: _Service, members: list[Listener], somaxconn: int, before: int, scene: Scene) -> Observation | None:
+def _short(service: _Service, members: list[Listener], values: Values, scene: Scene) -> Observation | None:
+    somaxconn, before = values.number(SOMAXCONN) or 0, scene.now.number(SOMAXCONN)
     backlog, known = service.backlog, service.known
     if backlog >= somaxconn:
         return None
@@ -113,13 +114,14 @@ def _short(service: _Service, members: list[Listener], somaxconn: int, before: i
         keys=(SOMAXCONN,),
         severity=Severity.ADVICE,
         what=what,
-        evidence=(*_evidence(members, somaxconn, scene), *because),
+        evidence=(*_evidence(members, values, scene), *because),
         remedy=remedy,
         owner=known.owner if known else Owner.APPLICATION,
     )
 
 
-def _full(service: _Service, full: list[Listener], somaxconn: int, scene: Scene) -> Observation:
+def _full(service: _Service, full: list[Listener], values: Values, scene: Scene) -> Observation:
+    somaxconn = values.number(SOMAXCONN) or 0
     name = service.name or "a program this login does not see"
     knob = service.known.knob if service.known and service.known.knob else NO_KNOB
     limit = (
@@ -131,7 +133,7 @@ def _full(service: _Service, full: list[Listener], somaxconn: int, scene: Scene)
         keys=(SOMAXCONN,),
         severity=Severity.HARM,
         what=f"the accept queue of {name} is full: new connections are dropped, and clients try again after a second",
-        evidence=_evidence(full, somaxconn, scene),
+        evidence=_evidence(full, values, scene),
         remedy=f"find out why it accepts too slowly; {limit}",
         owner=service.known.owner if service.known else Owner.APPLICATION,
     )
@@ -143,17 +145,17 @@ def _earlier(scene: Scene) -> tuple[frozenset[int], bool]:
     default = parameter.default(scene.facts.system.kernel) if parameter else None
     texts, certain = [default], scene.facts.boot_gap is None
     if certain:
-        found = scene.model.at_boot(SOMAXCONN).under(Loader.SYSTEMD if scene.facts.system.systemd else Loader.PROCPS)
+        found = scene.at_boot(SOMAXCONN).under(Loader.SYSTEMD if scene.facts.system.systemd else Loader.PROCPS)
         texts.append(found.value)
         certain = found.certain
     return frozenset(number for text in texts if text is not None for number in numbers(text) or ()), certain
 
 
-def _evidence(members: list[Listener], somaxconn: int, scene: Scene) -> tuple[str, ...]:
+def _evidence(members: list[Listener], values: Values, scene: Scene) -> tuple[str, ...]:
     lines = [_described(one, scene) for one in members[:_SHOWN]]
     if len(members) > _SHOWN:
         lines.append(f"and {len(members) - _SHOWN} more like these")
-    lines.append(f"{SOMAXCONN} = {somaxconn}")
+    lines.append(values.said(SOMAXCONN))
     overflows = (scene.facts.counters or {}).get("TcpExt.ListenOverflows", 0)
     if overflows:
         lines.append(f"TcpExt.ListenOverflows = {overflows} since boot, of all listeners together")

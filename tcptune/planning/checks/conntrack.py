@@ -32,7 +32,7 @@ def full(scene: Scene, values: Values) -> Iterator[Observation]:
         what="the table of tracked connections is full, or nearly: new connections are dropped"
         if harm
         else "the table of tracked connections is filling up; once it is full new connections are dropped",
-        evidence=(f"{found.count} entries, {share:.0%} of {MAX} = {most}",),
+        evidence=(f"{found.count} entries, {share:.0%}", _said(values, MAX, most)),
         remedy=f"raise {MAX} (and {BUCKETS}), shorten the timeouts, or track less (NOTRACK)",
         owner=Owner.KERNEL,
     )
@@ -52,7 +52,7 @@ def chains(scene: Scene, values: Values) -> Iterator[Observation]:
             severity=Severity.ADVICE,
             what=f"a full table of tracked connections has more than {LONGEST_CHAIN} entries in a bucket: each packet "
             "searches longer",
-            evidence=(f"{MAX} = {most}", f"{BUCKETS} = {buckets}"),
+            evidence=(_said(values, MAX, most), _said(values, BUCKETS, buckets)),
             remedy=f"set {BUCKETS} to at least {-(-most // LONGEST_CHAIN)}, better to {most}; 8 bytes each",
             owner=Owner.KERNEL,
         )
@@ -64,3 +64,10 @@ def _value(values: Values, key: str, probed: int | None) -> int | None:
         return values.number(key)
     except NotKnown:
         return probed
+
+
+def _said(values: Values, key: str, number: int) -> str:
+    try:
+        return values.said(key)
+    except NotKnown:
+        return f"{key} = {number}"

@@ -36,7 +36,7 @@ def refused(scene: Scene, values: Values) -> Iterator[Observation]:
                 keys=(key, limit.key),
                 severity=Severity.HARM,
                 what=f"the kernel refuses this value of {key}: it has to be {limit.relation} what {limit.key} says",
-                evidence=(f"{key} = {values.text(key)}", f"{limit.key} = {bound}"),
+                evidence=(values.said(key), f"{limit.key} = {bound}"),
                 remedy="ask for values that fit each other in the profile",
                 owner=Owner.KERNEL,
             )
@@ -55,7 +55,7 @@ def nonsense(scene: Scene, values: Values) -> Iterator[Observation]:
                 keys=(key,),
                 severity=Severity.HARM,
                 what=f"{key} has a value that the kernel takes and that makes no sense",
-                evidence=(f"{key} = {text}", *found),
+                evidence=(values.said(key), *found),
                 remedy=f"set it right; a fresh kernel has {parameter.default(scene.facts.system.kernel) or 'its own'}",
                 owner=Owner.KERNEL,
             )
@@ -68,7 +68,7 @@ def reuse(_scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(TW_REUSE, TIMESTAMPS),
             severity=Severity.HARM,
             what="tcp_tw_reuse is on and cannot work: without timestamps no port in TIME_WAIT is used again",
-            evidence=(f"{TW_REUSE} = 1", f"{TIMESTAMPS} = 0"),
+            evidence=(values.said(TW_REUSE), values.said(TIMESTAMPS)),
             remedy=f"set {TIMESTAMPS} = 1; the peers need them too",
             owner=Owner.KERNEL,
         )
@@ -83,7 +83,7 @@ def without_effect(_scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(RMEM, SCALING),
             severity=Severity.ADVICE,
             what="without window scaling no window is above 64 KiB, whatever the buffers allow",
-            evidence=(f"{RMEM} = {values.text(RMEM)}", f"{SCALING} = 0"),
+            evidence=(values.said(RMEM), values.said(SCALING)),
             remedy=f"set {SCALING} = 1",
             owner=Owner.KERNEL,
         )
@@ -92,7 +92,7 @@ def without_effect(_scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(RMEM, MODERATE),
             severity=Severity.ADVICE,
             what="receive buffers stay at their first size: with tcp_moderate_rcvbuf = 0 the maximum is never reached",
-            evidence=(f"{RMEM} = {values.text(RMEM)}", f"{MODERATE} = 0"),
+            evidence=(values.said(RMEM), values.said(MODERATE)),
             remedy=f"set {MODERATE} = 1",
             owner=Owner.KERNEL,
         )
@@ -108,7 +108,7 @@ def syn_queue(_scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(MAX_SYN, SOMAXCONN, SYNCOOKIES),
             severity=Severity.ADVICE,
             what="without SYN cookies tcp_max_syn_backlog is the limit, and it is below somaxconn",
-            evidence=(f"{SYNCOOKIES} = 0", f"{MAX_SYN} = {syn}", f"{SOMAXCONN} = {somaxconn}"),
+            evidence=(values.said(SYNCOOKIES), values.said(MAX_SYN), values.said(SOMAXCONN)),
             remedy=f"set {SYNCOOKIES} = 1, or {MAX_SYN} to at least {somaxconn}",
             owner=Owner.KERNEL,
         )

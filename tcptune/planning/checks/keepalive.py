@@ -34,7 +34,7 @@ def path(scene: Scene, values: Values) -> Iterator[Observation]:
         severity=Severity.ADVICE,
         what=f"keepalive probes come too late for {' and '.join(timeout.name for timeout in late)}",
         evidence=(
-            *_words(time, intvl, probes),
+            *_words(values, time, intvl, probes),
             *(f"{t.name}, {t.seconds} s: {t.applies}: {t.effect} ({t.source})" for t in late),
         ),
         remedy=f"where idle connections go that way and turn keepalive on, {TIME} + {INTVL} below {late[0].seconds}, "
@@ -56,7 +56,7 @@ def own_conntrack(scene: Scene, values: Values) -> Iterator[Observation]:
             keys=(TIME, INTVL, ESTABLISHED),
             severity=Severity.ADVICE,
             what="this host's own connection tracking forgets idle connections before a keepalive probe saves them",
-            evidence=(*_words(time, intvl, probes), f"{ESTABLISHED} = {established}"),
+            evidence=(*_words(values, time, intvl, probes), values.said(ESTABLISHED)),
             remedy=f"{TIME} + {INTVL} below {ESTABLISHED}, or a longer timeout; what NAT forgets is cut off",
             owner=Owner.KERNEL,
         )
@@ -69,8 +69,5 @@ def _keepalive(values: Values) -> tuple[int, int, int] | None:
     return time, intvl, probes
 
 
-def _words(time: int, intvl: int, probes: int) -> tuple[str, ...]:
-    return (
-        f"first probe after {time} s, the next {intvl} s later",
-        f"a dead peer is found after {time + intvl * probes} s",
-    )
+def _words(values: Values, time: int, intvl: int, probes: int) -> tuple[str, ...]:
+    return (values.said(TIME), values.said(INTVL), f"a dead peer is found after {time + intvl * probes} s")

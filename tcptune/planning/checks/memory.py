@@ -90,7 +90,7 @@ def buffers(scene: Scene, values: Values) -> Iterator[Observation]:
                 keys=(key,),
                 severity=Severity.ADVICE,
                 what=f"one connection alone may take more than 1/{BUFFER_SHARE} of the host's memory as {key}",
-                evidence=(f"{key} = {values.text(key)}", f"memory: {_mib(memory)}"),
+                evidence=(values.said(key), f"memory: {_mib(memory)}"),
                 remedy=f"a maximum of {most} or less; 2 * bandwidth * round-trip time is enough",
                 owner=Owner.KERNEL,
             )
@@ -126,19 +126,21 @@ def _pages(scene: Scene, values: Values) -> _Part | None:
     pages = values.numbers(TCP_MEM)
     if pages is None:
         return None
-    return _Part(TCP_MEM, f"buffers, {TCP_MEM} = {values.text(TCP_MEM)} pages", pages[-1] * _page(scene))
+    return _Part(TCP_MEM, f"buffers, {values.said(TCP_MEM)}, in pages", pages[-1] * _page(scene))
 
 
 def _time_wait(_scene: Scene, values: Values) -> _Part:
     count = values.number(TW_BUCKETS) or 0
-    return _Part(TW_BUCKETS, f"TIME_WAIT, {TW_BUCKETS} = {count}", count * TIME_WAIT_BYTES)
+    return _Part(TW_BUCKETS, f"TIME_WAIT, {values.said(TW_BUCKETS)}", count * TIME_WAIT_BYTES)
 
 
 def _tracked(scene: Scene, values: Values) -> _Part | None:
     if not scene.conntrack.loaded:
         return None
     most, buckets = values.number(CONNTRACK_MAX) or 0, values.number(CONNTRACK_BUCKETS) or 0
-    return _Part(CONNTRACK_MAX, f"tracking, {CONNTRACK_MAX} = {most}", most * TRACKED_BYTES + buckets * BUCKET_BYTES)
+    return _Part(
+        CONNTRACK_MAX, f"tracking, {values.said(CONNTRACK_MAX)}", most * TRACKED_BYTES + buckets * BUCKET_BYTES
+    )
 
 
 def _queues(scene: Scene, values: Values) -> _Part | None:

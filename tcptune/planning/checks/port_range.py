@@ -89,7 +89,7 @@ def alone(_scene: Scene, values: Values) -> Iterator[Observation]:
             severity=Severity.ADVICE,
             what="both ends of the port range are odd, or both even: connect() and bind() cannot have a half each, and "
             "the kernel logs it",
-            evidence=(f"{RANGE} = {low} {high}",),
+            evidence=(values.said(RANGE),),
             remedy=f"move one end by one, for example {low} {high - 1}",
             owner=Owner.KERNEL,
         )
@@ -142,4 +142,4 @@ def _named(taken: Iterable[int], scene: Scene) -> Iterator[str]:
 
 
 def _range_words(values: Values) -> tuple[str, ...]:
-    return (f"{RANGE} = {values.text(RANGE)}", f"{RESERVED} = {values.text(RESERVED) or 'none'}")
+    return (values.said(RANGE), values.said(RESERVED))

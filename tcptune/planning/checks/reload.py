@@ -39,7 +39,7 @@ def _flips(scene: Scene) -> Iterator[tuple[str, str]]:
     for key, reading in scene.facts.sysctl.items():
         if not isinstance(reading, Value):
             continue
-        found = scene.model.at_boot(key)
+        found = scene.at_boot(key)
         said: dict[str, list[Loader]] = {}
         for loader in Loader:
             one = found.under(loader)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tcptune.domain.boot import AtBoot
 from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.findings import Deviates, Finding, Where
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
@@ -41,6 +42,14 @@ class Values:
                 raise NotKnown(f"{key} may not be read")
             case None:
                 raise NotKnown(f"these facts do not hold {key}")
+
+    def said(self, key: str) -> str:
+        """Return 'key = value' as evidence: where the value is one that is wanted, with the one that was read."""
+        reading = self._facts.sysctl.get(key)
+        read = reading.text if isinstance(reading, Value) else None
+        text = self.text(key)
+        shown = f"{key} = {text or 'none'}" if text is not None else f"{key}: not in this kernel"
+        return shown if read == text or read is None else f"{shown} wanted, {read or 'none'} now"
 
     def numbers(self, key: str) -> tuple[int, ...] | None:
         """Return the value's numbers. Raises NotKnown, for what is no number too."""
@@ -80,11 +89,18 @@ class Scene:
     """Once the plan is applied."""
     changes: Mapping[str, str] = field(init=False)
     """Key -> its value then, where that is another than now."""
+    _at_boot: dict[str, AtBoot] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "changes", _changes(self.findings))
         object.__setattr__(self, "now", Values(self.facts, {}))
         object.__setattr__(self, "then", Values(self.facts, self.changes))
+
+    def at_boot(self, key: str) -> AtBoot:
+        """Return what the next boot gives a key. Checks ask twice, and it is what takes longest."""
+        if key not in self._at_boot:
+            self._at_boot[key] = self.model.at_boot(key)
+        return self._at_boot[key]
 
     @property
     def listeners(self) -> Listeners:

@@ -13,6 +13,7 @@ from tcptune.planning.checks import CHECKS
 from tests.unit.builders import ETC, LATER, PORTS, RMEM, SOMAXCONN, facts, profile, read_only, rule
 from tests.unit.planning.checks.cases import CASES, WIDE, Case, load
 from tests.unit.planning.checks.hosts import (
+    INTVL,
     KEEPALIVE,
     RESERVED,
     SSHD,
@@ -88,6 +89,12 @@ def test_what_the_wanted_values_bring_about_is_told_apart_from_what_is_so_now() 
     assert [one.holds for one in (*wanted, *now)] == [Holds.WANTED, Holds.NOW]
 
 
+def test_evidence_tells_what_was_read_from_what_is_wanted() -> None:
+    [found] = concerns("time-wait-reuse", host({TIMESTAMPS: "0"}), rule(TW_REUSE, "1"))
+
+    assert found.evidence == (f"{TW_REUSE} = 1 wanted, 2 now", f"{TIMESTAMPS} = 0")
+
+
 def test_a_change_that_will_not_be_made_does_not_count() -> None:
     stuck = host({TIMESTAMPS: "0", TW_REUSE: read_only("2")})
 
@@ -112,8 +119,7 @@ def test_timeouts_of_one_cloud_are_one_concern() -> None:
     [found] = concerns("keepalive", host(machine="amazon"))
 
     assert "AWS Network Load Balancer and EC2 security groups" in found.what
-    assert found.evidence[0] == "first probe after 7200 s, the next 75 s later"
-    assert found.evidence[1] == "a dead peer is found after 7875 s"
+    assert found.evidence[:3] == (f"{KEEPALIVE} = 7200", f"{INTVL} = 75", "a dead peer is found after 7875 s")
 
 
 # The accept queue
