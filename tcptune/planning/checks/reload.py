@@ -25,8 +25,7 @@ def judge(scene: Scene, _values: Values) -> Iterator[Observation]:
         yield Observation(
             keys=tuple(dict.fromkeys(key for key, _ in flips)),
             severity=Severity.ADVICE,
-            what="a global reload (sysctl --system, a restart of systemd-sysctl, an installed package) would change "
-            "settings as they run now; so would the next boot",
+            what="a global reload (sysctl --system, restarting systemd-sysctl) would change what runs now, as a boot will",
             evidence=tuple(words for _, words in flips),
             remedy="decide for each: set the file as the host runs, or the host as the file says",
             owner=Owner.OPERATOR,
@@ -40,15 +39,22 @@ def _flips(scene: Scene) -> Iterator[tuple[str, str]]:
         if not isinstance(reading, Value):
             continue
         found = scene.at_boot(key)
-        said: dict[str, list[Loader]] = {}
+        said: dict[str, dict[Loader, str]] = {}
         for loader in Loader:
             one = found.under(loader)
             value = _written(one, scene.parameters.get(key), scene.facts.system.kernel)
             if one.certain and one.winner and value is not None and not _same(value, reading.text, scene, key):
-                said.setdefault(f"{value} by {one.winner.place}", []).append(loader)
-        for words, loaders in said.items():
-            which = "" if len(loaders) == len(Loader) else f" ({_PROGRAMS[loaders[0]]} alone)"
-            yield key, f"{key}: {reading.text} now, {words}{which}"
+                said.setdefault(value, {})[loader] = one.winner.place
+        for value, places in said.items():
+            yield key, f"{key}: {reading.text} now, {value or 'none'} by {_by(places)}"
+
+
+def _by(places: dict[Loader, str]) -> str:
+    """Return the lines that win: one where both loaders agree on it."""
+    if len(places) == len(Loader) and len(set(places.values())) == 1:
+        return next(iter(places.values()))
+    alone = " alone" if len(places) == 1 else ""
+    return ", ".join(f"{place} ({_PROGRAMS[loader]}{alone})" for loader, place in places.items())
 
 
 _PROGRAMS = {Loader.SYSTEMD: "systemd-sysctl", Loader.PROCPS: "sysctl --system"}

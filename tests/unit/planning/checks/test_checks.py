@@ -283,6 +283,15 @@ def test_a_reload_names_every_key_and_line_outside_the_profile_too_and_who_does_
     }
 
 
+def test_two_lines_with_one_value_are_one_flip() -> None:
+    files: dict[str, str | None] = {LATER: f"{SOMAXCONN} = 128\n", "/etc/sysctl.conf": f"{SOMAXCONN} = 128\n"}
+    [found] = concerns("global-reload", host(files=files))
+
+    assert found.evidence == (
+        f"{SOMAXCONN}: 4096 now, 128 by {LATER}:1 (systemd-sysctl), /etc/sysctl.conf:1 (sysctl --system)",
+    )
+
+
 # Rivals
 
 
