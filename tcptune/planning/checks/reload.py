@@ -25,7 +25,8 @@ def judge(scene: Scene, _values: Values) -> Iterator[Observation]:
         yield Observation(
             keys=tuple(dict.fromkeys(key for key, _ in flips)),
             severity=Severity.ADVICE,
-            what="a global reload (sysctl --system, restarting systemd-sysctl) would change what runs now, as a boot will",
+            what="a global reload (sysctl --system, restarting systemd-sysctl) would change what runs now, as will a "
+            "boot",
             evidence=tuple(words for _, words in flips),
             remedy="decide for each: set the file as the host runs, or the host as the file says",
             owner=Owner.OPERATOR,
