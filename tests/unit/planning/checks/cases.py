@@ -74,7 +74,7 @@ CASES: dict[str, dict[str, Case]] = {
         "boundary": case(None, host(listeners=listening(listener(80, 1024)))),
         "just too short": case(ADVICE, host(listeners=listening(listener(80, 1023)))),
         "management": case(None, host(listeners=listening(listener(22, 128, "sshd")))),
-        "its own host alone": case(None, host(listeners=listening(listener(99, 5, "agent", address="127.0.0.1")))),
+        "its own host alone": case(None, host(listeners=listening(listener(99, 5, "spooler", address="127.0.0.1")))),
         "capped at somaxconn": case(
             ADVICE, host({SOMAXCONN: "128"}, listeners=listening(listener(80, 128))), rule(SOMAXCONN, "4096")
         ),
