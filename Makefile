@@ -7,7 +7,7 @@ ARGS   ?=
 VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
 # The lab's hosts need these; everything else is in requirements/.
-PACKAGES := busybox git iproute2 openssh-client openssh-server procps python3 sudo systemd
+PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server procps python3 sudo systemd
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint check bench lab-up lab-down lab-status build docs packages clean

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.concerns import Concern, NotJudged, Severity
 from tcptune.domain.facts import Unread
 from tcptune.domain.limits import ByHand, LimitLayers
 from tcptune.domain.values import Frozen, SysctlKey
@@ -186,6 +187,15 @@ class HostAudit(Frozen):
     findings: tuple[Finding, ...]
     limits: tuple[LimitFinding, ...] = ()
     """One for each service that listens and the profile speaks of, by name; then what could not be judged."""
+    concerns: tuple[Concern, ...] = ()
+    """What keys make wrong together, or with what runs here."""
+    not_judged: tuple[NotJudged, ...] = ()
+    """Checks that lacked their facts."""
+
+    @property
+    def harms(self) -> tuple[Concern, ...]:
+        """The concerns by which somebody suffers."""
+        return tuple(c for c in self.concerns if c.severity is Severity.HARM)
 
     @property
     def deviations(self) -> tuple[Deviates, ...]:
@@ -226,6 +236,11 @@ class FleetAudit(Frozen):
     def deviating(self) -> tuple[HostAudit, ...]:
         """Hosts with at least one deviation."""
         return tuple(h for h in self.hosts if h.deviations or h.deviating_limits)
+
+    @property
+    def harmed(self) -> tuple[HostAudit, ...]:
+        """Hosts with at least one concern that does harm."""
+        return tuple(h for h in self.hosts if h.harms)
 
     @property
     def undecided(self) -> tuple[HostAudit, ...]:

@@ -26,8 +26,10 @@ from tcptune.domain.kernel_values import Stored, stored
 from tcptune.domain.parameters import ARITY, USUAL_HZ, Parameter, Storage
 from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
+from tcptune.planning import checks
 from tcptune.planning.applicability import reason_against
 from tcptune.planning.boot import BootModel
+from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
 from tcptune.planning.limits import audit_limits
 from tcptune.planning.rules import Rule, rule_for
@@ -59,8 +61,15 @@ def audit_host(
             case _:
                 found = rule
         findings.append(_waived(found, facts.host, profile.waivers, today))
-    limits = audit_limits(facts, profile, today=today, declared=declared)
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings), limits=limits)
+    whole = checks.judge(Scene(facts, profile, parameters, findings, model, declared))
+    return HostAudit(
+        host=facts.host,
+        kernel=facts.system.kernel,
+        findings=tuple(findings),
+        limits=audit_limits(facts, profile, today=today, declared=declared),
+        concerns=whole.concerns,
+        not_judged=whole.not_judged,
+    )
 
 
 def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:

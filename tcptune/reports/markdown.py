@@ -13,7 +13,7 @@ from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, U
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports import explanation, limits, profiles
+from tcptune.reports import concerns, explanation, limits, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -51,6 +51,8 @@ def _audit(result: FleetAudit) -> str:
         ]
         lines += _table(("setting", "outcome", "why"), others)
         lines += [*_table(limits.HEAD, limits.rows(host.limits)), *limits.drop_ins(host.limits)]
+    for title, head, found in concerns.markdown(result.hosts):
+        lines += [f"## {title}", "", *_table(head, found)] if found else []
     if result.unread:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])

@@ -24,7 +24,7 @@ from tcptune.domain.findings import (
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import explanation, limits, profiles
+from tcptune.reports import concerns, explanation, limits, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -51,6 +51,7 @@ def _audit(result: FleetAudit) -> str:
     # The largest group first: on a fleet most hosts deviate in the same way.
     for (findings, found), hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
         lines += [*_host_findings(findings, hosts), *limits.terminal(found), ""]
+    lines += concerns.terminal(result.hosts)
     lines += _unread((u.host, u.error, u.hint) for u in result.unread)
     return "\n".join([*lines, _audit_summary(result), ""])
 
@@ -106,6 +107,7 @@ def _audit_summary(result: FleetAudit) -> str:
     total = len(result.hosts) + len(result.unread)
     verb = "deviates" if total == 1 else "deviate"
     parts = [f"{len(result.deviating)} of {count(total, 'host')} {verb} from {result.profile}"]
+    parts += concerns.summary(result)
     if result.undecided:
         parts.append(f"{len(result.undecided)} could not be judged in full")
     if result.unread:

@@ -54,6 +54,11 @@ def table_of(profile_name: str) -> Iterator[str]:
     for entry in own:
         cells = [f"`{entry.key}`", _wanted(entry.demand), str(entry.when), entry.why, entry.source]
         yield f"| {' | '.join(cells)} |".replace("|  |", "| |")
+    if limits := [limit for limit in profile.limits if limit.profile == profile_name]:
+        yield from ("", "| Limit | Processes | Wanted | Why | Source |", "|---|---|---|---|---|")
+        for limit in limits:
+            cells = [f"`{limit.limit}`", limit.who, f"`{limit.demand}`", limit.why, limit.source]
+            yield f"| {' | '.join(cells)} |".replace(" | round_up", " \\| round_up")
 
 
 def _wanted(demand: Demand) -> str:
