@@ -7,7 +7,7 @@ from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Demand, Leave, Unset, meets
+from tcptune.domain.demands import Leave, Unset
 from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
@@ -21,14 +21,15 @@ from tcptune.domain.findings import (
     Waived,
     Where,
 )
+from tcptune.domain.guards import Scope
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.kernel_values import Stored, stored
-from tcptune.domain.parameters import ARITY, Parameter, Storage
+from tcptune.domain.parameters import ARITY, Parameter, Storage, View
 from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
 from tcptune.planning.boot import BootModel
 from tcptune.planning.dropin import merged
-from tcptune.planning.rules import Rule, rule_for
+from tcptune.planning.rules import Rule, rule_for, situation
 from tcptune.planning.unset import judge_unset
 
 
@@ -110,7 +111,7 @@ def _compare(
         wanted = _read_back(parameter, wanted, facts.system.kernel)
     layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(rule.demand, layers.at_boot, otherwise=runtime_met)
+    boot_met = _boot_meets(rule, layers.at_boot, facts, parameters, otherwise=runtime_met)
     if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
         return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
@@ -227,14 +228,19 @@ def _read_back(parameter: Parameter, text: str, kernel: str) -> str:
     return held.text if isinstance(held, Stored) and held.whole else text
 
 
-def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
+def _boot_meets(
+    rule: Rule, boot: Boot, facts: HostFacts, parameters: Mapping[str, Parameter], *, otherwise: bool
+) -> bool:
     if boot.value is None:
         # No file sets it, and the kernel computes its default from the machine: then runtime is the best witness.
         return otherwise
     try:
-        return meets(demand, boot.value)
+        wanted = rule.demand.settle(boot.value)
     except ValueError:
         return False
+    # A list of ports may be written unfolded in the profile, and is folded in `boot`.
+    parameter = parameters.get(rule.key)
+    return (_read_back(parameter, wanted, facts.system.kernel) if parameter else wanted) == boot.value
 
 
 def _shadow(
@@ -246,7 +252,7 @@ def _shadow(
     winner = _under(then.at_boot(rule.key), facts).winner
     if winner is None or winner.path == DROPIN_PATH:
         return None
-    if _boot_meets(rule.demand, boot_layer(rule.key, facts, then, parameters), otherwise=False):
+    if _boot_meets(rule, boot_layer(rule.key, facts, then, parameters), facts, parameters, otherwise=False):
         return None
     return winner.place
 
@@ -261,6 +267,12 @@ def _login(facts: HostFacts) -> str:
 
 def _absence(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str:
     parameter = parameters.get(key)
-    if parameter and parameter.removed_in:
-        return f"removed in Linux {parameter.removed_in}"
-    return f"Linux {facts.system.kernel} has no such key here"
+    here = parameter.at(facts.system.kernel) if parameter else None
+    if here and here.missing:
+        return here.missing
+    words = f"Linux {facts.system.kernel} has no such key here"
+    if parameter and parameter.module:
+        return f"{words}: it needs the kernel module {parameter.module}"
+    if here and here.in_child is View.ABSENT and situation(facts, NOTHING_DECLARED).scope is Scope.NAMESPACE:
+        return f"{words}: it is one of the host's that owns this network namespace"
+    return words
