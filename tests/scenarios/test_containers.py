@@ -12,6 +12,7 @@ from tcptune.domain.facts import Absent, HostFacts, Reading, Unreadable, Value
 from tcptune.domain.findings import Deviates, HostAudit, Met, NotApplicable, Unknown
 from tcptune.domain.parameters import View
 from tcptune.domain.state import NetNamespace
+from tcptune.errors import HostError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.audit import audit_host
 from tcptune.planning.plan import plan_host
@@ -139,7 +140,7 @@ def test_a_container_in_which_everything_is_read_only_is_neither_fine_nor_an_err
     assert "Left out:" in plan.out
 
 
-def test_a_read_only_tree_is_seen_without_a_write(tmp_path: object, fake: FakeHost) -> None:
+def test_a_read_only_tree_is_seen_without_a_write(fake: FakeHost) -> None:
     fake.kernel.read_only = set(fake.values())
     before = fake.everything()
 
@@ -188,8 +189,8 @@ def test_the_probe_tells_absent_unreadable_shown_and_writable_apart() -> None:
     }
 
 
-def test_a_sandbox_whose_kernel_has_no_version_is_a_host_that_was_not_read(tcptune: Command) -> None:
-    with pytest.raises(Exception, match="no kernel release"):
+def test_a_sandbox_whose_kernel_has_no_version_is_a_host_that_was_not_read() -> None:
+    with pytest.raises(HostError, match="no kernel release"):
         script.parse("pod", answer().replace("kernel 6.12.0", "kernel sandbox"), NOW)
 
 
