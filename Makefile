@@ -21,7 +21,7 @@ demo: $(VENV)/ready packages  ## Show the main job on three lab hosts, and take 
 test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARGS go to pytest.
 	$(BIN)/python -m pytest $(ARGS)
 
-slow: $(VENV)/ready packages  ## Run the tests that take minutes: at least 2,000 generated trees for each boot loader, and more.
+slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.

@@ -227,6 +227,7 @@ def test_the_model_says_what_the_loader_does(lab: Lab, loader: Loader) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("loader", Loader)
 def test_the_model_says_what_the_loader_does_in_trees_never_seen_before(lab: Lab, loader: Loader) -> None:
     agree(lab, loader, cases=max(CASES, 2000), fixed=False)

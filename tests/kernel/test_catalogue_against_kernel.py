@@ -82,6 +82,7 @@ def test_our_verdict_on_a_written_value_is_the_kernels(kernel: Kernel, key: str)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("key", WRITABLE)
 def test_our_verdict_on_many_written_values_is_the_kernels(kernel: Kernel, key: str) -> None:
     agree(kernel, key, MANY)

@@ -141,6 +141,7 @@ o2   the way back wants the reverse
      test_order.py::test_the_host_writes_in_the_order_of_the_plan_and_takes_back_in_reverse
      test_order.py::test_the_preview_of_the_way_back_is_the_plan_in_reverse
      plugins/test_host_real_kernel.py::test_coupled_settings_are_written_in_the_given_order_and_restored_backwards
+     plugins/test_host_changes.py::test_a_refused_write_takes_back_all_in_reverse_order
 o3   one setting moves another
      test_order.py::test_what_a_change_of_forwarding_resets_is_known_before_it_is_planned
      test_order.py::test_a_restore_that_moves_another_setting_is_repaired
