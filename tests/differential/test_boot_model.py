@@ -1,8 +1,9 @@
 """The boot model against the genuine loaders: in random trees, and in each case where the two loaders part ways.
 
 One disagreement between the model and procps 4.0.2 is known, none with systemd-sysctl 252: where a file is called
-`*.conf`, procps reads what that pattern finds, and stops there at a link to nowhere; the model goes on. What the loaders
-do against their manuals is modelled, and pinned by SURPRISES below. TCPTUNE_DIFFERENTIAL_CASES sets how many trees each loader gets.
+`*.conf`, procps reads what that pattern finds, and stops there at a link to nowhere; the model goes on. What the
+loaders do against their manuals is modelled, and pinned by SURPRISES below. TCPTUNE_DIFFERENTIAL_CASES sets how many
+trees each loader gets.
 """
 
 from __future__ import annotations
