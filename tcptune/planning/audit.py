@@ -7,7 +7,7 @@ from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Demand, Leave, Unset, meets
+from tcptune.domain.demands import Leave, Unset
 from tcptune.domain.facts import HostFacts, System, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
@@ -123,7 +123,7 @@ def _compare(
         wanted = _read_back(parameter, wanted, facts.system)
     layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(rule.demand, wanted, layers.at_boot, otherwise=runtime_met)
+    boot_met = _boot_meets(rule, wanted, layers.at_boot, facts, parameters, otherwise=runtime_met)
     if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
         return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
@@ -241,7 +241,9 @@ def _read_back(parameter: Parameter, text: str, system: System) -> str:
     return held.text if isinstance(held, Stored) and held.whole else text
 
 
-def _boot_meets(demand: Demand, wanted: str, boot: Boot, *, otherwise: bool) -> bool:
+def _boot_meets(
+    rule: Rule, wanted: str, boot: Boot, facts: HostFacts, parameters: Mapping[str, Parameter], *, otherwise: bool
+) -> bool:
     if boot.value is None:
         # No file sets it, and the kernel computes its default from the machine: then runtime is the best witness.
         return otherwise
@@ -249,9 +251,12 @@ def _boot_meets(demand: Demand, wanted: str, boot: Boot, *, otherwise: bool) -> 
         # What the kernel makes of the demand, such as a time rounded up to a tick, need not meet it to the letter.
         return True
     try:
-        return meets(demand, boot.value)
+        settled = rule.demand.settle(boot.value)
     except ValueError:
         return False
+    # A list of ports may be written unfolded in the profile, and is folded in `boot`.
+    parameter = parameters.get(rule.key)
+    return (_read_back(parameter, settled, facts.system) if parameter else settled) == boot.value
 
 
 def _shadow(
@@ -263,7 +268,7 @@ def _shadow(
     winner = _under(then.at_boot(rule.key), facts).winner
     if winner is None or winner.path == DROPIN_PATH:
         return None
-    if _boot_meets(rule.demand, wanted, boot_layer(rule.key, facts, then, parameters), otherwise=False):
+    if _boot_meets(rule, wanted, boot_layer(rule.key, facts, then, parameters), facts, parameters, otherwise=False):
         return None
     return winner.place
 

@@ -12,7 +12,7 @@ from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
-from tcptune.domain.verdicts import RunVerdict
+from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import concerns, explanation, limits, profiles
 from tcptune.reports.layout import count, visible
 
@@ -129,13 +129,18 @@ def _run(result: Run) -> str:
 def _verdict(result: RunVerdict) -> str:
     lines = [f"# Verify {result.run_id}", ""]
     rows = [
-        (h.host, c.key, c.expected, c.actual or "unreadable", _boot(c.at_boot), "as left" if c.ok else "**moved**")
+        (h.host, c.key, c.expected, _actual(c), _boot(c.at_boot), "as left" if c.ok else "**moved**")
         for h in result.hosts
         for c in h.checks
     ]
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
     return "\n".join(lines)
+
+
+def _actual(check: Check) -> str:
+    # An empty list of ports was read.
+    return "unreadable" if check.actual is None else check.actual
 
 
 def _others_why(finding: NotApplicable | Unknown | Waived) -> str:

@@ -122,7 +122,10 @@ def _plan(result: Plan) -> str:
         lines += [*_cohort(cohort), ""]
     lines += _skipped(result.skipped)
     total = sum(len(c.hosts) for c in result.cohorts)
-    everyone = total + len(result.fine) + len(result.unread)
+    # A host of which everything is left out is in no cohort, and not fine.
+    everyone = len(
+        {host for c in result.cohorts for host in c.hosts} | {*result.fine, *(s.host for s in result.skipped)}
+    )
     tail = [f"{len(result.fine)} {'needs' if len(result.fine) == 1 else 'need'} none"] if result.fine else []
     tail += [f"{len(result.unread)} could not be read"] if result.unread else []
     summary = (
