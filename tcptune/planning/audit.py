@@ -7,7 +7,7 @@ from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Leave, Unset
+from tcptune.domain.demands import Leave, Unset, meets
 from tcptune.domain.facts import HostFacts, System, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
@@ -31,8 +31,9 @@ from tcptune.planning.applicability import reason_against
 from tcptune.planning.boot import BootModel
 from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
+from tcptune.planning.kernel_default import computed_default, is_near
 from tcptune.planning.limits import audit_limits
-from tcptune.planning.rules import Rule, rule_for
+from tcptune.planning.rules import Rule, rule_for, situation
 from tcptune.planning.unset import judge_unset
 
 
@@ -123,7 +124,12 @@ def _compare(
         wanted = _read_back(parameter, wanted, facts.system)
     layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(rule, wanted, layers.at_boot, facts, parameters, otherwise=runtime_met)
+    if layers.at_boot.value is None and (about := _own_default(rule.key, reading.text, facts, parameters)):
+        at_boot = Boot(value=None, by=f"kernel default, about {about}")
+        layers = layers.model_copy(update={"at_boot": at_boot})
+        boot_met = meets(rule.demand, about)
+    else:
+        boot_met = _boot_meets(rule, wanted, layers.at_boot, facts, parameters, otherwise=runtime_met)
     if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
         return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
@@ -137,6 +143,14 @@ def _compare(
         why=rule.why,
         source=rule.source,
     )
+
+
+def _own_default(key: str, actual: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str | None:
+    """Return what the kernel computes for itself where the running value is something else: then somebody set that."""
+    parameter = parameters.get(key)
+    scope = situation(facts, NOTHING_DECLARED).scope
+    about = computed_default(parameter, facts.system, scope) if parameter else None
+    return None if about is None or is_near(actual, about) else about
 
 
 def _runtime_only(rule: Rule, reading: Value, why: str) -> Finding:

@@ -264,7 +264,7 @@ def test_a_port_more_in_the_list_is_a_difference() -> None:
 
 @pytest.mark.parametrize("key", ["net.ipv4.tcp_mem", "net.netfilter.nf_conntrack_max"])
 def test_a_default_that_is_computed_from_memory_is_not_taken_for_set(key: str) -> None:
-    value = {"net.ipv4.tcp_mem": "18 25 37"}.get(key, "65536")
+    value = {"net.ipv4.tcp_mem": "48000 64000 96000"}.get(key, "65536")
     found = judge(rule(key, value), {key: value})
 
     assert isinstance(found, Met)
