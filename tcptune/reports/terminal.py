@@ -68,15 +68,32 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
     lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
     if deviating:
         rows = [("", "setting", "wanted", "actual", "at boot")]
-        rows += [("~", f.key, f.demand, f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
+        rows += [("~", f.key, _wanted(f.demand)[0], f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
         table = aligned(rows)
         lines.append(table[0])
         for finding, line in zip(deviating, table[1:], strict=True):
-            lines += [line, *wrapped(finding.why, indent="      "), *_remarks(finding)]
+            formula = _wanted(finding.demand)[1]
+            lines += [line, *(wrapped(formula, indent="      ") if formula else [])]
+            lines += [*wrapped(finding.why, indent="      "), *_remarks(finding)]
     lines += aligned([("?", f.key, f.why) for f in unknown])
     lines += aligned([("w", f.key, f"{f.demand}, is {f.layers.actual}; {_waiver(f)}") for f in waived])
     lines += aligned([("-", f.key, f.why) for f in absent])
     return lines
+
+
+def _wanted(demand: str) -> tuple[str, str | None]:
+    """Return a demand and the formulas behind it apart: together they make the table wider than any screen.
+
+    >>> _wanted("at least 8192 = round_up_pow2(40000 * 0.2)")
+    ('at least 8192', '= round_up_pow2(40000 * 0.2)')
+    >>> _wanted(">=1 any (1 = min(1, 2))")
+    ('>=1 any', '1 = min(1, 2)')
+    """
+    head, bracket, rest = demand.partition(" (")
+    if bracket and " = " not in head and " = " in rest:
+        return head, rest.removesuffix(")")
+    head, equals, formula = demand.partition(" = ")
+    return head, f"= {formula}" if equals else None
 
 
 def _waiver(finding: Waived) -> str:
