@@ -7,10 +7,10 @@ ARGS   ?=
 VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
 # The lab's hosts need these; everything else is in requirements/.
-PACKAGES := busybox git iproute2 openssh-client openssh-server procps python3 sudo systemd
+PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server procps python3 sudo systemd
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench lab-up lab-down lab-status build docs packages clean
+.PHONY: help demo test slow lint check bench lab-up lab-down lab-status build docs packages clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: $(VENV)/ready packages  ## Show the main job on three lab hosts, and take 
 
 test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARGS go to pytest.
 	$(BIN)/python -m pytest $(ARGS)
+
+slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.
 	$(BIN)/ruff format --check .

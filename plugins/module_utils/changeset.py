@@ -11,7 +11,7 @@ A process that dies at any step leaves a record from which roll back restores th
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from . import storage
 from .decisions import Decision, Outcome, decide_apply, decide_confirm, decide_rollback
@@ -30,6 +30,7 @@ from .runs import (
     FileChange,
     KeyChange,
     Manifest,
+    SideEffect,
 )
 
 
@@ -117,7 +118,8 @@ def _apply(host: Host, run: str, manifest: Manifest, decision: Decision) -> Outc
         manifest = host.move(manifest, RUNNING)
         for change in manifest.keys:
             _write(host, change)
-        manifest = host.move(manifest._replace(keys=tuple(_stored(host, change) for change in manifest.keys)), HELD)
+        keys = tuple(_stored(host, change) for change in manifest.keys)
+        manifest = host.move(manifest._replace(keys=keys, side_effects=tuple(_side_effects(host, manifest))), HELD)
     except Exception as error:
         raise _take_back(host, manifest, error) from error
     return decision.outcome._replace(run=run, previous=manifest.previous)
@@ -141,6 +143,14 @@ def _stored(host: Host, change: KeyChange) -> KeyChange:
     return change._replace(stored=found.text)
 
 
+def _side_effects(host: Host, manifest: Manifest) -> Iterator[SideEffect]:
+    """Yield the side effects with what the kernel made of them. An interface may be gone by now."""
+    for effect in manifest.side_effects:
+        found = host.kernel.read(effect.key)
+        if found.state == VALUE:
+            yield effect._replace(stored=found.text)
+
+
 def _refusal(written: Written) -> Failed:
     key, value, found = written.key, written.value, written.found.shown
     why = written.error.strerror if written.error else f"it shows {found}"
@@ -159,7 +169,8 @@ def _take_back(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
     failed = _explained(error)
     left = []
     if manifest.state == RUNNING:
-        left = _restore_keys(host, [(change.key, change.replaced) for change in reversed(manifest.keys)])
+        replaced = [*reversed(manifest.keys), *manifest.side_effects]
+        left = _restore_keys(host, [(one.key, one.replaced) for one in replaced])
     if left:
         failed.facts["not_restored"] = left
         failed.message += "; not restored: " + ", ".join(left)
@@ -225,7 +236,7 @@ def _rollback(host: Host, manifest: Manifest, decision: Decision) -> Outcome:
 
 
 def _restore(host: Host, manifest: Manifest, decision: Decision) -> None:
-    shifts, broken = decision.outcome.keys, None
+    shifts, broken = (*decision.outcome.keys, *decision.side_effects), None
     try:
         # Files first: should the host boot in the middle, it boots with the previous values.
         _restore_files(host, manifest, decision.restore)

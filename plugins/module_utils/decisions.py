@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Iterable, Iterator, NamedTuple
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from . import storage
 from .errors import AbsentKey, ChangeError, Refused, Stale, Unfinished, UnknownRun, raise_worst
 from .host import Host
-from .kernel import FORBIDDEN, VALUE, Reading, canonical, made_of, same
+from .kernel import FORBIDDEN, VALUE, Reading, canonical, made_of, same, side_effects
 from .request import ABSENT, Request, WantedFile, check_run, mistake_in
 from .runs import (
     CONFIRMED,
@@ -24,6 +24,7 @@ from .runs import (
     FileChange,
     KeyChange,
     Manifest,
+    SideEffect,
 )
 
 UNCHANGED = "unchanged"
@@ -81,6 +82,8 @@ class Decision(NamedTuple):
     """Apply: what is to be kept beside the manifest."""
     restore: tuple[str, ...] = ()
     """Roll back: the keys and files to restore or keep at what was there before."""
+    side_effects: tuple[KeyShift, ...] = ()
+    """Roll back: what is to be there once the keys that change it are restored."""
 
 
 def decide_apply(host: Host, request: Request) -> Decision:
@@ -114,7 +117,8 @@ def decide_apply(host: Host, request: Request) -> Decision:
         FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
     )
     changed = any(key.changes for key in keys) or any(file.changes for file in files)
-    manifest = Manifest(request.run or "", PREPARED, request.sha256, host.boot_id(), keys, files)
+    effects = tuple(_side_effects(host, keys))
+    manifest = Manifest(request.run or "", PREPARED, request.sha256, host.boot_id(), keys, files, effects)
     shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
     moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
     if not changed and request.run is None:
@@ -184,7 +188,31 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     settled = again and not restore
     state = manifest.state if settled else ROLLED_BACK
     outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), tuple(left))
-    return Decision(outcome, None if settled else manifest, restore=tuple(restore))
+    effects = tuple(_restored(host, manifest, [shift.key for shift in shifts]))
+    return Decision(outcome, None if settled else manifest, restore=tuple(restore), side_effects=effects)
+
+
+def _side_effects(host: Host, keys: Sequence[KeyChange]) -> Iterator[SideEffect]:
+    """Yield what the kernel changes along with these keys, as it is now. What cannot be put back is left out."""
+    seen = set()
+    for change in keys:
+        for pattern in side_effects(change.key) if change.changes else ():
+            for key in host.kernel.found(pattern):
+                reading = host.kernel.read(key)
+                if key not in (change.key, *seen) and reading.state == VALUE and host.kernel.writable(key):
+                    seen.add(key)
+                    yield SideEffect(key, change.key, reading.text)
+
+
+def _restored(host: Host, manifest: Manifest, keys: Sequence[str]) -> Iterator[KeyShift]:
+    """Yield where each side effect of `keys` has to be once they are restored, which changes it again."""
+    for effect in manifest.side_effects:
+        now = host.kernel.read(effect.key)
+        if effect.by not in keys or effect.key in keys or now.state != VALUE:
+            continue
+        ours = effect.stored is None or any(same(effect.key, now.text, one) for one in (effect.replaced, effect.stored))
+        # What a third party has put there is kept, and the kernel would not keep it.
+        yield KeyShift(effect.key, now.text, effect.replaced if ours else now.text)
 
 
 def _same_run(host: Host, request: Request) -> Decision | None:

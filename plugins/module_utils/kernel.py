@@ -8,6 +8,7 @@ No Ansible and no other package: this runs with the Python found on the managed 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 from typing import Any, Callable, NamedTuple
@@ -121,6 +122,25 @@ FOLDED: dict[str, Callable[[str], Any]] = {
 """Keys whose value the kernel shows in other words than it was written: how to compare them."""
 
 
+SIDE_EFFECTS: dict[str, tuple[str, ...]] = {
+    # A router forwards on every interface and takes no redirects; a host is the opposite.
+    "net.ipv4.ip_forward": ("net/ipv4/conf/*/forwarding", "net/ipv4/conf/all/accept_redirects"),
+    "net.ipv4.conf.all.forwarding": ("net/ipv4/conf/*/forwarding", "net/ipv4/conf/all/accept_redirects"),
+    "net.ipv6.conf.all.disable_ipv6": ("net/ipv6/conf/*/disable_ipv6",),
+}
+"""Keys that change others when they change: the paths of those below /proc/sys, `*` for one folder."""
+
+_DEFAULT = "net.ipv4.conf.default."
+
+
+def side_effects(key: str) -> tuple[str, ...]:
+    """Return the paths below /proc/sys, with `*` for one folder, of the keys that a change of `key` changes too."""
+    if key.startswith(_DEFAULT):
+        # Also given to every interface whose own value nobody has written yet.
+        return ("net/ipv4/conf/*/" + key[len(_DEFAULT) :],)
+    return SIDE_EFFECTS.get(key, ())
+
+
 def same(key: str, one: str, other: str) -> bool:
     """Return whether two values of `key` mean the same to the kernel."""
     one, other = kernel_text(one), kernel_text(other)
@@ -172,6 +192,13 @@ class Kernel:
     def writable(self, key: str) -> bool:
         """Return whether a write would be let in. Asks, never writes: also right in a read-only tree."""
         return os.access(self.path(key), os.W_OK)
+
+    def found(self, pattern: str) -> list[str]:
+        """Return the keys at a path below /proc/sys with `*` for one folder, sorted."""
+        names = glob.glob(os.path.join(glob.escape(self.root), pattern))
+        paths = [os.path.relpath(name, self.root) for name in names]
+        # An interface may have a name that no key can have.
+        return sorted(dotted(path) for path in paths if all(_PART.fullmatch(part) for part in path.split("/")))
 
     def write(self, key: str, value: str) -> Written:
         """Write `value` at once, then read back, also after a refusal: the kernel may have stored a part."""

@@ -73,6 +73,18 @@ class KeyChange(NamedTuple):
         return not same(self.key, self.replaced, self.after)
 
 
+class SideEffect(NamedTuple):
+    """A setting that nobody asked for and the kernel changes along with one of the run."""
+
+    key: str
+    by: str
+    """The key of the run that changes it."""
+    replaced: str
+    """What was there."""
+    stored: str | None = None
+    """What the kernel made of it, once the run was held."""
+
+
 class Before(NamedTuple):
     """A file as it was. Its bytes are beside the manifest."""
 
@@ -111,6 +123,7 @@ class Manifest(NamedTuple):
     boot_id: str
     keys: tuple[KeyChange, ...]
     files: tuple[FileChange, ...]
+    side_effects: tuple[SideEffect, ...] = ()
     left: tuple[str, ...] = ()
     """Keys and files that a roll back left alone: a third party had changed them."""
     history: tuple[tuple[str, str], ...] = ()
@@ -204,6 +217,7 @@ def encode(manifest: Manifest) -> dict[str, Any]:
         "request_sha256": manifest.request_sha256,
         "boot_id": manifest.boot_id,
         "keys": [change._asdict() for change in manifest.keys],
+        "side_effects": [effect._asdict() for effect in manifest.side_effects],
         "files": [
             {
                 "path": change.path,
@@ -233,6 +247,8 @@ def decode(data: dict[str, Any]) -> Manifest:
         boot_id=data["boot_id"],
         keys=tuple(KeyChange(**change) for change in data["keys"]),
         files=tuple(_file(change) for change in data["files"]),
+        # Records of the first releases have none.
+        side_effects=tuple(SideEffect(**effect) for effect in data.get("side_effects", ())),
         left=tuple(data["left"]),
         history=tuple((entry["state"], entry["at"]) for entry in data["history"]),
     )

@@ -133,6 +133,9 @@ def _merge(values: dict[str, Any], more: Mapping[Any, Any]) -> None:
     for key, value in more.items():
         if not isinstance(key, str):
             raise _NotPlainError
+        if key.startswith("tcptune_"):
+            # Roles and load may hold anything, and are judged in one place.
+            raise _NotPlainError
         if not key.startswith("ansible_"):
             continue
         kind = bool if key == "ansible_become" else int if key == "ansible_port" else str

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tcptune.adapters.profile_demands import ELEMENT_OPERATORS
+from tcptune.adapters.profile_limits import LIMIT_ENTRY, LIMITS
 from tcptune.adapters.profile_syntax import LOAD, TOP
 from tcptune.domain.guards import Scope
+from tcptune.domain.limits import LEAST_NOFILE, MOST_NOFILE
 from tcptune.domain.parameters import ARITY, Parameter
 from tcptune.domain.profile import PROFILE_FORMAT_VERSION
 
@@ -63,6 +65,13 @@ def profile_schema(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
             "description": "What formulas may use and a host cannot tell; given by --load or tcptune_load.",
         },
         "settings": {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": settings},
+        "limits": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {name: _one_or_more({"$ref": "#/$defs/limit"}) for name in LIMITS},
+            "description": "Limits of the processes that listen, as they run and as their next start gives them.",
+        },
         "waivers": {"type": "array", "items": {"$ref": "#/$defs/waiver"}},
     }
     return {
@@ -70,12 +79,13 @@ def profile_schema(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
         "title": "tcptune profile",
         "type": "object",
         "required": ["profile"],
-        "anyOf": [{"required": ["settings"]}, {"required": ["extends"]}],
+        "anyOf": [{"required": ["settings"]}, {"required": ["limits"]}, {"required": ["extends"]}],
         "additionalProperties": False,
         "properties": {name: top[name] for name in TOP},
         "$defs": {
             "value": _VALUE,
             "when": _when(),
+            "limit": _limit(),
             "waiver": _waiver(),
             "entry": _entry(None),
             "pair": _entry(2),
@@ -88,10 +98,11 @@ def _setting(parameter: Parameter) -> dict[str, Any]:
     arity = ARITY.get(parameter.shape)
     entry = {"$ref": f"#/$defs/{ {None: 'entry', 2: 'pair', 3: 'triple'}[arity] }"}
     unit = f" ({parameter.unit})" if parameter.unit.strip("-") else ""
-    return {
-        "description": f"{parameter.summary}{unit}",
-        "anyOf": [entry, {"type": "array", "minItems": 1, "items": entry}],
-    }
+    return {"description": f"{parameter.summary}{unit}", **_one_or_more(entry)}
+
+
+def _one_or_more(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [entry, {"type": "array", "minItems": 1, "items": entry}]}
 
 
 def _entry(arity: int | None) -> dict[str, Any]:
@@ -119,6 +130,25 @@ def _entry(arity: int | None) -> dict[str, Any]:
             "why": _TEXT | {"description": "The reason a reviewer needs."},
             "source": _TEXT | {"description": "Where that is known from."},
         },
+    }
+
+
+def _limit() -> dict[str, Any]:
+    properties = {
+        "at_least": {
+            "anyOf": [{"type": "integer", "minimum": LEAST_NOFILE, "maximum": MOST_NOFILE}, _TEXT],
+            "description": "Open files one process may have; or a formula such as {{ connections * 1.1 }}.",
+        },
+        "processes": _WORDS | {"description": "Names or wildcards of processes or units; every one that listens."},
+        "when": {"$ref": "#/$defs/when"},
+        "why": _TEXT | {"description": "The reason a reviewer needs."},
+        "source": _TEXT | {"description": "Where that is known from."},
+    }
+    return {
+        "type": "object",
+        "required": ["at_least", "why", "source"],
+        "additionalProperties": False,
+        "properties": {name: properties[name] for name in LIMIT_ENTRY},
     }
 
 

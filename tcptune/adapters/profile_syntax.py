@@ -18,11 +18,12 @@ from tcptune.adapters.yaml_source import Document, Path
 from tcptune.domain import formulas
 from tcptune.domain.demands import operands
 from tcptune.domain.guards import Guard
+from tcptune.domain.limits import LIMIT_KEY
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import PROFILE_FORMAT_VERSION, Entry, LoadVariable, Waiver
 from tcptune.domain.values import sysctl_key
 
-TOP = ("profile", "format_version", "summary", "extends", "load", "settings", "waivers")
+TOP = ("profile", "format_version", "summary", "extends", "load", "settings", "limits", "waivers")
 ENTRY = (*OPERATORS, "when", "why", "source")
 WHEN = ("kernel", "memory", "virtualization", "scope", "roles")
 LOAD = ("default", "unit", "meaning")
@@ -45,8 +46,8 @@ def read_head(document: Document) -> Head:
     if not isinstance(data, dict):
         document.add((), "a profile is a mapping", hint="profile: NAME and settings: {KEY: {OPERATOR: VALUE, ...}}")
         return Head("", "", [], {})
-    _known_keys(document, (), data, TOP)
-    name = _word(document, (), data, "profile", hint="profile: web-frontend")
+    known_keys(document, (), data, TOP)
+    name = word(document, (), data, "profile", hint="profile: web-frontend")
     version = data.get("format_version")
     if version is not None and version != str(PROFILE_FORMAT_VERSION):
         said = f"this tcptune reads format version {PROFILE_FORMAT_VERSION}, not {version}"
@@ -70,7 +71,7 @@ def read_settings(
         return []
     settings = data.get("settings")
     if not isinstance(settings, dict) or not settings:
-        if settings is not None or not head.extends:
+        if settings is not None or not (head.extends or "limits" in data):
             document.add(
                 ("settings",),
                 "'settings' maps each sysctl key to what is wanted of it",
@@ -132,6 +133,10 @@ def _key(sheet: Sheet, here: Path, raw_key: str) -> str | None:
     return key
 
 
+def _waived_key(sheet: Sheet, here: Path, raw_key: str) -> str | None:
+    return LIMIT_KEY if raw_key.strip() == LIMIT_KEY else _key(sheet, here, raw_key)
+
+
 def _entry(
     sheet: Sheet, here: Path, key: str, body: Any, load: Mapping[str, LoadVariable], profile: str, origin: str
 ) -> Entry | None:
@@ -140,10 +145,10 @@ def _entry(
         document.add(here, f"{key} has a value and no operator", hint=example(parameter))
         return None
     before = len(document.mistakes)
-    _known_keys(document, here, body, ENTRY)
-    why = _word(document, here, body, "why", hint="the reason a reviewer needs")
-    source = _word(document, here, body, "source", hint="ip-sysctl.rst, a vendor's page, or what was measured")
-    when = _guard(document, (*here, "when"), body.get("when"))
+    known_keys(document, here, body, ENTRY)
+    why = word(document, here, body, "why", hint="the reason a reviewer needs")
+    source = word(document, here, body, "source", hint="ip-sysctl.rst, a vendor's page, or what was measured")
+    when = read_guard(document, (*here, "when"), body.get("when"))
     demand = read_demand(sheet, here, parameter, body)
     if demand is None or len(document.mistakes) > before:
         return None
@@ -160,13 +165,14 @@ def used_load(entry: Entry, load: Mapping[str, LoadVariable]) -> dict[str, LoadV
     return {name: load[name] for name in sorted(used) if name in load}
 
 
-def _guard(document: Document, path: Path, body: Any) -> Guard:
+def read_guard(document: Document, path: Path, body: Any) -> Guard:
+    """Return the conditions of an entry."""
     if body is None:
         return Guard()
     if not isinstance(body, dict):
         document.add(path, "'when' is a mapping of conditions", hint='when: {kernel: ">= 6.6", scope: host}')
         return Guard()
-    _known_keys(document, path, body, WHEN)
+    known_keys(document, path, body, WHEN)
     fields: dict[str, Any] = {}
     for name in (name for name in WHEN if name in body):
         value = body[name]
@@ -209,9 +215,9 @@ def _load(document: Document, data: Mapping[str, Any]) -> dict[str, LoadVariable
         if not isinstance(fields, dict):
             document.add(here, f"{name} needs a default, a unit and a meaning", hint=form)
             continue
-        _known_keys(document, here, fields, LOAD)
-        unit = _word(document, here, fields, "unit", hint="connections/s, bytes, s")
-        meaning = _word(document, here, fields, "meaning", hint="what an operator has to measure or decide")
+        known_keys(document, here, fields, LOAD)
+        unit = word(document, here, fields, "unit", hint="connections/s, bytes, s")
+        meaning = word(document, here, fields, "meaning", hint="what an operator has to measure or decide")
         default = number(fields.get("default"))
         if default is None:
             document.add((*here, "default"), f"{name}: the default is no number", hint="default: 5000")
@@ -242,9 +248,9 @@ def _waiver(
         document.add(here, "a waiver is a mapping", hint=f"with {', '.join(WAIVER)}")
         return None
     before = len(document.mistakes)
-    _known_keys(document, here, item, WAIVER)
-    who = _word(document, here, item, "who", hint="somebody who answers for it")
-    why = _word(document, here, item, "why", hint="why the deviation is tolerated")
+    known_keys(document, here, item, WAIVER)
+    who = word(document, here, item, "who", hint="somebody who answers for it")
+    why = word(document, here, item, "why", hint="why the deviation is tolerated")
     until = item.get("until")
     try:
         day = date.fromisoformat(until) if isinstance(until, str) else None
@@ -254,9 +260,9 @@ def _waiver(
         document.add((*here, "until"), "a waiver needs its last day", hint="until: 2027-01-31")
     sheet = Sheet(document, parameters, {})
     raw_key = item.get("key")
-    key = _key(sheet, (*here, "key"), raw_key) if isinstance(raw_key, str) else None
+    key = _waived_key(sheet, (*here, "key"), raw_key) if isinstance(raw_key, str) else None
     if not isinstance(raw_key, str):
-        document.add(here, "'key' is missing", hint="the setting the waiver is about")
+        document.add(here, "'key' is missing", hint=f"the setting the waiver is about, or {LIMIT_KEY}")
     hosts = item.get("hosts", "*")
     hosts = ",".join(hosts) if isinstance(hosts, list) and all(isinstance(h, str) for h in hosts) else hosts
     if not isinstance(hosts, str):
@@ -267,7 +273,8 @@ def _waiver(
     return Waiver(key=key, hosts=hosts, who=who, until=day, why=why, place=place)
 
 
-def _word(document: Document, here: Path, body: Mapping[str, Any], field: str, *, hint: str) -> str:
+def word(document: Document, here: Path, body: Mapping[str, Any], field: str, *, hint: str) -> str:
+    """Return the text of a field that has to be there."""
     value = body.get(field)
     if isinstance(value, str) and value.strip():
         return " ".join(value.split())
@@ -275,7 +282,8 @@ def _word(document: Document, here: Path, body: Mapping[str, Any], field: str, *
     return ""
 
 
-def _known_keys(document: Document, here: Path, body: Mapping[str, Any], known: Iterable[str]) -> None:
+def known_keys(document: Document, here: Path, body: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Note every key that is not known."""
     known = tuple(known)
     for name in body:
         if name not in known:

@@ -9,7 +9,9 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from tcptune.adapters.profile_limits import read_limits
 from tcptune.adapters.profile_syntax import read_head, read_settings, read_waivers, used_load
 from tcptune.adapters.yaml_source import Document
 from tcptune.domain import formulas
@@ -18,12 +20,14 @@ from tcptune.domain.demands import operands
 from tcptune.domain.guards import Guard
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Entry, Listed, LoadVariable, Profile, ProfileList, Waiver
+from tcptune.domain.profile import Entry, LimitEntry, Listed, LoadVariable, Profile, ProfileList, Waiver
 from tcptune.errors import ProfileError, TcptuneError
 from tcptune.knowledge.catalogue import built_in_profiles, catalogue
 from tcptune.planning.rules import CLASH_HINT, clash_message
 
 Parameters = Mapping[str, Parameter]
+E = TypeVar("E", Entry, LimitEntry)
+"""Both have a key, a group, a place and a guard, and are merged by them in the same way."""
 
 
 def load_profile(name_or_path: str, parameters: Parameters | None = None) -> Profile:
@@ -49,6 +53,7 @@ def load_profiles(names_or_paths: Sequence[str], parameters: Parameters | None =
         extends=tuple(profile.name for profile in loaded),
         load={name: variable for profile in loaded for name, variable in profile.load.items()},
         entries=_ordered(_merged([profile.entries for profile in loaded]), parameters or catalogue()),
+        limits=tuple(_merged([profile.limits for profile in loaded])),
         waivers=tuple(dict.fromkeys(waiver for profile in loaded for waiver in profile.waivers)),
         digest=sha256("\n".join(profile.digest for profile in loaded)),
     )
@@ -97,12 +102,15 @@ def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameter
             document.add(("extends", index), str(problem), hint=problem.hint)
     load = {name: variable for parent in parents for name, variable in parent.load.items()} | head.load
     own = read_settings(document, head, load, parameters, origin)
+    own_limits = read_limits(document, head.name, load, origin)
     waivers = read_waivers(document, origin, parameters) if isinstance(document.data, dict) else ()
     if document.mistakes:
         raise _as_error(origin, document)
     inherited = [_reloaded(entry, load) for entry in _merged([parent.entries for parent in parents])]
     entries = _overridden(inherited, own, head.name)
-    if not entries:
+    inherited_limits = [_reloaded_limit(entry, load) for entry in _merged([parent.limits for parent in parents])]
+    limits = _overridden(inherited_limits, own_limits, head.name)
+    if not entries and not limits:
         raise ProfileError(f"{origin}:1:1: this profile asks for nothing", hint="give it 'settings' or 'extends'")
     profile = Profile(
         name=head.name,
@@ -111,6 +119,7 @@ def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameter
         extends=tuple(head.extends),
         load=load,
         entries=_ordered(entries, parameters),
+        limits=tuple(limits),
         waivers=tuple(dict.fromkeys((*(w for parent in parents for w in parent.waivers), *waivers))),
         digest=sha256("\n".join([text, *(p.digest for p in parents)])),
     )
@@ -118,7 +127,7 @@ def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameter
     return profile
 
 
-def _merged(several: Sequence[Sequence[Entry]]) -> list[Entry]:
+def _merged(several: Sequence[Sequence[E]]) -> list[E]:
     """Return the entries of profiles that stand side by side.
 
     What two inherit from one profile counts once; and where one of them overrides it, that override stands for both.
@@ -128,27 +137,35 @@ def _merged(several: Sequence[Sequence[Entry]]) -> list[Entry]:
     return [e for e in everything if overridden.get((e.key, e.place), e.group) == e.group]
 
 
-def _overridden(inherited: Iterable[Entry], own: Iterable[Sequence[Entry]], group: str) -> list[Entry]:
+def _overridden(inherited: Iterable[E], own: Iterable[Sequence[E]], group: str) -> list[E]:
     """Return inherited entries with those of own keys replaced.
 
     Where all own entries have a guard, the inherited ones are what counts on hosts where none holds.
     """
     inherited = list(inherited)
-    found: list[Entry] = []
+    found: list[E] = []
     taken: set[str] = set()
     for alternatives in own:
         key = alternatives[0].key
         taken.add(key)
         before = [entry for entry in inherited if entry.key == key]
-        overrides = tuple(dict.fromkeys(p for entry in before for p in (entry.place, *entry.overrides)))
+        overrides = tuple(dict.fromkeys(place for entry in before for place in _places(entry)))
         found += [entry.model_copy(update={"overrides": overrides}) for entry in alternatives]
         if all(entry.when != Guard() for entry in alternatives):
             found += [entry.model_copy(update={"group": group}) for entry in before]
-    return [*(entry for entry in inherited if entry.key not in taken), *found]
+    return [entry for entry in inherited if entry.key not in taken] + found
+
+
+def _places(entry: Entry | LimitEntry) -> tuple[str, ...]:
+    return (entry.place, *entry.overrides)
 
 
 def _reloaded(entry: Entry, load: Mapping[str, LoadVariable]) -> Entry:
     return entry.model_copy(update={"load": used_load(entry, load)}) if entry.load else entry
+
+
+def _reloaded_limit(entry: LimitEntry, load: Mapping[str, LoadVariable]) -> LimitEntry:
+    return entry.model_copy(update={"load": {name: load[name] for name in entry.load}})
 
 
 def _refuse_clashes(profile: Profile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
 from typing import Annotated
 
 import typer
@@ -41,6 +42,9 @@ change.register(app)
 learn.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
+for _command in (*app.registered_commands, *profile.registered_commands):
+    # A paragraph that begins with this mark is not wrapped: each example keeps its line.
+    _command.help = (getdoc(_command.callback) or "").replace("\n\n  tcptune ", "\n\n\b\n  tcptune ")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from tcptune.cli.options import Facts, Load, Output, Profiles, WantedArg
 from tcptune.domain.facts import HostFacts
 from tcptune.errors import InputError, TcptuneError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.reports.layout import count
 
 if TYPE_CHECKING:
     from tcptune.domain.exchange import LeftOut
@@ -72,7 +73,8 @@ def import_(
         raise InputError(f"{path}: read as {dialect}, this sets nothing that tcptune knows", hint="see what is listed")
     text(to_yaml(name or _name(path), imported), output)
     lines = sum(one.lines for one in imported.left_out)
-    typer.echo(f"read {path} as {dialect}: {len(imported.settings)} settings, {lines} lines left out", err=True)
+    told = f"{count(len(imported.settings), 'setting')}, {count(lines, 'line')} left out"
+    typer.echo(f"read {path} as {dialect}: {told}", err=True)
 
 
 def export(

@@ -37,13 +37,13 @@ def explain(
     facts: Facts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 16,
+    forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
     """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.
 
     A word that is no setting searches names, summaries, symptoms and myths. With -i, --limit or --facts it also says
-    what the setting is on each host: now, in every file that speaks of it, and at the next boot.
+    what the setting is on each host: now, in every file that speaks of it, and at the next boot, and who may write it.
 
     Exits 0, 2 if nothing is known of it, 4 if a host could not be read.
 

@@ -40,7 +40,7 @@ from tcptune.knowledge.catalogue import catalogue
 from tcptune.reports.layout import visible
 
 if TYPE_CHECKING:
-    from tcptune.domain.findings import FleetAudit
+    from tcptune.domain.findings import FleetAudit, HostAudit
 
 _PANEL = "Look (changes nothing)"
 
@@ -118,8 +118,10 @@ def audit(
     With several profiles an entry of each has to be met: they are solved to one value, or the clash is reported.
     With --sysctl-a no host is needed, and the next boot is not known: what is as wanted at runtime is then not judged.
 
-    Exits 0 if every host meets it, 10 if one deviates, 3 if a profile is wrong or two clash, 4 if a host could not be
-    read or judged.
+    Concerns are what several settings, or what runs on the host, make wrong together.
+
+    Exits 0 if every host meets it, 10 if one deviates or a concern does harm, 3 if a profile is wrong or two clash,
+    4 if a host could not be read or judged.
 
       tcptune audit web-frontend -i hosts.yml --format markdown
       tcptune audit web-frontend -p database --load peak_connections_per_s=9000 --waivers waivers.yml
@@ -152,7 +154,7 @@ def audit(
     deliver(found, format, output)
     if found.unread or found.undecided:
         raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if found.deviating else 0)
+    raise typer.Exit(EXIT_PENDING if found.deviating or found.harmed else 0)
 
 
 def plan(
@@ -170,22 +172,28 @@ def plan(
 ) -> None:
     """Write the plan that brings hosts to PROFILE, and show it. Changes nothing.
 
-    Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason.
+    Hosts whose changes are identical share a cohort. What cannot be changed is listed with the reason. Harm that the
+    changes would do together, or with what runs on a host, is told beside it; it is not part of the plan.
 
     Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read or judged.
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
     """
+    from tcptune.reports.concerns import harm
     from tcptune.workflows.plan import plan as make
 
     wanted = wiring.profile([profile, *more], waivers)
     given = wiring.load(load, wanted)
+    audits: list[HostAudit] = []
     with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
-        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=wiring.declared(hosts, given))
+        declared = wiring.declared(hosts, given)
+        made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=declared, audited=audits.append)
     if output is not None:
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
     deliver(made, format, None)
+    if warning := harm(audits):
+        typer.echo(warning, err=True)
     if made.undecided:
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(EXIT_PENDING if made.cohorts or made.out_of_reach else 0)

@@ -12,6 +12,7 @@ from tcptune.cli.console import deliver, text
 from tcptune.cli.options import Format, FormatOption, Output, ProfileArg
 from tcptune.errors import EXIT_PENDING, ProfileError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.reports.layout import count
 
 profile = typer.Typer(
     name="profile",
@@ -64,7 +65,9 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Profile files.", 
         except ProfileError as problem:
             wrong.append(problem)
         else:
-            typer.echo(f"{path}: {len(found.groups())} settings, no mistake")
+            said = [count(len(found.groups()), "setting")]
+            said += [count(len(found.limits), "limit")] if found.limits else []
+            typer.echo(f"{path}: {', '.join(said)}, no mistake")
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.dialects import WRITERS
 from tcptune.dialects.writing import ExportOptions
@@ -10,12 +10,16 @@ from tcptune.domain import formulas
 from tcptune.domain.demands import Leave, operands, replaced
 from tcptune.domain.exchange import Exported, LeftOut
 from tcptune.domain.facts import Absent, HostFacts, Value
+from tcptune.domain.guards import Guard, Scope
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Entry, Profile
-from tcptune.errors import ProfileError
-from tcptune.planning.rules import CLASH_HINT, Rule, clash_message, load_values, rule_for
+from tcptune.errors import InputError, ProfileError
+from tcptune.planning.rules import CLASH_HINT, Rule, clash_message, load_values, rule_for, situation
+
+_SCOPES = {"kubernetes": Scope.NAMESPACE}
+"""Formats whose files count in one scope alone."""
 
 
 def export(
@@ -30,23 +34,29 @@ def export(
     """Return the files of one format that say what the profile asks of one host, and what they do not say.
 
     Without facts, of any host: then what depends on the host is left out. Raises ProfileError where several profiles
-    cannot be met together.
+    cannot be met together, InputError where the facts are of a host that the format is not for.
     """
     entries: list[Entry] = []
     left_out: list[LeftOut] = []
+    scope = _SCOPES.get(to)
+    if scope is not None and facts is not None and situation(facts, declared).scope is not scope:
+        raise InputError(
+            f"{to}: the values of {facts.host}, which is no pod, say nothing of a pod's own",
+            hint="--bounds instead of --facts",
+        )
     for key, groups in profile.groups().items():
         if facts is not None:
             found = _on_host(profile, key, groups, facts, parameters.get(key), declared)
         else:
-            found = _anywhere(profile, key, [entry for group in groups for entry in group], declared)
+            found = _anywhere(profile, key, groups, declared, scope)
         if isinstance(found, Entry):
             entries.append(found)
         else:
             left_out.append(found)
-    if not entries:
-        return Exported(files={}, left_out=tuple(left_out))
     exported = WRITERS[to].write(profile.model_copy(update={"entries": tuple(entries)}), _options(facts, bounds=bounds))
-    return Exported(files=exported.files, left_out=(*left_out, *exported.left_out))
+    order = {key: number for number, key in enumerate(profile.groups())}
+    told = sorted([*left_out, *exported.left_out], key=lambda one: order.get(one.text.partition(": ")[0], len(order)))
+    return Exported(files=exported.files, left_out=tuple(told))
 
 
 def _options(facts: HostFacts | None, *, bounds: bool) -> ExportOptions:
@@ -64,7 +74,7 @@ def _on_host(
     parameter: Parameter | None,
     declared: Declared,
 ) -> Entry | LeftOut:
-    said = " or ".join(dict.fromkeys(str(entry.demand) for group in groups for entry in group))
+    said = _said(groups)
     if isinstance(facts.sysctl.get(key), Absent):
         return _left(profile, key, said, f"{facts.host} has no such key")
     found = rule_for(key, groups, facts, parameter, declared)
@@ -73,9 +83,16 @@ def _on_host(
     return _left(profile, key, said, f"{facts.host}: {found.why}")
 
 
-def _anywhere(profile: Profile, key: str, entries: list[Entry], declared: Declared) -> Entry | LeftOut:
-    """Settle what asks the same of every host."""
-    said = " or ".join(dict.fromkeys(str(entry.demand) for entry in entries))
+def _anywhere(
+    profile: Profile, key: str, groups: Sequence[Sequence[Entry]], declared: Declared, scope: Scope | None
+) -> Entry | LeftOut:
+    """Settle what asks the same of every host, or of every one of a scope."""
+    within = [[_within(entry, scope) for entry in group if _may_hold(entry, scope)] for group in groups]
+    if not any(within):
+        return _left(profile, key, _said(groups), f"it is asked {groups[0][0].when}, which this format is not for")
+    # Where the first of a group has no guard left, the others never have their turn.
+    entries = [entry for group in within for entry in (group[:1] if group and group[0].when == Guard() else group)]
+    said = _said([entries])
     for entry in entries:
         if guard := str(entry.when):
             return _left(profile, key, said, f"it is asked {guard}, which depends on the host; name one")
@@ -94,6 +111,21 @@ def _anywhere(profile: Profile, key: str, entries: list[Entry], declared: Declar
         raise ProfileError(message, hint=CLASH_HINT) from None
     speaking = [e for e, one in zip(entries, demands, strict=True) if not isinstance(one, Leave)] or entries
     return speaking[0].model_copy(update={"demand": demand})
+
+
+def _may_hold(entry: Entry, scope: Scope | None) -> bool:
+    return scope is None or entry.when.scope in {None, scope}
+
+
+def _within(entry: Entry, scope: Scope | None) -> Entry:
+    """Return an entry without the guard that its scope answers."""
+    if scope is None or entry.when.scope is None:
+        return entry
+    return entry.model_copy(update={"when": entry.when.model_copy(update={"scope": None})})
+
+
+def _said(groups: Iterable[Iterable[Entry]]) -> str:
+    return " or ".join(dict.fromkeys(str(entry.demand) for group in groups for entry in group))
 
 
 def _left(profile: Profile, key: str, said: str, why: str) -> LeftOut:

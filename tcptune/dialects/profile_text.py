@@ -31,7 +31,7 @@ def checked(imported: Imported, parameters: Mapping[str, Parameter]) -> Imported
 def mistake(setting: Setting, parameter: Parameter) -> str | None:
     """Say why a profile may not ask this, or return None."""
     if parameter.removed_in is not None:
-        return f"{setting.key} was removed in Linux {'.'.join(map(str, parameter.removed_in))}"
+        return f"{setting.key} was removed in Linux {parameter.removed_in}"
     if setting.operator is Operator.LEAVE:
         return None
     found = parameter.mistake(setting.value)

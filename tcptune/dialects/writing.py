@@ -60,6 +60,10 @@ def written(profile: Profile, options: ExportOptions, express: Express) -> tuple
             lines.append(Written(entry, value, " ".join(remark.split())))
         if why:
             left_out.append(not_said(profile, entry, why))
+    for limit in profile.limits:
+        text = f"{limit.key}: {limit.demand}"
+        why = "the format sets no limits of running services; each has LimitNOFILE= in its unit"
+        left_out.append(LeftOut(path=profile.name, line=0, text=text, why=why))
     return lines, tuple(left_out)
 
 

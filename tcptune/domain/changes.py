@@ -43,6 +43,8 @@ class Change(Frozen):
     risk_note: str
     danger: str | None = None
     """Why `apply` has to be told --allow-risk for it: it can strand the host, or take its services down."""
+    order: str | None = None
+    """What is written later than this, and why: 'written before KEY: REASON'. None where its place does not matter."""
 
     @property
     def at_runtime(self) -> bool:
@@ -56,7 +58,8 @@ class Change(Frozen):
 
     def inverse(self) -> Change:
         """Return the change back, for a preview. What is really undone comes from what was really replaced."""
-        return self.model_copy(update={"before": self.after, "after": self.before})
+        # Whatever waited for it goes first now.
+        return self.model_copy(update={"before": self.after, "after": self.before, "order": None})
 
 
 class FileChange(Frozen):
@@ -91,6 +94,7 @@ class Cohort(Frozen):
     name: str
     hosts: tuple[str, ...]
     changes: tuple[Change, ...]
+    """In the order in which they are written. A roll back goes the other way."""
     files: tuple[FileChange, ...]
 
 

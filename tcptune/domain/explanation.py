@@ -7,9 +7,23 @@ from typing import Literal
 from tcptune.domain.boot import BootValue, Definition
 from tcptune.domain.facts import Reading, Unread
 from tcptune.domain.parameters import AtKernel, Parameter
+from tcptune.domain.state import Rival
 from tcptune.domain.values import Frozen, SysctlKey
 
 EXPLAIN_FORMAT_VERSION: Literal[1] = 1
+
+
+class RivalHere(Frozen):
+    """A program that is known to write the setting, and was found on a host."""
+
+    found: Rival
+    what: str
+    """What it does to the setting."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs, or may, or starts at boot; otherwise it has left files here and no more."""
+        return self.found.running is not False or self.found.enabled
 
 
 class OnHost(Frozen):
@@ -24,7 +38,13 @@ class OnHost(Frozen):
     """Every line that speaks of it, in the order they are read."""
     systemd: BootValue
     procps: BootValue
-    boots_with_systemd: bool
+    boots_with_systemd: bool | None
+    """None where nobody looked."""
+    hz: int | None = None
+    """The host's timer rate, where it is known."""
+    rivals: tuple[RivalHere, ...] = ()
+    rivals_gap: str | None = None
+    """Why nothing is known of those who may write it here, where somebody may."""
 
 
 class Explanation(Frozen):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tcptune.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, Virtualization
+from tcptune.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, UnitFiles, Virtualization
 from tcptune.domain.values import Frozen, SysctlKey
 
 FACTS_FORMAT_VERSION: Literal[1] = 1
@@ -65,6 +65,8 @@ class System(Frozen):
     user: str
     """Numeric uid the probe ran as; 'unknown' for a captured `sysctl -a`."""
     uptime_s: int | None = None
+    hz: int | None = None
+    """Ticks of the kernel's clock a second. None where nothing tells: in a child network namespace, for example."""
     virtualization: Virtualization | None = None
     namespace: NetNamespace | None = None
 
@@ -87,6 +89,8 @@ class HostFacts(Frozen):
     """
     links: Links | None = None
     listeners: Listeners | None = None
+    unit_files: UnitFiles | None = None
+    """Of the services that listen: what decides the limits of their next start."""
     conntrack: Conntrack | None = None
     rivals: Rivals | None = None
     gaps: dict[str, str] = {}

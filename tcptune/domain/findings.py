@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.concerns import Concern, NotJudged, Severity
 from tcptune.domain.facts import Unread
+from tcptune.domain.limits import ByHand, LimitLayers
 from tcptune.domain.values import Frozen, SysctlKey
 
 AUDIT_FORMAT_VERSION: Literal[1] = 1
@@ -106,12 +108,94 @@ class Unknown(Frozen):
 Finding = Annotated[Met | Deviates | NotApplicable | Waived | Unknown, Field(discriminator="outcome")]
 
 
+class LimitMet(Frozen):
+    """The processes may open enough files, now and after their next start."""
+
+    outcome: Literal["met"] = "met"
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    unit: str | None
+    demand: str
+    layers: LimitLayers
+    why: str
+    source: str
+    note: str | None = None
+
+
+class LimitDeviates(Frozen):
+    """The processes may open fewer files than wanted, now, after their next start, or both."""
+
+    outcome: Literal["deviates"] = "deviates"
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    unit: str | None
+    demand: str
+    layers: LimitLayers
+    where: Where
+    why: str
+    source: str
+    by_hand: ByHand
+    notes: tuple[str, ...] = ()
+    """That fs.nr_open is lower; how many files are open where that is near the limit; a waiver that ran out."""
+
+
+class LimitNotApplicable(Frozen):
+    """The entry has no meaning here."""
+
+    outcome: Literal["not_applicable"] = "not_applicable"
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    """The processes of the entry, in words."""
+    unit: str | None = None
+    why: str
+
+
+class LimitUnknown(Frozen):
+    """The limit could not be judged."""
+
+    outcome: Literal["unknown"] = "unknown"
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    unit: str | None = None
+    why: str
+
+
+class LimitWaived(Frozen):
+    """Somebody answers for the deviation until a day."""
+
+    outcome: Literal["waived"] = "waived"
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    unit: str | None
+    who: str
+    until: date
+    why: str
+    demand: str
+    layers: LimitLayers
+
+
+LimitFinding = Annotated[
+    LimitMet | LimitDeviates | LimitNotApplicable | LimitUnknown | LimitWaived, Field(discriminator="outcome")
+]
+
+
 class HostAudit(Frozen):
     """All findings of one host, in the order of the profile."""
 
     host: str
     kernel: str
     findings: tuple[Finding, ...]
+    limits: tuple[LimitFinding, ...] = ()
+    """One for each service that listens and the profile speaks of, by name; then what could not be judged."""
+    concerns: tuple[Concern, ...] = ()
+    """What keys make wrong together, or with what runs here."""
+    not_judged: tuple[NotJudged, ...] = ()
+    """Checks that lacked their facts."""
+
+    @property
+    def harms(self) -> tuple[Concern, ...]:
+        """The concerns by which somebody suffers."""
+        return tuple(c for c in self.concerns if c.severity is Severity.HARM)
 
     @property
     def deviations(self) -> tuple[Deviates, ...]:
@@ -128,6 +212,16 @@ class HostAudit(Frozen):
         """The findings that could not be judged."""
         return tuple(f for f in self.findings if isinstance(f, Unknown))
 
+    @property
+    def deviating_limits(self) -> tuple[LimitDeviates, ...]:
+        """The limits that are too low."""
+        return tuple(f for f in self.limits if isinstance(f, LimitDeviates))
+
+    @property
+    def unknown_limits(self) -> tuple[LimitUnknown, ...]:
+        """The limits that could not be judged."""
+        return tuple(f for f in self.limits if isinstance(f, LimitUnknown))
+
 
 class FleetAudit(Frozen):
     """What an audit found, host by host, and the hosts it could not read."""
@@ -141,9 +235,14 @@ class FleetAudit(Frozen):
     @property
     def deviating(self) -> tuple[HostAudit, ...]:
         """Hosts with at least one deviation."""
-        return tuple(h for h in self.hosts if h.deviations)
+        return tuple(h for h in self.hosts if h.deviations or h.deviating_limits)
+
+    @property
+    def harmed(self) -> tuple[HostAudit, ...]:
+        """Hosts with at least one concern that does harm."""
+        return tuple(h for h in self.hosts if h.harms)
 
     @property
     def undecided(self) -> tuple[HostAudit, ...]:
         """Hosts that were read, with at least one rule that could not be judged."""
-        return tuple(h for h in self.hosts if h.unknowns)
+        return tuple(h for h in self.hosts if h.unknowns or h.unknown_limits)

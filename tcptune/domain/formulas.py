@@ -150,6 +150,17 @@ def evaluate(text: str, values: Mapping[str, Any]) -> str:
     return _FORMULA.sub(lambda found: str(_number(found[1], values)), text)
 
 
+def evaluate_vector(expression: str, values: Mapping[str, Any]) -> str:
+    """Return the whole numbers of an expression of our own data, one or a list of them, with spaces between.
+
+    >>> evaluate_vector("[4096, cpus * 2]", {"cpus": 4})
+    '4096 8'
+
+    Raises ValueError where a name is not known here, or no number comes out.
+    """
+    return " ".join(map(str, _numbers(expression, values)))
+
+
 def in_words(text: str, values: Mapping[str, Any]) -> list[str]:
     """Return each formula of a value with its names replaced by what they are here.
 
@@ -285,17 +296,22 @@ def _arguments(node: nodes.Filter | nodes.Call) -> list[nodes.Expr]:
 
 
 def _number(source: str, values: Mapping[str, Any]) -> int:
+    return _numbers(source, values)[0]
+
+
+def _numbers(source: str, values: Mapping[str, Any]) -> list[int]:
     compiled = _environment().compile_expression(source.strip(), undefined_to_none=False)
     try:
-        number = _whole(compiled(**UNITS, **{name: value for name, value in values.items() if value is not None}))
+        result = compiled(**UNITS, **{name: value for name, value in values.items() if value is not None})
+        found = [_whole(one) for one in (result if isinstance(result, list) else [result])]
     except UndefinedError as problem:
         name = str(problem.message).split("'")[1] if "'" in str(problem.message) else "a value"
         raise ValueError(f"{name} is not known here, so {source.strip()!r} has no value") from None
     except (ArithmeticError, TypeError, ValueError, IndexError) as problem:
         raise ValueError(f"{source.strip()!r} cannot be computed: {problem}") from None
-    if not -LARGEST <= number <= LARGEST:
+    if not all(-LARGEST <= number <= LARGEST for number in found):
         raise ValueError(f"{source.strip()!r} gives a number beyond any the kernel holds")
-    return number
+    return found
 
 
 def _whole(result: object) -> int:

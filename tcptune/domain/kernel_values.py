@@ -19,7 +19,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from tcptune.domain.facts import kernel_version
-from tcptune.domain.parameters import INT_MAX, UINT_MAX, ULONG_MAX, Accepts, Bounds, Parameter, Shape, Storage
+from tcptune.domain.parameters import (
+    INT_MAX,
+    UINT_MAX,
+    ULONG_MAX,
+    USUAL_HZ,
+    Accepts,
+    Bounds,
+    Parameter,
+    Shape,
+    Storage,
+)
 from tcptune.domain.values import Frozen
 
 _SPACES = " \t\n\v\f\r\xa0"
@@ -63,7 +73,7 @@ def stored(
     text: str,
     *,
     kernel: str,
-    hz: int = 250,
+    hz: int = USUAL_HZ,
     current: str | None = None,
     peers: Mapping[str, str] | None = None,
     in_child: bool = False,
@@ -91,7 +101,7 @@ def stored(
         return Refused(errno=refusal.errno, why=refusal.why)
 
 
-def equal(parameter: Parameter, a: str, b: str, *, kernel: str, hz: int = 250) -> bool:
+def equal(parameter: Parameter, a: str, b: str, *, kernel: str, hz: int = USUAL_HZ) -> bool:
     """Say whether the kernel would store the same for both; what it refuses equals only its own spelling."""
     one, other = stored(parameter, a, kernel=kernel, hz=hz), stored(parameter, b, kernel=kernel, hz=hz)
     if isinstance(one, Stored) and isinstance(other, Stored):

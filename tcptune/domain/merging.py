@@ -104,6 +104,8 @@ def _single(demands: Sequence[Single]) -> Single:
     if lows and highs:
         if max(lows) > min(highs):
             raise Clash(f"at least {max(lows)} and at most {min(highs)} at once")
+        if max(lows) == min(highs):
+            return Exactly(value=str(max(lows)))
         return Between(low=str(max(lows)), high=str(min(highs)))
     if lows:
         return AtLeast(value=str(max(lows)))

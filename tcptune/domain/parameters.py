@@ -19,6 +19,8 @@ from tcptune.domain.values import Frozen, KernelText, SysctlKey
 INT_MAX = 2**31 - 1
 UINT_MAX = 2**32 - 1
 ULONG_MAX = 2**64 - 1
+USUAL_HZ = 250
+"""The timer rate that most distributions build with: taken where a host does not tell its own."""
 
 
 class Shape(StrEnum):
@@ -144,7 +146,7 @@ class Accepts(Frozen):
     max: int | None = None
     round_up_to_power_of_two: bool = False
 
-    def bounds(self, hz: int = 250) -> Bounds | None:
+    def bounds(self, hz: int = USUAL_HZ) -> Bounds | None:
         """Return the limits of each number; None for what is no number. Seconds are limited by the timer rate."""
         if self.storage is Storage.SECONDS:
             natural = (-(INT_MAX // hz), INT_MAX // hz)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 def ports(text: str) -> frozenset[int]:
     """Return the ports of a list such as '8080,9000-9010'. Raises ValueError for anything else."""
     found: set[int] = set()
-    for part in text.replace(" ", "").split(","):
+    for part in map(str.strip, text.split(",")):
         if not part:
             continue
         low, _, high = part.partition("-")
@@ -35,6 +35,6 @@ def folded(found: Iterable[int]) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
+    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
         raise ValueError(f"{text!r} is no port")
     return int(text)

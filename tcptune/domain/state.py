@@ -85,6 +85,8 @@ class Process(Frozen):
     name: str
     unit: str | None = None
     """Unit of systemd it belongs to: 'nginx.service'. None outside one, or where that cannot be seen."""
+    uid: int | None = None
+    """Real user; None in facts of older releases."""
     nofile_soft: int | None = None
     nofile_hard: int | None = None
     open_files: int | None = None
@@ -103,6 +105,33 @@ class Listeners(Frozen):
     processes: tuple[Process, ...] = ()
     notes: tuple[str, ...] = ()
     """What is not known, and why."""
+
+
+class UnitFile(Frozen):
+    """A unit file of systemd, or a drop-in."""
+
+    path: str
+    content: str | None
+    """Section headers and LimitNOFILE lines alone; `?` for a value that is no plain word. None where the login may not
+    read the file, whose path then may end in a wildcard."""
+    mask: bool = False
+    """Empty, or a link to /dev/null: it is there to switch its namesakes off."""
+
+
+class UnitAlias(Frozen):
+    """Another name of a unit, under which there are drop-ins."""
+
+    unit: str
+    name: str
+
+
+class UnitFiles(Frozen):
+    """What systemd reads for the services that listen. Drop-ins of other services may be among the files."""
+
+    units: tuple[str, ...]
+    files: tuple[UnitFile, ...] = ()
+    """In the order of the folders, the strongest first."""
+    aliases: tuple[UnitAlias, ...] = ()
 
 
 class Conntrack(Frozen):

@@ -7,8 +7,8 @@ from datetime import date
 
 from tcptune.domain.boot import AtBoot, BootValue, Loader
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.demands import Demand, Leave, Unset, meets
-from tcptune.domain.facts import HostFacts, Unreadable, Value
+from tcptune.domain.demands import Leave, Unset, meets
+from tcptune.domain.facts import HostFacts, System, Unreadable, Value
 from tcptune.domain.findings import (
     Boot,
     Deviates,
@@ -23,13 +23,17 @@ from tcptune.domain.findings import (
 )
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.kernel_values import Stored, stored
-from tcptune.domain.parameters import ARITY, Parameter, Storage
+from tcptune.domain.parameters import ARITY, USUAL_HZ, Parameter, Storage
 from tcptune.domain.profile import Profile, Waiver
 from tcptune.domain.values import kernel_text
+from tcptune.planning import checks
 from tcptune.planning.applicability import reason_against
 from tcptune.planning.boot import BootModel
+from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
-from tcptune.planning.rules import Rule, rule_for
+from tcptune.planning.kernel_default import computed_default, is_near
+from tcptune.planning.limits import audit_limits
+from tcptune.planning.rules import Rule, rule_for, situation
 from tcptune.planning.unset import judge_unset
 
 
@@ -58,7 +62,15 @@ def audit_host(
             case _:
                 found = rule
         findings.append(_waived(found, facts.host, profile.waivers, today))
-    return HostAudit(host=facts.host, kernel=facts.system.kernel, findings=tuple(findings))
+    whole = checks.judge(Scene(facts, profile, parameters, findings, model, declared))
+    return HostAudit(
+        host=facts.host,
+        kernel=facts.system.kernel,
+        findings=tuple(findings),
+        limits=audit_limits(facts, profile, today=today, declared=declared),
+        concerns=whole.concerns,
+        not_judged=whole.not_judged,
+    )
 
 
 def _waived(found: Finding, host: str, waivers: tuple[Waiver, ...], today: date) -> Finding:
@@ -109,10 +121,15 @@ def _compare(
         return _runtime_only(rule, reading, facts.boot_gap)
     wanted = rule.demand.settle(reading.text)
     if parameter := parameters.get(rule.key):
-        wanted = _read_back(parameter, wanted, facts.system.kernel)
+        wanted = _read_back(parameter, wanted, facts.system)
     layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
-    boot_met = _boot_meets(rule.demand, layers.at_boot, otherwise=runtime_met)
+    if layers.at_boot.value is None and (about := _own_default(rule.key, reading.text, facts, parameters)):
+        at_boot = Boot(value=None, by=f"kernel default, about {about}")
+        layers = layers.model_copy(update={"at_boot": at_boot})
+        boot_met = meets(rule.demand, about)
+    else:
+        boot_met = _boot_meets(rule, wanted, layers.at_boot, facts, parameters, otherwise=runtime_met)
     if isinstance(rule.demand, Leave) or (runtime_met and boot_met):
         return Met(key=rule.key, demand=rule.words, layers=layers, why=rule.why, source=rule.source)
     return Deviates(
@@ -126,6 +143,14 @@ def _compare(
         why=rule.why,
         source=rule.source,
     )
+
+
+def _own_default(key: str, actual: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> str | None:
+    """Return what the kernel computes for itself where the running value is something else: then somebody set that."""
+    parameter = parameters.get(key)
+    scope = situation(facts, NOTHING_DECLARED).scope
+    about = computed_default(parameter, facts.system, scope) if parameter else None
+    return None if about is None or is_near(actual, about) else about
 
 
 def _runtime_only(rule: Rule, reading: Value, why: str) -> Finding:
@@ -166,7 +191,8 @@ def boot_model(facts: HostFacts, parameters: Mapping[str, Parameter]) -> BootMod
         # Bounds that another key gives are taken as they are now: files seldom move them.
         now = {limit.key: facts.sysctl.get(limit.key) for limit in parameter.limits}
         peers = {other: reading.text for other, reading in now.items() if isinstance(reading, Value)}
-        return isinstance(stored(parameter, value, kernel=facts.system.kernel, peers=peers), Stored)
+        hz = facts.system.hz or USUAL_HZ
+        return isinstance(stored(parameter, value, kernel=facts.system.kernel, hz=hz, peers=peers), Stored)
 
     widths = {key: ARITY[p.shape] for key, p in parameters.items() if p.shape in ARITY}
     return BootModel(facts.sysctl_files, accepts=accepts, widths=widths)
@@ -184,7 +210,7 @@ def _both_loaders(
     parameter = parameters.get(key)
     default = _default(key, facts, parameters)
     systemd, procps = (
-        _as_stored(_boot(one, default, parameter, model), parameter, facts.system.kernel)
+        _as_stored(_boot(one, default, parameter, model), parameter, facts.system)
         for one in (found.systemd, found.procps)
     )
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
@@ -215,28 +241,36 @@ def _doubt(model: BootModel) -> str:
     return "it depends on the release of procps"
 
 
-def _as_stored(boot: Boot, parameter: Parameter | None, kernel: str) -> Boot:
+def _as_stored(boot: Boot, parameter: Parameter | None, system: System) -> Boot:
     """Return the value as it will read back: a file may have it in hexadecimal, or with a comment behind it."""
     if parameter is None or boot.value is None:
         return boot
-    return boot.model_copy(update={"value": _read_back(parameter, boot.value, kernel)})
+    return boot.model_copy(update={"value": _read_back(parameter, boot.value, system)})
 
 
-def _read_back(parameter: Parameter, text: str, kernel: str) -> str:
-    if parameter.accepted(kernel).storage is Storage.MILLISECONDS:
-        return text  # it depends on the timer rate, which facts do not hold
-    held = stored(parameter, text, kernel=kernel)
+def _read_back(parameter: Parameter, text: str, system: System) -> str:
+    if system.hz is None and parameter.accepted(system.kernel).storage is Storage.MILLISECONDS:
+        return text  # it is rounded up to a tick, and how long that is is not known
+    held = stored(parameter, text, kernel=system.kernel, hz=system.hz or USUAL_HZ)
     return held.text if isinstance(held, Stored) and held.whole else text
 
 
-def _boot_meets(demand: Demand, boot: Boot, *, otherwise: bool) -> bool:
+def _boot_meets(
+    rule: Rule, wanted: str, boot: Boot, facts: HostFacts, parameters: Mapping[str, Parameter], *, otherwise: bool
+) -> bool:
     if boot.value is None:
         # No file sets it, and the kernel computes its default from the machine: then runtime is the best witness.
         return otherwise
+    if boot.value == wanted:
+        # What the kernel makes of the demand, such as a time rounded up to a tick, need not meet it to the letter.
+        return True
     try:
-        return meets(demand, boot.value)
+        settled = rule.demand.settle(boot.value)
     except ValueError:
         return False
+    # A list of ports may be written unfolded in the profile, and is folded in `boot`.
+    parameter = parameters.get(rule.key)
+    return (_read_back(parameter, settled, facts.system) if parameter else settled) == boot.value
 
 
 def _shadow(
@@ -248,7 +282,7 @@ def _shadow(
     winner = _under(then.at_boot(rule.key), facts).winner
     if winner is None or winner.path == DROPIN_PATH:
         return None
-    if _boot_meets(rule.demand, boot_layer(rule.key, facts, then, parameters), otherwise=False):
+    if _boot_meets(rule, wanted, boot_layer(rule.key, facts, then, parameters), facts, parameters, otherwise=False):
         return None
     return winner.place
 

@@ -19,7 +19,7 @@ the strongest folder per name, read by name, and let an explicit key beat a glob
 
 As systemd 252 and procps 4.0.2 do it, checked against both programs. Older procps (before 3.3.17) let /run win over
 /etc and knew no globs. Not modelled: one key that changes another in the kernel (conf.all.forwarding), a value of more
-than a page, credentials, and what udev and networkd write later.
+than a page, credentials, what udev and networkd write later, and a link to nowhere beside a file called `*.conf`.
 """
 
 from __future__ import annotations

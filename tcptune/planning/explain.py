@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from tcptune.domain.explanation import Hit, Hits, OnHost
+from tcptune.domain.explanation import Hit, Hits, OnHost, RivalHere
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
@@ -81,7 +81,25 @@ def on_host(parameter: Parameter, key: str, facts: HostFacts, parameters: Mappin
         systemd=found.systemd,
         procps=found.procps,
         boots_with_systemd=facts.system.systemd,
+        hz=facts.system.hz,
+        rivals=tuple(_rivals_here(parameter, facts)),
+        rivals_gap=_rivals_gap(facts) if parameter.rivals and facts.rivals is None else None,
     )
+
+
+def _rivals_here(parameter: Parameter, facts: HostFacts) -> Iterator[RivalHere]:
+    """Yield those of the page that were found, the active ones first."""
+    found = {rival.name: rival for rival in facts.rivals.found} if facts.rivals else {}
+    here = []
+    for known in parameter.rivals:
+        # k3s is one program that has a kube-proxy in it.
+        names = (known.who, "k3s") if known.who == "kube-proxy" else (known.who,)
+        here += [RivalHere(found=found[name], what=known.what) for name in names if name in found]
+    yield from sorted(here, key=lambda one: not one.active)
+
+
+def _rivals_gap(facts: HostFacts) -> str:
+    return facts.gaps.get("rivals", "these facts do not tell")
 
 
 def _best(parameter: Parameter, wanted: list[str]) -> tuple[int, str, str] | None:

@@ -22,7 +22,9 @@ from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
 from tcptune.planning.danger import danger
-from tcptune.planning.dropin import merged
+from tcptune.planning.dropin import settings, text
+from tcptune.planning.limits import skipped_limits
+from tcptune.planning.order import in_boot_order, in_write_order
 
 
 def plan_host(
@@ -48,12 +50,12 @@ def plan_host(
                 skipped.append(Skipped(host=facts.host, key=finding.key, why=why, kind=SkipKind.WAIVED))
             case _:
                 pass
-    order = list(parameters)
-    changes.sort(key=lambda change: order.index(change.key))
+    skipped += skipped_limits(facts.host, audit.limits)
     planned = {change.key: change.after for change in changes}
     changes = [c.model_copy(update={"danger": danger(parameters[c.key], planned, facts)}) for c in changes]
-    files = (_dropin(facts, changes),) if changes else ()
-    return HostPlan(host=facts.host, changes=tuple(changes), files=files), tuple(skipped)
+    ordered = in_write_order(changes, parameters)
+    files = (_dropin(facts, ordered, parameters),) if ordered else ()
+    return HostPlan(host=facts.host, changes=ordered, files=files), tuple(skipped)
 
 
 def plan_fleet(
@@ -121,13 +123,14 @@ def _change(finding: Deviates, parameter: Parameter) -> Change:
     )
 
 
-def _dropin(facts: HostFacts, changes: Iterable[Change]) -> FileChange:
+def _dropin(facts: HostFacts, changes: Iterable[Change], parameters: Mapping[str, Parameter]) -> FileChange:
     ours = _our_file(facts)
     before = ours.content if ours else None
+    wanted = settings(before, {change.key: change.after for change in changes})
     return FileChange(
         path=DROPIN_PATH,
         before=before,
-        after=merged(before, {change.key: change.after for change in changes}),
+        after=text(in_boot_order(wanted, parameters, kernel=facts.system.kernel)),
     )
 
 
@@ -139,12 +142,12 @@ def moved(cohort: Cohort, facts: HostFacts) -> str | None:
     """Say what has changed on a host since the plan was made, or None where nothing the plan relies on has."""
     for change in cohort.changes:
         reading = facts.sysctl.get(change.key)
-        text = getattr(reading, "text", None)
-        if text != change.before:
-            state = f"is {text}" if text is not None else "cannot be read"
+        now = getattr(reading, "text", None)
+        if now != change.before:
+            state = f"is {now}" if now is not None else "cannot be read"
             return f"{change.key} {state}, the plan was made for {change.before}"
     for file in cohort.files:
-        now = next((f for f in facts.sysctl_files if f.path == file.path), None)
-        if (now.content if now else None) != file.before or (now and now.content is None):
+        found = next((f for f in facts.sysctl_files if f.path == file.path), None)
+        if (found.content if found else None) != file.before or (found and found.content is None):
             return f"{file.path} is not the file the plan was made for"
     return None

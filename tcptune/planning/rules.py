@@ -14,7 +14,7 @@ from tcptune.domain.guards import Scope, Situation, unmet
 from tcptune.domain.hosts import Declared
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.parameters import Parameter
-from tcptune.domain.profile import Entry
+from tcptune.domain.profile import Entry, LimitEntry
 from tcptune.domain.state import Virtualization
 from tcptune.domain.values import Frozen, numbers
 from tcptune.errors import ProfileError
@@ -141,7 +141,7 @@ def _must_fit(parameter: Parameter | None, demand: Demand) -> None:
             raise ValueError(problem)
 
 
-def load_values(entry: Entry, declared: Declared) -> dict[str, float | int]:
+def load_values(entry: Entry | LimitEntry, declared: Declared) -> dict[str, float | int]:
     """Return the load variables an entry uses: as declared for the host, else the profile's default."""
     return {name: _plain(declared.load.get(name, variable.default)) for name, variable in entry.load.items()}
 

@@ -6,7 +6,18 @@ the host as one script in one exec; `script.assemble` joins them and `script.par
 
 from __future__ import annotations
 
-from tcptune.probes import config_files, conntrack, counters, links, listeners, rivals, sysctl, sysctl_files, system
+from tcptune.probes import (
+    config_files,
+    conntrack,
+    counters,
+    links,
+    listeners,
+    rivals,
+    sysctl,
+    sysctl_files,
+    system,
+    unit_files,
+)
 
 REQUIRED = {"system": system, "sysctl": sysctl, "sysctl_files": sysctl_files}
 """Name of a section -> its probe. Without one of these a host counts as not read."""
@@ -16,6 +27,8 @@ OPTIONAL = {
     "counters": counters,
     "links": links,
     "listeners": listeners,
+    # Behind the listeners, whose processes it asks about.
+    "unit_files": unit_files,
     "conntrack": conntrack,
     "rivals": rivals,
 }

@@ -62,7 +62,7 @@ fi
 if [ -n "$pids" ]; then
   set --
   for pid in $pids; do set -- "$@" "/proc/$pid/limits" "/proc/$pid/cgroup" "/proc/$pid/status"; done
-  grep -s -E '^(Max open files|FDSize:|Name:|[0-9]+:)' "$@"
+  grep -s -E '^(Max open files|FDSize:|Name:|Uid:|[0-9]+:)' "$@"
   IFS=. read -r major minor _ </proc/sys/kernel/osrelease
   # Since Linux 6.2 the size of the folder is the number of open files.
   case $major.$minor in
@@ -184,6 +184,7 @@ def _process(pid: int, name: str, said: dict[str, str]) -> Process:
         pid=pid,
         name=said.get("Name") or name,
         unit=next((unit for unit in units if unit), None),
+        uid=_number(said.get("Uid", "").split("\t")[0]),
         nofile_soft=_number(limits[0]),
         nofile_hard=_number(limits[1]),
         open_files=_number(said.get("open", "")) or None,

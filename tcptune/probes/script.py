@@ -59,7 +59,7 @@ def parse(host: str, answer: str, collected_at: datetime, sections: Collection[s
         return HostFacts(
             host=host,
             collected_at=collected_at,
-            system=system.parse(said["system"]),
+            system=system.parse(said["system"]).model_copy(update={"hz": sysctl.timer_rate(said["sysctl"])}),
             sysctl=sysctl.parse(said["sysctl"]),
             sysctl_files=sysctl_files.parse(said["sysctl_files"]),
             gaps=gaps,

@@ -13,6 +13,8 @@ from tcptune.domain.facts import Absent, Reading, Unreadable, Value
 from tcptune.domain.values import kernel_text
 
 _ROOT = "/proc/sys/"
+_TICKS = "/proc//sys/net/ipv4/route/"
+"""Spelled so that they are told from keys that were asked for."""
 
 # The keys arrive on standard input after the script, one a line: no shell text is built from them.
 SCRIPT = r"""
@@ -24,6 +26,10 @@ while IFS= read -r key; do
   if [ ! -r "$path" ]; then printf 'unreadable %s\n' "$key"; continue; fi
   if [ -w "$path" ]; then printf 'rw %s\n' "$key"; else printf 'ro %s\n' "$key"; fi
   set -- "$@" "$path"
+done
+for key in error_cost error_burst redirect_load redirect_silence; do
+  path=/proc//sys/net/ipv4/route/$key
+  [ ! -r "$path" ] || set -- "$@" "$path"
 done
 [ $# -eq 0 ] || grep '' /dev/null "$@" 2>&1
 """
@@ -41,6 +47,8 @@ def parse(lines: Sequence[str]) -> dict[str, Reading]:
         if line.startswith(_ROOT):
             path, text = _split(line.removeprefix(_ROOT), states)
             texts.setdefault(path, []).append(text)
+        elif line.startswith(_TICKS):
+            continue  # for `timer_rate`
         elif line.startswith("grep: "):
             # Exists, may be read by its mode, and the kernel refuses: stable_secret before it is set, for one.
             failed |= {path for path in states if f"{_ROOT}{path}:" in line}
@@ -50,6 +58,23 @@ def parse(lines: Sequence[str]) -> dict[str, Reading]:
                 raise ValueError(f"unexpected line {line!r}")
             states[path] = state
     return {_dotted(path): _reading(state, texts.get(path, ()), path in failed) for path, state in states.items()}
+
+
+def timer_rate(lines: Iterable[str]) -> int | None:
+    """Return the HZ that four limits of the routing code agree on, None where they do not, or are not there.
+
+    They are in ticks and start as one second, five seconds, and so on; hardly anybody writes them: net/ipv4/route.c.
+    A child network namespace has none of them.
+    """
+    ticks = dict(line.removeprefix(_TICKS).split(":", 1) for line in lines if line.startswith(_TICKS))
+    try:
+        hz, burst, load, silence = (
+            int(ticks[name]) for name in ("error_cost", "error_burst", "redirect_load", "redirect_silence")
+        )
+    except (KeyError, ValueError):
+        return None
+    agreed = burst == 5 * hz and load == hz // 50 and silence == load << 10
+    return hz if agreed and 100 <= hz <= 1024 else None
 
 
 def _reading(state: str, text: Iterable[str], failed: bool) -> Reading:

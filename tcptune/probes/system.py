@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tcptune.domain.facts import System
+from tcptune.domain.facts import System, kernel_version
 from tcptune.domain.state import NetNamespace, Virtualization
 
 SCRIPT = r"""
@@ -103,6 +103,8 @@ def parse(lines: Sequence[str]) -> System:
             said[name] = value.strip()
     if not said["kernel"]:
         raise ValueError("the host told no kernel release")
+    # Every verdict rests on it: a release that makes no sense is a host that was not understood.
+    kernel_version(said["kernel"])
     return System(
         kernel=said["kernel"],
         distribution=release.get("ID", "unknown"),

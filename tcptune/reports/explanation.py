@@ -9,7 +9,17 @@ from tcptune.domain.boot import BootValue, Definition
 from tcptune.domain.explanation import Explanation, Hits, OnHost
 from tcptune.domain.facts import Absent, Unreadable, Value
 from tcptune.domain.kernel_values import Stored, stored
-from tcptune.domain.parameters import AtKernel, Parameter, Shape, Storage, Verified, View, WriteOrder
+from tcptune.domain.parameters import (
+    USUAL_HZ,
+    AtKernel,
+    Parameter,
+    Shape,
+    Storage,
+    Verified,
+    View,
+    WriteOrder,
+)
+from tcptune.reports.host_page import rival_state
 from tcptune.reports.layout import WIDTH, aligned, count
 
 _Field = tuple[str, list[str]]
@@ -144,7 +154,7 @@ def _ranges(page: Parameter, here: AtKernel) -> Iterator[str]:
     bounds = here.accepts.bounds()
     if bounds is None:
         return
-    ticks = " at HZ=250" if here.accepts.storage is Storage.SECONDS else ""
+    ticks = f" at HZ={USUAL_HZ}" if here.accepts.storage is Storage.SECONDS else ""
     yield f"the kernel takes {bounds} ({here.accepts.storage.value}){ticks}; tcptune accepts {page.sensible}"
     for limit in page.limits:
         yield f"{limit.relation} what {limit.key} holds"
@@ -187,17 +197,23 @@ def _host(host: OnHost, page: Parameter) -> list[str]:
     rows = [("runtime", _reading(host)), ("default", str(host.here.default) if host.here.default else "none")]
     for name, boot, own in (
         ("systemd-sysctl", host.systemd, host.boots_with_systemd),
-        ("sysctl --system", host.procps, not host.boots_with_systemd),
+        ("sysctl --system", host.procps, host.boots_with_systemd is False),
     ):
-        rows.append(
-            (f"at boot, {name}", f"{_boot(boot, page, host.here.release)}{'  (this host boots so)' if own else ''}")
-        )
-    lines += aligned(rows)
+        rows.append((f"at boot, {name}", f"{_boot(boot, page, host)}{'  (this host boots so)' if own else ''}"))
+    lines += aligned([*rows, *_rivals(host)])
     if not host.definitions:
         return [*lines, "  no file speaks of it"]
     winners = {w.place for w in (host.systemd.winner, host.procps.winner) if w}
     lines.append("  files, in the order they are read:")
     return lines + aligned(_lines(host.definitions, winners), indent="    ")
+
+
+def _rivals(host: OnHost) -> Iterator[tuple[str, str]]:
+    if host.rivals_gap:
+        yield "written by", f"who of those named above is here is not known: {host.rivals_gap}"
+    for one in host.rivals:
+        label = "written by" if one.active else "also here"
+        yield label, f"{one.found.name}: {rival_state(one.found)}; {one.what}"
 
 
 def _lines(definitions: Iterable[Definition], winners: set[str]) -> Iterator[tuple[str, str, str]]:
@@ -221,10 +237,11 @@ def _reading(host: OnHost) -> str:
             return "these facts do not hold it"
 
 
-def _boot(boot: BootValue, page: Parameter, release: str) -> str:
+def _boot(boot: BootValue, page: Parameter, host: OnHost) -> str:
     value = boot.value if boot.value is not None else "what the kernel starts with"
-    held = stored(page, value, kernel=release)
-    if boot.value is not None and not boot.partial and isinstance(held, Stored) and held.text != value:
+    held = stored(page, value, kernel=host.here.release, hz=host.hz or USUAL_HZ)
+    rounded = host.hz is None and host.here.accepts.storage is Storage.MILLISECONDS
+    if boot.value is not None and not boot.partial and isinstance(held, Stored) and not rounded and held.text != value:
         value = f"{held.text}, written {value!r}"
     by = f"  ({boot.winner.place})" if boot.winner else ""
     return f"{value}{' and the rest as it was' if boot.partial else ''}{by}{'' if boot.certain else '  (not certain)'}"

@@ -150,12 +150,14 @@ def _rivals(rivals: Rivals | None) -> Iterator[str]:
     if rivals is None:
         return
     yield f"others who may write settings{_noted(rivals.notes)}"
-    yield from aligned((rival.name, _rival(rival)) for rival in rivals.found) or ["  none seen"]
+    yield from aligned((rival.name, rival_state(rival)) for rival in rivals.found) or ["  none seen"]
 
 
-def _rival(rival: Rival) -> str:
+def rival_state(rival: Rival) -> str:
+    """Say whether a rival runs, starts at boot, what it is set to, and which files of it are there."""
     running = {True: "running", False: "not running", None: "running or not is not known"}[rival.running]
-    parts = [running, *(["starts at boot"] if rival.enabled else []), *([rival.detail] if rival.detail else [])]
+    detail = f"profile {rival.detail}" if rival.name == "tuned" and rival.detail else rival.detail
+    parts = [running, *(["starts at boot"] if rival.enabled else []), *([detail] if detail else [])]
     return ", ".join([*parts, *rival.files])
 
 

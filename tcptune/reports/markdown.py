@@ -12,8 +12,8 @@ from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
-from tcptune.domain.verdicts import RunVerdict
-from tcptune.reports import explanation, profiles
+from tcptune.domain.verdicts import Check, RunVerdict
+from tcptune.reports import concerns, explanation, limits, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -42,7 +42,7 @@ def _audit(result: FleetAudit) -> str:
             if isinstance(f, Deviates)
         ]
         lines += _table(("setting", "wanted", "actual", "at boot", "deviates", "why"), rows)
-        if not rows and not host.unknowns:
+        if not rows and not host.unknowns and not host.deviating_limits and not host.unknown_limits:
             lines += ["Nothing deviates.", ""]
         others = [
             (f.key, f.outcome.replace("_", " "), _others_why(f))
@@ -50,6 +50,9 @@ def _audit(result: FleetAudit) -> str:
             if isinstance(f, NotApplicable | Unknown | Waived)
         ]
         lines += _table(("setting", "outcome", "why"), others)
+        lines += [*_table(limits.HEAD, limits.rows(host.limits)), *limits.drop_ins(host.limits)]
+    for title, head, found in concerns.markdown(result.hosts):
+        lines += [f"## {title}", "", *_table(head, found)] if found else []
     if result.unread:
         lines += ["## Could not be read", ""]
         lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
@@ -76,6 +79,7 @@ def _plan(result: Plan) -> str:
                 c.risk.value,
                 (f"`{c.formula}`; " if c.formula else "")
                 + c.why
+                + (f"; {c.order}" if c.order else "")
                 + (f" **Danger: {c.danger}**" if c.danger else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
@@ -126,13 +130,18 @@ def _run(result: Run) -> str:
 def _verdict(result: RunVerdict) -> str:
     lines = [f"# Verify {result.run_id}", ""]
     rows = [
-        (h.host, c.key, c.expected, c.actual or "unreadable", _boot(c.at_boot), "as left" if c.ok else "**moved**")
+        (h.host, c.key, c.expected, _actual(c), _boot(c.at_boot), "as left" if c.ok else "**moved**")
         for h in result.hosts
         for c in h.checks
     ]
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
     return "\n".join(lines)
+
+
+def _actual(check: Check) -> str:
+    # An empty list of ports was read.
+    return "unreadable" if check.actual is None else check.actual
 
 
 def _others_why(finding: NotApplicable | Unknown | Waived) -> str:

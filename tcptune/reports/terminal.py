@@ -16,6 +16,7 @@ from tcptune.domain.findings import (
     FleetAudit,
     HostAudit,
     Layers,
+    LimitFinding,
     NotApplicable,
     Unknown,
     Waived,
@@ -23,7 +24,7 @@ from tcptune.domain.findings import (
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import explanation, profiles
+from tcptune.reports import concerns, explanation, limits, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -43,13 +44,14 @@ _text.register(Hits)(explanation.terminal_hits)
 
 @_text.register
 def _audit(result: FleetAudit) -> str:
-    groups: dict[tuple[Finding, ...], list[HostAudit]] = {}
+    groups: dict[tuple[tuple[Finding, ...], tuple[LimitFinding, ...]], list[HostAudit]] = {}
     for host in result.hosts:
-        groups.setdefault(host.findings, []).append(host)
+        groups.setdefault((host.findings, host.limits), []).append(host)
     lines: list[str] = []
     # The largest group first: on a fleet most hosts deviate in the same way.
-    for findings, hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
-        lines += [*_host_findings(findings, hosts), ""]
+    for (findings, found), hosts in sorted(groups.items(), key=lambda g: (-len(g[1]), g[1][0].host)):
+        lines += [*_host_findings(findings, hosts), *limits.terminal(found), ""]
+    lines += concerns.terminal(result.hosts)
     lines += _unread((u.host, u.error, u.hint) for u in result.unread)
     return "\n".join([*lines, _audit_summary(result), ""])
 
@@ -66,15 +68,32 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
     lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
     if deviating:
         rows = [("", "setting", "wanted", "actual", "at boot")]
-        rows += [("~", f.key, f.demand, f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
+        rows += [("~", f.key, _wanted(f.demand)[0], f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
         table = aligned(rows)
         lines.append(table[0])
         for finding, line in zip(deviating, table[1:], strict=True):
-            lines += [line, *wrapped(finding.why, indent="      "), *_remarks(finding)]
+            formula = _wanted(finding.demand)[1]
+            lines += [line, *(wrapped(formula, indent="      ") if formula else [])]
+            lines += [*wrapped(finding.why, indent="      "), *_remarks(finding)]
     lines += aligned([("?", f.key, f.why) for f in unknown])
     lines += aligned([("w", f.key, f"{f.demand}, is {f.layers.actual}; {_waiver(f)}") for f in waived])
     lines += aligned([("-", f.key, f.why) for f in absent])
     return lines
+
+
+def _wanted(demand: str) -> tuple[str, str | None]:
+    """Return a demand and the formulas behind it apart: together they make the table wider than any screen.
+
+    >>> _wanted("at least 8192 = round_up_pow2(40000 * 0.2)")
+    ('at least 8192', '= round_up_pow2(40000 * 0.2)')
+    >>> _wanted(">=1 any (1 = min(1, 2))")
+    ('>=1 any', '1 = min(1, 2)')
+    """
+    head, bracket, rest = demand.partition(" (")
+    if bracket and " = " not in head and " = " in rest:
+        return head, rest.removesuffix(")")
+    head, equals, formula = demand.partition(" = ")
+    return head, f"= {formula}" if equals else None
 
 
 def _waiver(finding: Waived) -> str:
@@ -105,6 +124,7 @@ def _audit_summary(result: FleetAudit) -> str:
     total = len(result.hosts) + len(result.unread)
     verb = "deviates" if total == 1 else "deviate"
     parts = [f"{len(result.deviating)} of {count(total, 'host')} {verb} from {result.profile}"]
+    parts += concerns.summary(result)
     if result.undecided:
         parts.append(f"{len(result.undecided)} could not be judged in full")
     if result.unread:
@@ -119,7 +139,10 @@ def _plan(result: Plan) -> str:
         lines += [*_cohort(cohort), ""]
     lines += _skipped(result.skipped)
     total = sum(len(c.hosts) for c in result.cohorts)
-    everyone = total + len(result.fine) + len(result.unread)
+    # A host of which everything is left out is in no cohort, and not fine.
+    everyone = len(
+        {host for c in result.cohorts for host in c.hosts} | {*result.fine, *(s.host for s in result.skipped)}
+    )
     tail = [f"{len(result.fine)} {'needs' if len(result.fine) == 1 else 'need'} none"] if result.fine else []
     tail += [f"{len(result.unread)} could not be read"] if result.unread else []
     summary = (
@@ -137,6 +160,7 @@ def _cohort(cohort: Cohort) -> list[str]:
     for change, line in zip(cohort.changes, table[1:], strict=True):
         lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
         lines += wrapped(change.why, indent="      ")
+        lines += wrapped(change.order, indent="      ") if change.order else []
         if change.danger is not None:
             lines += wrapped(f"! danger: {change.danger} apply wants --allow-risk {change.key}", indent="      ")
         elif change.risk.value != "low":

@@ -231,8 +231,8 @@ def contents(draw: st.DrawFn, foci: list[Focus]) -> str:
     return start + (text if draw(st.booleans()) else text.rstrip("\n"))
 
 
-def _laid(path: str, foci: list[Focus]) -> SearchStrategy[Laid]:
-    targets = ("/dev/null", "../sysctl.conf", "50-b.conf", ELSEWHERE, "/nowhere", path)
+def _laid(path: str, foci: list[Focus], *, dangling: bool) -> SearchStrategy[Laid]:
+    targets = ("/dev/null", *(("../sysctl.conf", "50-b.conf", ELSEWHERE, "/nowhere", path) if dangling else ()))
     link = st.sampled_from(targets).map(lambda target: Laid(path, target=target))
     full = contents(foci).map(lambda content: Laid(path, content))
     return st.sampled_from([full, full, full, full, full, st.just(Laid(path)), link]).flatmap(lambda kind: kind)
@@ -244,4 +244,7 @@ def trees(draw: st.DrawFn) -> list[Laid]:
     places = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(draw(_some(NAMES, 5))))
     paths = [f"{folder}/{name}" for folder, name in draw(st.lists(places, min_size=2, max_size=8, unique=True))]
     paths += draw(st.sampled_from([[], [SYSCTL_CONF], [SYSCTL_CONF], [SYSCTL_CONF, ELSEWHERE]]))
-    return [draw(_laid(path, foci)) for path in paths]
+    # Where a file name is a pattern, procps stops at the first link to nowhere that it finds. Facts do not tell such a
+    # link from a mask, so that the model cannot: see test_boot_model.py.
+    patterns = any(char in path for path in paths for char in "*?[{")
+    return [draw(_laid(path, foci, dangling=not patterns)) for path in paths]

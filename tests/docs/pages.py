@@ -22,6 +22,8 @@ NOT_RUN = {
     "make demo": "has tests of its own, and starts a lab beside the one of these tests",
     "make test": "is what runs this",
     "make test ARGS=tests/unit": "is what runs this",
+    "make slow": "takes minutes",
+    "make slow ARGS=tests/differential": "takes minutes",
     "make test PYTHON=python3.13": "makes a virtual environment for another Python",
     "make check": "runs this, after the linters",
     "make build": "writes into dist/ of the checkout",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tcptune.adapters.inventory import read_hosts
-from tcptune.adapters.profiles import load_profile
+from tcptune.adapters.profiles import load_profile, load_waivers
 from tcptune.domain.values import sysctl_key
 from tcptune.errors import ProfileError
 from tests.docs.examples import Block, blocks
@@ -19,13 +19,13 @@ from tests.docs.pages import NOT_RUN, PAGES, ROOT, name, steps
 
 LANGUAGES = {"console", "json", "sh", "text", "yaml"}
 YAML = [
-    pytest.param(block, id=f"{name(page)}:{block.line}")
+    pytest.param(page, block, id=f"{name(page)}:{block.line}")
     for page in PAGES
     for block in blocks(page.read_text())
     if block.language == "yaml"
 ]
-MISTAKEN = {"wrong.yml"}
-"""Profiles that are shown for what is wrong with them; the page shows what tcptune says of it."""
+MISTAKEN = {"careless.yml", "wrong.yml"}
+"""Profiles and waivers that are shown for what is wrong with them; the page shows what tcptune says of it."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -36,10 +36,14 @@ def test_a_command_stands_only_where_it_is_run(page: Path) -> None:
             assert not any(line.startswith("$ ") for line in block.lines), f"line {block.line}"
 
 
-@pytest.mark.parametrize("block", YAML)
-def test_yaml_in_the_manual_is_what_it_looks_like(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "block"), YAML)
+def test_yaml_in_the_manual_is_what_it_looks_like(page: Path, block: Block, tmp_path: Path) -> None:
     data = yaml.safe_load(block.text)
     path = tmp_path / "example.yml"
+    for other in blocks(page.read_text()):
+        if other.title and other is not block:
+            # A profile may extend another one of its page.
+            (tmp_path / other.title).write_text(other.text)
     if isinstance(data, dict) and "profile" in data:
         path.write_text(block.text)
         if block.title in MISTAKEN:
@@ -50,6 +54,13 @@ def test_yaml_in_the_manual_is_what_it_looks_like(block: Block, tmp_path: Path) 
     elif isinstance(data, dict) and "all" in data:
         path.write_text(block.text)
         assert read_hosts([str(path)])
+    elif isinstance(data, list) and "key" in data[0]:
+        path.write_text(block.text)
+        if block.title in MISTAKEN:
+            with pytest.raises(ProfileError):
+                load_waivers(path)
+        else:
+            assert len(load_waivers(path)) == len(data)
     elif isinstance(data, list):
         assert block.title, "a playbook is run, so it needs a title"
         assert all("hosts" in play for play in data)

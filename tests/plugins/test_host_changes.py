@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -727,3 +728,113 @@ def test_the_record_of_a_run_tells_what_is_there_now(fake):
             "now": "7",
         }
     ]
+
+
+# What the kernel changes along with a setting
+
+FORWARD = "net.ipv4.ip_forward"
+ETH0, ETH1 = "net.ipv4.conf.eth0.forwarding", "net.ipv4.conf.eth1/100.forwarding"
+
+
+@pytest.fixture
+def router(fake):
+    """A host where ip_forward takes eth0 along, and eth0 forwards already."""
+    for key, value in {FORWARD: "0", ETH0: "1", ETH1: "0", "net.ipv4.conf.all.accept_redirects": "1"}.items():
+        fake.set(key, value)
+    fake.kernel.moves[FORWARD] = ETH0
+    return fake
+
+
+def test_what_a_setting_takes_along_is_recorded_before_the_first_write(router):
+    router.crash_at = 1
+    with pytest.raises(Crash):
+        changeset.apply(router, asking({FORWARD: "1"}))
+
+    assert [tuple(effect) for effect in router.runs.load("run-1").side_effects] == [
+        (ETH0, FORWARD, "1", None),
+        (ETH1, FORWARD, "0", None),
+        ("net.ipv4.conf.all.accept_redirects", FORWARD, "1", None),
+    ]
+    assert router.kernel.writes == []
+
+
+@pytest.mark.parametrize("eth0", ["0", "1"])
+def test_what_a_setting_took_along_comes_back_with_it(router, eth0):
+    router.set(ETH0, eth0)
+    changeset.apply(router, asking({FORWARD: "1"}))
+    assert router.get(ETH0) == "1"
+
+    done = changeset.rollback(router, "run-1")
+
+    assert (router.get(FORWARD), router.get(ETH0)) == ("0", eth0)
+    assert (done.previous, done.changed_since, state(router)) == ({FORWARD: "1"}, (), "rolled_back")
+
+
+def test_what_somebody_else_made_of_it_since_is_kept_through_the_way_back(router):
+    router.set(ETH0, "0")
+    changeset.apply(router, asking({FORWARD: "1"}))
+    router.set(ETH0, "2")
+
+    changeset.rollback(router, "run-1")
+
+    assert (router.get(FORWARD), router.get(ETH0)) == ("0", "2")
+
+
+def test_a_setting_of_the_run_that_somebody_else_changed_is_left_though_another_would_take_it_along(router):
+    changeset.apply(router, asking({FORWARD: "1", ETH0: "3"}))
+    router.set(ETH0, "2")
+
+    done = changeset.rollback(router, "run-1")
+
+    assert ([left.name for left in done.changed_since], router.get(ETH0), router.get(FORWARD)) == ([ETH0], "2", "0")
+
+
+def test_a_failed_apply_takes_back_what_was_taken_along(router):
+    router.kernel.refused["net.core.somaxconn", "1"] = (errno.EINVAL, None)
+    router.set(ETH0, "5")
+
+    with pytest.raises(ChangeError):
+        changeset.apply(router, asking({FORWARD: "1", "net.core.somaxconn": "1"}))
+
+    assert (router.get(FORWARD), router.get(ETH0), state(router)) == ("0", "5", "rolled_back")
+
+
+@pytest.mark.parametrize("gone", ["before the writes end", "after they ended"])
+def test_an_interface_that_is_gone_is_no_obstacle(router, gone):
+    def vanish(step):
+        if step == ("held" if gone == "after they ended" else FORWARD):
+            Path(router.kernel.path(ETH1)).unlink(missing_ok=True)
+
+    router.reached = vanish
+    changeset.apply(router, asking({FORWARD: "1"}))
+    changeset.rollback(router, "run-1")
+
+    assert (state(router), router.get(ETH0), router.get(ETH1)) == ("rolled_back", "1", "absent")
+
+
+def test_a_setting_that_is_right_already_takes_nothing_along(router):
+    changeset.apply(router, asking({FORWARD: "0"}))
+
+    assert router.runs.load("run-1").side_effects == ()
+
+
+def test_an_interface_whose_name_no_key_can_have_is_passed_over(router):
+    path = Path(router.kernel.path(ETH0)).parents[1] / "eth#2/forwarding"
+    path.parent.mkdir()
+    path.write_text("1\n")
+
+    changeset.apply(router, asking({FORWARD: "1"}))
+
+    assert "eth#2" not in str(router.runs.load("run-1"))
+
+
+def test_a_record_without_side_effects_is_one_of_an_earlier_release(router):
+    changeset.apply(router, asking({FORWARD: "1"}))
+    path = Path(router.runs.folder) / "run-1/manifest.json"
+    record = json.loads(path.read_text())
+    del record["side_effects"]
+    path.write_text(json.dumps(record))
+
+    changeset.rollback(router, "run-1")
+
+    assert (router.get(FORWARD), state(router)) == ("0", "rolled_back")

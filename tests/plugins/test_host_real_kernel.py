@@ -12,6 +12,7 @@ from namespaces import elsewhere, needs_namespaces
 
 pytestmark = [pytest.mark.lab, needs_namespaces]
 
+START, RANGE = "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_port_range"
 _HERE = Path(__file__).resolve().parent
 _FIRST = """
 import json, os, sys
@@ -149,22 +150,69 @@ def test_an_unknown_congestion_control_is_taken_back_with_a_hint():
     assert found == [2, "this kernel knows no such name; a module may have to be loaded first", True, "4096"]
 
 
-def test_coupled_settings_are_written_in_the_given_order_and_restored_backwards():
+@pytest.mark.parametrize(
+    ("now", "right"),
+    [
+        ([], [(START, "400"), (RANGE, "500 60000")]),
+        ([(RANGE, "1024 60999")], [(RANGE, "2048 60000"), (START, "2000")]),
+    ],
+    ids=["lowering", "raising"],
+)
+def test_coupled_settings_are_written_in_the_given_order_and_restored_backwards(now, right):
     found = told(
-        """
-        keys = ("net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_port_range")
-        before = [kernel.read(key).text for key in keys]
-        kinds = []
-        for run, pairs in (("right", [(keys[0], "400"), (keys[1], "500 60000")]),
-                           ("wrong", [(keys[1], "500 60000"), (keys[0], "400")])):
+        f"""
+        for key, value in {now!r}:
+            kernel.write(key, value)
+        right = {right!r}
+        before = [kernel.read(key).text for key, _ in right]
+        kinds, writes = [], []
+        genuine = kernel.write
+        def watched(key, value):
+            writes.append(key)
+            return genuine(key, value)
+        host.kernel.write = watched
+        for run, pairs in (("right", right), ("wrong", right[::-1])):
             try:
                 apply(dict(pairs), run=run)
                 kinds.append("held")
                 changeset.rollback(host, run)
+                there_and_back = list(writes)
             except ChangeError as error:
                 kinds.append(error.facts["host_state"])
-        print(json.dumps([kinds, before == [kernel.read(key).text for key in keys]]))
+        print(json.dumps([kinds, there_and_back, before == [kernel.read(key).text for key, _ in right]]))
+        """
+    )
+    keys = [key for key, _ in right]
+
+    assert found == [["held", "rolled_back"], keys + keys[::-1], True]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "own"),
+    [
+        ("net.ipv4.ip_forward", "1", "net.ipv4.conf.lo.forwarding"),
+        ("net.ipv4.conf.all.forwarding", "1", "net.ipv4.conf.lo.forwarding"),
+        ("net.ipv4.conf.default.rp_filter", "2", "net.ipv4.conf.lo.rp_filter"),
+        ("net.ipv6.conf.all.disable_ipv6", "1", "net.ipv6.conf.lo.disable_ipv6"),
+    ],
+)
+@pytest.mark.parametrize("touched", [False, True], ids=["untouched interface", "interface set by hand"])
+def test_a_setting_that_changes_others_is_taken_back_with_them(key, value, own, touched):
+    found = told(
+        f"""
+        import glob
+        family = {key!r}.split(".")[1]
+        look = lambda: {{p: open(p).read() for p in glob.glob("/proc/sys/net/" + family + "/conf/*/*")
+                        if os.access(p, os.R_OK) and not p.endswith("stable_secret")}}
+        if {touched!r}:
+            kernel.write({own!r}, "1")
+        before = look()
+        apply({{{key!r}: {value!r}}})
+        there = look()
+        done = changeset.rollback(host, "run-1")
+        after = look()
+        print(json.dumps([there != before, sorted(p for p in after if after[p] != before[p]), done.changed_since]))
         """
     )
 
-    assert found == [["held", "rolled_back"], True]
+    assert found == [True, [], []]

@@ -87,6 +87,8 @@ def test_an_inventory_of_the_usual_kind_needs_no_ansible(source: Path) -> None:
         "all: {hosts: {web1: {ansible_connection: docker}}}",
         'all: {hosts: {web1: {ansible_ssh_common_args: "-o \'x"}}}',
         "all: {children: {a: {hosts: {w: }, vars: {ansible_port: 1}}, b: {hosts: {w: }, vars: {ansible_port: 2}}}}",
+        "all: {hosts: {web1: {tcptune_roles: [edge]}}}",
+        "all: {hosts: {web1: }, vars: {tcptune_load: {rate: 5000}}}",
         "all: {hosts: [web1]}",
         "all: {hosts: {}}",
         "all: [",

@@ -72,6 +72,12 @@ def test_help_shows_an_example_of_the_command(name: str) -> None:
     assert f"  tcptune {name}" in COMMANDS[name].help
 
 
+def test_each_example_of_the_help_has_a_line_of_its_own(tcptune: Command) -> None:
+    lines = tcptune("explain", "--help").out.splitlines()
+
+    assert sum(line.startswith("    tcptune explain") for line in lines) == 3
+
+
 @every_command
 def test_every_option_and_argument_is_explained(name: str) -> None:
     assert [p.name for p in COMMANDS[name].params if not getattr(p, "help", None)] == []

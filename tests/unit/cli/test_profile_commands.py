@@ -40,7 +40,7 @@ def test_validate_tells_every_mistake_of_every_file_and_exits_3(tmp_path: Path) 
     said = tcptune("profile", "validate", good, *bad)
 
     assert said.returncode == 3
-    assert said.stdout == f"{good}: 1 settings, no mistake\n"
+    assert said.stdout == f"{good}: 1 setting, no mistake\n"
     assert "2 of 3 files are wrong" in said.stderr
     for path in bad:
         assert f"{path}:4:5: unknown key 'at_leest'" in said.stderr

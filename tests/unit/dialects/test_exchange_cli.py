@@ -13,7 +13,9 @@ from tcptune.cli.app import app
 from tcptune.cli.exchange import From, To
 from tcptune.dialects import READERS, WRITERS
 from tcptune.domain.facts import HostFacts, System, Value
+from tcptune.domain.state import NetNamespace
 from tcptune.errors import InputError, UsageError
+from tests.unit import builders
 
 SOMAXCONN = "net.core.somaxconn"
 
@@ -40,7 +42,7 @@ def test_import_writes_a_profile_that_loads_and_lists_the_rest_on_standard_error
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"{conf}:2  vm.swappiness = 10: vm.swappiness is not in tcptune's catalogue" in result.stderr
-    assert "1 settings, 1 lines left out" in result.stderr
+    assert "1 setting, 1 line left out" in result.stderr
     assert [entry.key for entry in load_profile(str(tmp_path / "found.yml")).entries] == [SOMAXCONN]
 
 
@@ -130,7 +132,37 @@ def test_export_settles_bounds_with_the_facts_of_a_host(tmp_path: Path) -> None:
     assert isinstance(refused.exception, InputError)
 
 
+def test_no_formula_reaches_a_foreign_file() -> None:
+    for to in ("sysctl.d", "tuned", "kernel-settings", "kubernetes"):
+        assert "{{" not in run("export", "web-frontend", "--to", to, "--bounds").stdout
+
+
+def test_what_holds_on_the_host_itself_is_not_written_for_a_pod() -> None:
+    result = run("export", "k8s-node", "--to", "kubernetes", "--bounds")
+
+    assert "net.ipv4.tcp_keepalive_time" in result.stdout
+    assert result.stdout.count(f"name: {SOMAXCONN}\n") == 1
+    assert "net.ipv4.ip_forward" not in result.stdout
+    assert "net.ipv4.ip_forward: 1: it is asked on the host itself" in result.stderr
+
+
 def test_facts_without_a_host_make_no_sense(tmp_path: Path) -> None:
     result = run("export", "baseline", "--to", "sysctl.d", "--facts", tmp_path / "facts.jsonl")
 
     assert isinstance(result.exception, UsageError)
+
+
+def test_the_values_of_a_node_are_not_those_of_its_pods(tmp_path: Path) -> None:
+    host = builders.facts(namespace=NetNamespace(child=False, sign="ns"))
+    facts = written(tmp_path / "facts.jsonl", "".join(facts_lines([host], builders.NOW)))
+
+    result = run("export", "k8s-node", "--to", "kubernetes", "--facts", facts, "--host", host.host)
+
+    assert isinstance(result.exception, InputError)
+    assert "web1, which is no pod" in str(result.exception)
+
+
+def test_a_key_that_was_removed_is_left_out_with_the_release(tmp_path: Path) -> None:
+    conf = written(tmp_path / "old.conf", "net.ipv4.tcp_tw_recycle = 1\nnet.core.somaxconn = 4096\n")
+
+    assert "was removed in Linux 4.12" in run("import", conf).stderr

@@ -7,6 +7,7 @@ import pytest
 from tcptune.dialects import READERS, recognised
 from tcptune.dialects.profile_text import checked
 from tcptune.domain.exchange import Imported, Operator
+from tcptune.domain.releases import Release
 from tcptune.errors import InputError
 from tcptune.knowledge.catalogue import catalogue
 
@@ -411,7 +412,7 @@ def test_a_bound_that_is_a_mistake_is_no_setting() -> None:
 
 
 def test_a_key_that_kernels_no_longer_have_is_left_out() -> None:
-    gone = catalogue()[SOMAXCONN].model_copy(update={"removed_in": (4, 12)})
+    gone = catalogue()[SOMAXCONN].model_copy(update={"removed_in": Release.model_validate("4.12")})
 
     found = checked(read("sysctl", f"{SOMAXCONN} = 1\n"), {SOMAXCONN: gone})
 

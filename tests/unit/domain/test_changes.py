@@ -54,6 +54,14 @@ def test_the_id_of_a_plan_is_the_digest_of_its_content_but_for_the_date() -> Non
     assert plan_digest(made.model_dump(mode="json")) == made.plan_id
 
 
+def test_the_id_of_a_plan_covers_the_order_of_the_writes() -> None:
+    made = (change(SOMAXCONN, "128", "4096"), change(SYNCOOKIES, "0", "1"))
+
+    assert (
+        plan(cohort(changes=made)).plan_id != plan(cohort(changes=made[::-1], files=cohort(changes=made).files)).plan_id
+    )
+
+
 def leaves(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     if isinstance(node, dict):
         return [found for key in node for found in leaves(node[key], (*path, key))]

@@ -37,7 +37,9 @@ def test_an_absent_key_has_its_reason(key: str, kernel: str, namespace: NetNames
 
 
 def test_what_nobody_looked_at_is_no_reason() -> None:
-    assert against("net.netfilter.nf_conntrack_max", ABSENT, facts()) == "Linux 6.12.0 has no such key here"
+    assert against("net.netfilter.nf_conntrack_max", ABSENT, facts()) == (
+        "Linux 6.12.0 has no such key here: it needs the kernel module nf_conntrack"
+    )
 
 
 def test_a_key_of_the_machine_that_a_namespace_only_sees_is_not_applicable_whatever_its_value() -> None:

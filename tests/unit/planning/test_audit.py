@@ -65,6 +65,32 @@ def test_findings_come_in_the_order_of_the_profile() -> None:
     assert [f.key for f in found] == [SYNCOOKIES, SOMAXCONN, FIN_TIMEOUT]
 
 
+@pytest.mark.parametrize(
+    ("hz", "actual", "kind", "wanted"),
+    [
+        (250, "504", Met, "504"),
+        (1000, "501", Met, "501"),
+        (1000, "504", Deviates, "501"),
+        # Not known: the value as it was asked for.
+        (None, "504", Deviates, "501"),
+        (None, "501", Met, "501"),
+    ],
+)
+def test_milliseconds_are_compared_as_a_host_with_this_timer_rate_rounds_them(
+    hz: int | None, actual: str, kind: type[Finding], wanted: str
+) -> None:
+    key = "net.ipv4.tcp_invalid_ratelimit"
+    found = judged(rule(key, "501"), actual, sets("501", key), hz=hz)
+
+    assert isinstance(found, kind)
+    assert (found.layers.wanted, found.layers.at_boot.value) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(("hz", "at_boot"), [(100, "10000000"), (1000, "60"), (None, "60")])
+def test_seconds_are_refused_at_boot_beyond_what_the_timer_rate_allows(hz: int | None, at_boot: str) -> None:
+    assert judged(rule(FIN_TIMEOUT, "60"), "60", sets("10000000", FIN_TIMEOUT), hz=hz).layers.at_boot.value == at_boot
+
+
 # Which layer deviates
 
 

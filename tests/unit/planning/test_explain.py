@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,11 +13,13 @@ from typer.testing import CliRunner, Result
 from tcptune.adapters.files import facts_lines
 from tcptune.cli.app import app
 from tcptune.domain.facts import HostFacts, SysctlFile, System, Unread, Value
+from tcptune.domain.state import Rival, Rivals
 from tcptune.errors import UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.explain import find_key, near_misses, search
 from tcptune.reports import FORMATS
 from tcptune.workflows.explain import explain
+from tests.unit.builders import ETC, SOMAXCONN, facts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,6 +112,74 @@ def test_what_is_not_known_is_a_usage_error(words: list[str]) -> None:
 def test_near_misses_are_named() -> None:
     assert near_misses("tcp_fin_timout", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
     assert near_misses("net.core.somaxcon", catalogue())[0] == "net.core.somaxconn"
+
+
+def test_a_host_of_which_nobody_knows_how_it_boots_is_shown_all_the_same() -> None:
+    web = facts(sysctl={SOMAXCONN: "4096"}, systemd=None)
+    page = explain(SOMAXCONN, catalogue()[SOMAXCONN], kernel="6.12", collected=[web], parameters=catalogue())
+
+    assert "this host boots so" not in FORMATS["terminal"](page)
+
+
+def test_milliseconds_in_a_file_are_shown_as_the_host_rounds_them_where_its_timer_rate_is_known() -> None:
+    key = "net.ipv4.tcp_invalid_ratelimit"
+
+    def shown(hz: int | None) -> str:
+        web = facts(sysctl={key: "500"}, files={f"{ETC}/a.conf": f"{key} = 501\n"}, hz=hz)
+        return FORMATS["terminal"](
+            explain(key, catalogue()[key], kernel="6.12", collected=[web], parameters=catalogue())
+        )
+
+    assert "504, written '501'" in shown(250)
+    assert "written '501'" not in shown(1000)
+    assert "written '501'" not in shown(None)
+
+
+def on_host(rivals: Rivals | None, key: str = "net.core.rmem_max", **more: Any) -> str:
+    web = facts(sysctl={key: "212992"}).model_copy(update={"rivals": rivals, **more})
+    page = explain(key, catalogue()[key], kernel="6.12", collected=[web], parameters=catalogue())
+    return " ".join(FORMATS["terminal"](page).partition("\nweb1")[2].split())
+
+
+def test_who_writes_the_setting_and_is_active_on_a_host_is_named_with_what_it_is_set_to() -> None:
+    tuned = Rival(name="tuned", running=True, enabled=True, detail="throughput-performance")
+    said = on_host(Rivals(found=(tuned, Rival(name="docker", running=True))))
+
+    assert "written by tuned: running, starts at boot, profile throughput-performance; " in said
+    assert "docker" not in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"running": True}, "written by"),
+        ({"running": None}, "written by"),
+        ({"running": False, "enabled": True}, "written by"),
+        ({"running": False, "files": ("/etc/tuned/active_profile",)}, "also here"),
+    ],
+)
+def test_a_rival_that_only_left_files_is_told_from_one_that_may_write(fields: dict[str, Any], label: str) -> None:
+    assert f"{label} tuned: " in on_host(Rivals(found=(Rival(name="tuned", **fields),)))
+
+
+def test_the_active_rivals_come_first() -> None:
+    found = (Rival(name="bpftune", running=True), Rival(name="tuned", running=False))
+    said = on_host(Rivals(found=found), key="net.ipv4.tcp_rmem")
+
+    assert said.index("written by bpftune") < said.index("also here tuned")
+
+
+def test_a_kube_proxy_may_be_inside_of_k3s() -> None:
+    said = on_host(Rivals(found=(Rival(name="k3s", running=True),)), key="net.netfilter.nf_conntrack_max")
+
+    assert "written by k3s: running; " in said
+
+
+def test_a_host_whose_rivals_are_not_known_is_not_one_without() -> None:
+    assert "is not known: these facts do not tell" in on_host(None)
+    assert "is not known: the answer is odd" in on_host(None, gaps={"rivals": "the answer is odd"})
+    assert "not known" not in on_host(Rivals(found=()))
+    assert "who of those" not in on_host(None, key="net.ipv4.tcp_sack")
 
 
 def test_a_kernel_that_is_none_is_a_usage_error() -> None:

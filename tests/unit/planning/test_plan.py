@@ -30,6 +30,8 @@ from tests.unit.builders import (
     rule,
 )
 
+START = "net.ipv4.ip_unprivileged_port_start"
+
 
 def planned(
     *entries: Entry, sysctl: dict[str, Any], files: dict[str, str | None] | None = None, **host: Any
@@ -61,6 +63,27 @@ def test_changes_are_in_the_order_in_which_they_are_written_to_a_host() -> None:
     made, _ = planned(*entries, sysctl={SYNCOOKIES: "0", RMEM: "1 2 3", SOMAXCONN: "128"})
 
     assert [c.key for c in made.changes] == [SOMAXCONN, RMEM, SYNCOOKIES]
+
+
+def test_settings_that_bound_each_other_are_in_the_order_the_kernel_takes_in_the_plan_and_in_our_file() -> None:
+    entries = (rule(PORTS, "500 60000"), rule(START, "400"), rule(SOMAXCONN, "4096"))
+    now = {PORTS: "32768 60999", START: "1024", SOMAXCONN: "128"}
+    made, _ = planned(*entries, sysctl=now)
+    again, _ = planned(*entries[::-1], sysctl=now)
+
+    assert [c.key for c in made.changes] == [SOMAXCONN, START, PORTS]
+    assert [c.order is not None for c in made.changes] == [False, True, False]
+    assert [*owned(made.files[0].after)] == [SOMAXCONN, START, PORTS]
+    assert again == made
+
+
+def test_a_line_an_earlier_run_left_in_our_file_is_ordered_with_ours() -> None:
+    before = merged(None, {START: "400"})
+    made, _ = planned(
+        rule(PORTS, "500 60000"), sysctl={PORTS: "32768 60999", START: "400"}, files={DROPIN_PATH: before}
+    )
+
+    assert [*owned(made.files[0].after)] == [START, PORTS]
 
 
 def test_a_change_of_the_next_boot_alone_has_the_running_value_on_both_sides() -> None:

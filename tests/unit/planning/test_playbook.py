@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptune.domain.changes import Plan
+from tcptune.domain.changes import Change, Plan
 from tcptune.planning.playbook import GROUP, render
 from tests.unit.builders import PORTS, RMEM, SOMAXCONN, SYNCOOKIES, change, cohort, connection, dropin, plan
 
@@ -59,6 +59,11 @@ def test_every_value_is_still_text_after_yaml_was_read() -> None:
 
     assert found["tcp_settings_values"] == {c.key: c.after for c in SETTINGS}
     assert found["tcp_settings_before"] == {c.key: c.before for c in SETTINGS}
+
+
+@pytest.mark.parametrize("changes", [SETTINGS, SETTINGS[::-1]])
+def test_the_values_are_in_the_order_of_the_writes(changes: tuple[Change, ...]) -> None:
+    assert [*variables(plan(cohort(changes=changes)))["tcp_settings_values"]] == [c.key for c in changes]
 
 
 @pytest.mark.parametrize("text", ["4096", "0", "1", "010", "0x10", "1_000", "1:30", "1e3", "on", "no", "null", "~", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -108,6 +109,19 @@ def test_the_host_says_what_it_is(shell: Shell) -> None:
     assert system.page_size_bytes == os.sysconf("SC_PAGE_SIZE")
     assert system.user == str(_NOBODY if os.geteuid() == 0 else os.geteuid())
     assert system.systemd is Path("/run/systemd/system").is_dir()
+
+
+def test_the_timer_rate_is_the_one_the_kernel_was_built_with(shell: Shell) -> None:
+    try:
+        built = re.search(
+            r"^CONFIG_HZ=(\d+)$", gzip.decompress(Path("/proc/config.gz").read_bytes()).decode(), re.MULTILINE
+        )
+    except FileNotFoundError:
+        pytest.skip("this kernel does not tell how it was built: no /proc/config.gz")
+    here = Path("/proc/sys/net/ipv4/route/error_cost").exists()
+
+    assert built
+    assert read(shell, []).system.hz == (int(built[1]) if here else None)
 
 
 def test_a_key_this_kernel_lacks_is_absent(shell: Shell) -> None:

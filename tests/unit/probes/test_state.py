@@ -69,10 +69,38 @@ def test_an_optional_section_that_makes_no_sense_does_not_lose_the_host(name: st
 
 def test_an_old_facts_file_still_loads() -> None:
     old = said().model_dump(exclude={*OPTIONAL, "gaps"})
-    for field in ("uptime_s", "virtualization", "namespace"):
+    for field in ("uptime_s", "hz", "virtualization", "namespace"):
         del old["system"][field]
 
     assert HostFacts.model_validate(old).gaps == {}
+
+
+@pytest.mark.parametrize(
+    ("ticks", "hz"),
+    [
+        (["100", "500", "2", "2048"], 100),
+        (["250", "1250", "5", "5120"], 250),
+        (["300", "1500", "6", "6144"], 300),
+        (["1000", "5000", "20", "20480"], 1000),
+        (["1000", "1250", "5", "5120"], None),
+        (["250", "1250", "5", "0"], None),
+        (["0", "0", "0", "0"], None),
+        (["10000", "50000", "200", "204800"], None),
+        (["", "", "", ""], None),
+    ],
+)
+def test_the_timer_rate_is_what_four_limits_in_ticks_agree_on(ticks: list[str], hz: int | None) -> None:
+    names = ("error_cost", "error_burst", "redirect_load", "redirect_silence")
+    lines = [f"/proc//sys/net/ipv4/route/{name}:{text}" for name, text in zip(names, ticks, strict=True)]
+
+    def told(lines: list[str]) -> HostFacts:
+        section = "\n".join(["@tcptune sysctl", "rw net/core/somaxconn", "/proc/sys/net/core/somaxconn:1", *lines])
+        return parse("web1", REQUIRED.replace("@tcptune sysctl", section, 1) + "@tcptune done\n", NOW)
+
+    assert told(lines).system.hz == hz
+    assert list(told(lines).sysctl) == [SOMAXCONN]
+    assert told(lines[1:]).system.hz is None
+    assert told([]).system.hz is None
 
 
 def test_facts_survive_being_written_and_read() -> None:

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from tcptune.probes import PROBES
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-SECTIONS = ("system", "config_files", "counters", "links", "listeners", "conntrack", "rivals")
+SECTIONS = ("system", "config_files", "counters", "links", "listeners", "unit_files", "conntrack", "rivals")
 SAMPLES = sorted(path for name in SECTIONS for path in (GOLDEN / name).glob("*.txt"))
 
 

@@ -36,6 +36,8 @@ from tests.unit.builders import (
     rule,
     run,
 )
+from tests.unit.planning.checks.hosts import host as whole
+from tests.unit.planning.checks.hosts import listener, listening, rival
 
 PROFILE = profile(
     rule(SOMAXCONN, AtLeast(value="4096"), why="lifts old kernels and undoes artificial lowering"),
@@ -120,4 +122,27 @@ VERDICT = RunVerdict(
     ),
 )
 
-RESULTS: dict[str, BaseModel] = {"audit": AUDIT, "plan": PLAN, "run": RUN, "verdict": VERDICT}
+# Concerns: of many hosts alike, with numbers that differ, that the plan brings about, and not judged.
+_WIDENED = {PORTS: "10240 65535"}
+CONCERNS = audit(
+    [
+        *(whole(name=f"web{n}", listeners=listening(listener(80, 511), listener(443, 511))) for n in range(1, 9)),
+        *(whole(name=f"slow{n}", listeners=listening(listener(80, 16, queue=16 + n))) for n in range(1, 6)),
+        whole(
+            _WIDENED, name="kube1", listeners=listening(listener(10250, 4096, "kubelet")), rivals=(rival("kubelet"),)
+        ),
+        whole(name="reuse", sysctl={"net.ipv4.tcp_timestamps": "0"}),
+        whole(name="old", files={f"{ETC}/60-old.conf": f"{FIN_TIMEOUT} = 5\n{MAX_SYN} = 512\n"}),
+        whole(name="noss", listeners=listening(listener(80, None, None), source="proc")),
+    ],
+    profile(rule("net.ipv4.tcp_tw_reuse", "1", why="ports run out"), name="clients"),
+    catalogue(),
+)
+
+RESULTS: dict[str, BaseModel] = {
+    "audit": AUDIT,
+    "concerns": CONCERNS,
+    "plan": PLAN,
+    "run": RUN,
+    "verdict": VERDICT,
+}

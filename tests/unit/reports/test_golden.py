@@ -32,9 +32,9 @@ def test_the_json_report_is_the_result_and_nothing_is_lost(result: BaseModel) ->
     assert type(result).model_validate_json(FORMATS["json"](result)) == result
 
 
-@pytest.mark.parametrize("result", ["audit", "plan", "verdict"])
+@pytest.mark.parametrize("result", ["audit", "concerns", "plan", "verdict"])
 def test_the_json_report_says_what_it_is_and_of_which_version(result: str) -> None:
     found = json.loads(FORMATS["json"](RESULTS[result]))
 
-    assert found["tcptune"] == {"verdict": "verify"}.get(result, result)
+    assert found["tcptune"] == {"verdict": "verify", "concerns": "audit"}.get(result, result)
     assert found["format_version"] == 1

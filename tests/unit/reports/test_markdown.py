@@ -39,6 +39,12 @@ def test_what_would_break_a_table_is_escaped_in_a_plan() -> None:
     assert f"{CELL} **/etc/x.conf:1 wins at the next boot.**" in [row[-1] for row in cells]
 
 
+def test_a_plan_says_why_a_setting_is_written_before_another() -> None:
+    made = plan(cohort(changes=(change(why="bursts", order="written before b: it has to be"),)))
+
+    assert "bursts; written before b: it has to be" in [row[-1] for row in rows(render(made))]
+
+
 def test_what_would_break_a_table_is_escaped_in_a_run() -> None:
     cells = rows(render(run(result("web1", HostState.FAILED, error=NASTY))))
 

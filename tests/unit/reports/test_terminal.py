@@ -49,6 +49,14 @@ def test_hosts_that_deviate_in_the_same_way_are_shown_once() -> None:
     assert "web1, web10, web11, web12, web13, web14 and 33 more  (1 deviate, 0 met)" in text
 
 
+def test_a_plan_says_why_a_setting_is_written_before_another() -> None:
+    why = f"written before {SYNCOOKIES}: it has to be"
+    text = render(plan(cohort(changes=(change(SOMAXCONN, order=why), change(SYNCOOKIES, "0", "1")))))
+
+    assert f"      {why}\n" in text
+    assert text.count("written before") == 1
+
+
 def test_a_plan_marks_what_only_the_next_boot_needs() -> None:
     both = cohort(changes=(change(SOMAXCONN, "128", "4096"), change(SYNCOOKIES, "1", "1")))
     text = render(plan(both))
