@@ -13,6 +13,7 @@ from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
+    ConfirmWithin,
     Facts,
     FactsFormat,
     FactsFormatOption,
@@ -212,6 +213,7 @@ def show(plan: PlanArg, format: FormatOption = Format.TERMINAL, output: Output =
 def render(
     plan: PlanArg,
     directory: Annotated[Path, typer.Option("--directory", "-d", help="New folder for the project.")],
+    confirm_within: ConfirmWithin = "10m",
 ) -> None:
     """Write a plan as an Ansible project that runs without tcptune. Changes no host.
 
@@ -223,7 +225,8 @@ def render(
     from tcptune.planning import playbook
 
     read = read_plan(plan)
-    write_project(directory, playbook.render(read, f"plan-{read.plan_id[:12]}"))
+    options = playbook.RenderOptions(revert_after_s=wiring.seconds(confirm_within))
+    write_project(directory, playbook.render(read, f"plan-{read.plan_id[:12]}", options))
     typer.echo(f"wrote {directory}; next: cd {directory} && ansible-playbook site.yml --check --diff", err=True)
 
 

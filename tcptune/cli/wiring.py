@@ -6,6 +6,7 @@ import getpass
 import math
 import os
 import platform
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
     from tcptune.domain.profile import Profile
     from tcptune.workflows.collect import Collector
+
+
+_LONGEST_S = 7 * 24 * 3600
 
 
 def now() -> datetime:
@@ -43,6 +47,20 @@ def operator() -> str:
 def running_kernel() -> str:
     """Return the release of this machine's kernel; away from Linux, of the newest one that was measured."""
     return platform.release() if platform.system() == "Linux" else "6.18"
+
+
+def seconds(text: str) -> int | None:
+    """Return a time such as 90s, 10m or 2h in seconds; None for 'never'.
+
+    Raises UsageError for anything else, or more than a week.
+    """
+    if text == "never":
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", text)
+    time_s = int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not 1 <= time_s <= _LONGEST_S:
+        raise UsageError(f"{text!r} is no time between a second and a week", hint="90s, 10m, 2h or never")
+    return time_s
 
 
 def inventory(sources: Sequence[str], limit: str) -> list[Host]:

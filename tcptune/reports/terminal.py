@@ -219,10 +219,16 @@ def _run(result: Run) -> str:
     lines.append(f"Run {result.run_id}: {states or 'no hosts'}.")
     if held := result.count(HostState.HELD):
         lines.append(
-            f"{count(held, 'host')} held: a reboot takes the change back. "
+            f"{count(held, 'host')} held: {_until(result)} takes the change back. "
             f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
         )
     return "\n".join([*lines, ""])
+
+
+def _until(result: Run) -> str:
+    """Say what ends the waiting of the held hosts: the first deadline, or a reboot alone."""
+    deadlines = [r.deadline for r in result.results if r.deadline is not None]
+    return f"a reboot, or each host by itself from {min(deadlines):%H:%M:%S} UTC on," if deadlines else "a reboot"
 
 
 def _result(result: HostResult) -> tuple[str, str, str]:

@@ -43,8 +43,11 @@ class Changer:
         skip_stale: bool = False,
         confirm: bool = False,
         allow_risk: Sequence[str] = (),
+        revert_after_s: int | None = None,
     ) -> Run:
         """Apply a plan and return how it went, host by host.
+
+        A host that is not confirmed within `revert_after_s` takes the change back by itself.
 
         Raises UsageError, before any host is touched, where the plan has a danger on these hosts that `allow_risk`
         does not name. Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved
@@ -64,7 +67,7 @@ class Changer:
         going = [host for host in hosts if host.name not in lost and host.name not in stale]
         for host_ in going:
             self._move(run, by_host, host_.name, HostState.APPLYING)
-        self._record(run, by_host, self.applier.apply(run.run_id, plan, going))
+        self._record(run, by_host, self.applier.apply(run.run_id, plan, going, revert_after_s))
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
             self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
@@ -77,6 +80,15 @@ class Changer:
         if not held:
             raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
         self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        return self._ended(run)
+
+    def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
+        """Give the hosts that are held more time. Raises UsageError where none is."""
+        by_host = {result.host: result for result in run.results}
+        held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
+        if not held:
+            raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
+        self._record(run, by_host, self.applier.extend(run.run_id, plan, held, revert_after_s))
         return self._ended(run)
 
     def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
@@ -121,7 +133,14 @@ class Changer:
                 # The run never began there: nothing was changed, so there is nothing to take back.
                 state, error = HostState.ROLLED_BACK, None
             self._move(
-                run, by_host, outcome.host, state, replaced=outcome.replaced, error=error, hint=error and outcome.hint
+                run,
+                by_host,
+                outcome.host,
+                state,
+                replaced=outcome.replaced,
+                error=error,
+                hint=error and outcome.hint,
+                deadline=outcome.deadline,
             )
 
     def _move(
@@ -134,6 +153,7 @@ class Changer:
         replaced: dict[str, str] | None = None,
         error: str | None = None,
         hint: str | None = None,
+        deadline: datetime | None = None,
     ) -> None:
         before = by_host[host]
         after = HostResult(
@@ -142,6 +162,8 @@ class Changer:
             state=state,
             # What the apply replaced is what a rollback restores: what a rollback replaced does not count.
             replaced=before.replaced or replaced or {},
+            # An attempt that did not get through leaves the timer as it was.
+            deadline=(deadline or before.deadline) if state is HostState.HELD else None,
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )

@@ -19,12 +19,13 @@ PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
 COMMANDS = {name: command for name, command in TOP.items() if name != "profile"} | {
     f"profile {name}": command for name, command in TOP["profile"].commands.items()
 }
-CHANGING = {"apply", "confirm", "rollback"}
+CHANGING = {"apply", "confirm", "extend", "rollback"}
 VERBS = {
     "Apply",
     "Check",
     "Compare",
     "Explain",
+    "Give",
     "Keep",
     "List",
     "Look",
