@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcptune.domain.hosts import Declared, Host
+from tcptune.domain.hosts import Connection, Declared, Host
 from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
@@ -164,6 +164,19 @@ def hosts_of(plan: Plan, sources: Sequence[str], only: str | None = None) -> lis
     if missing := [name for name in names if name not in known]:
         raise InventoryError(f"the inventory lacks {len(missing)} hosts of the plan: {', '.join(missing[:5])}")
     return [known[name] for name in names]
+
+
+def hosts_of_runs(plans: Iterable[Plan], only: str | None = None) -> list[Host]:
+    """Return the hosts of several plans, each reached as the first that has it says.
+
+    Raises UsageError where there are none, or `only` matches none.
+    """
+    known: dict[str, Connection] = {}
+    for plan in plans:
+        known = {**plan.hosts, **known}
+    if not known:
+        raise UsageError("the journal knows no host", hint="name an inventory: -i hosts.yml")
+    return [Host(name=name, connection=known[name]) for name in _matching(known, only)]
 
 
 def _matching(hosts: Iterable[str], only: str | None) -> list[str]:

@@ -21,10 +21,11 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -223,6 +224,9 @@ def _run(result: Run) -> str:
             f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
         )
     return "\n".join([*lines, ""])
+
+
+_text.register(Doctor)(doctor.terminal)
 
 
 def _until(result: Run) -> str:

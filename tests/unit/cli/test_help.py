@@ -42,7 +42,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "doctor", "explain"}
 
     assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE}
 
