@@ -121,7 +121,7 @@ def test_a_parameter_without_a_source_is_no_parameter() -> None:
 
 
 def test_a_version_may_be_given_as_numbers() -> None:
-    assert Default(since=(5, 4)).since == Default(since="5.4").since == (5, 4)  # type: ignore[arg-type]
+    assert Default(since=(5, 4)).since == Default(since="5.4").since == (5, 4)
 
 
 def test_a_version_that_is_none_is_refused() -> None:
