@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
+
 import pytest
 
 pytest_plugins = ["tests.lab.pytest_plugin"]
@@ -14,3 +17,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what needs the lab and would be skipped, where CI runs: there a skipped test looks like a passed one."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker("lab"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} needs the lab and was skipped: {report.longrepr}"
+    return report

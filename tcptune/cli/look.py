@@ -179,7 +179,7 @@ def verify(
 ) -> None:
     """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
 
-    Exits 0 if so, 10 if something moved, 4 if a host could not be read.
+    Exits 0 if so, 10 if something moved, 4 if a host could not be read, 2 if the run changed none of these hosts.
 
       tcptune verify last
     """

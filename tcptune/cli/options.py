@@ -17,7 +17,9 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-ProfileArg = Annotated[str, typer.Argument(help="Name of a built-in profile (baseline, web-frontend), or a YAML file.")]
+ProfileArg = Annotated[
+    str, typer.Argument(help="Name of a built-in profile (baseline, web-frontend), or a YAML file.", metavar="PROFILE")
+]
 PlanArg = Annotated[Path, typer.Argument(help="Plan file, as written by `tcptune plan`.", metavar="PLAN")]
 RunArg = Annotated[str, typer.Argument(help="Run id, a unique start of it, or 'last'.", metavar="RUN")]
 Inventory = Annotated[

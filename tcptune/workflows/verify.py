@@ -10,6 +10,7 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.runs import HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
+from tcptune.errors import UsageError
 from tcptune.planning.verify import verify_host
 from tcptune.workflows.collect import Collector
 
@@ -19,9 +20,14 @@ _NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE, HostState.UNREAC
 def verify(
     collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], parameters: Mapping[str, Parameter]
 ) -> RunVerdict:
-    """Return, for every host the run reached, whether what it left is still there."""
+    """Return, for every host the run reached, whether what it left is still there.
+
+    Raises UsageError where it reached none of them: no host looked at is no good news.
+    """
     by_host = {result.host: result for result in run.results}
     reached = [h for h in hosts if h.name in by_host and by_host[h.name].state not in _NEVER_CHANGED]
+    if not reached:
+        raise UsageError(f"run {run.run_id} changed none of these hosts", hint=f"tcptune runs {run.run_id}")
     keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
     verdicts = []
     for one in collector.stream(reached, keys):

@@ -4,7 +4,7 @@ import pytest
 
 from tcptune.domain.runs import HostState, Run
 from tcptune.domain.verdicts import HostVerdict
-from tcptune.errors import HostUnreachable
+from tcptune.errors import HostUnreachable, UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.workflows.verify import verify
 from tests.unit.builders import SOMAXCONN, answer, change, cohort, host, plan, result, run
@@ -41,3 +41,8 @@ def test_a_host_the_run_never_changed_is_not_looked_at(state: HostState) -> None
 
 def test_a_host_that_was_left_out_of_the_run_is_not_looked_at() -> None:
     assert list(verified(run(result("web2")), {"web2": AFTER})) == ["web2"]
+
+
+def test_a_run_that_changed_no_host_is_not_called_fine() -> None:
+    with pytest.raises(UsageError, match="changed none of these hosts"):
+        verified(run(result("web1", HostState.STALE)), {})
