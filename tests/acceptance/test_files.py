@@ -144,7 +144,7 @@ def test_each_wrong_file_or_name_has_its_message_and_code(tcptune: Tcptune, lab:
         (("audit", PROFILE, "--facts", "/no/such/facts"), 3, "/no/such/facts"),
         (("audit", PROFILE, "-i", inventory, "-o", "/no/such/folder/report"), 1, "/no/such/folder/report"),
         (("audit", PROFILE, "-i", inventory, "--format", "xml"), 2, "xml"),
-        (("audit",), 2, "profile"),
+        (("audit",), 2, "PROFILE"),
         (("show", "/no/such/plan"), 3, "/no/such/plan"),
         (("verify", "no-such-run"), 2, "no-such-run"),
         (("rollback", "last"), 2, "last"),
