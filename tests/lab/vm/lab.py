@@ -173,6 +173,11 @@ class VmLab:
         """Give what the kernel says to tell this boot from others."""
         return self.run(None, ["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
 
+    def flushes(self) -> int:
+        """Give how often the guest has asked its disk to make durable what it wrote, since it was switched on."""
+        [disk] = self._qemu.ask("query-blockstats")
+        return int(disk["stats"]["flush_operations"])
+
     def _host(self, address: str) -> LabHost:
         process = self._qemu.process
         return LabHost(self.name, address, MAC, process.pid if process else None, PORT)

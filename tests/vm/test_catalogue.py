@@ -1,0 +1,115 @@
+"""The catalogue against the kernel of each release: what exists, what it holds after a boot, and what a write stores.
+
+A difference is named by its key, and belongs into the data: what differs by version is data, not code.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tcptune.domain.facts import HostFacts, Value
+from tcptune.domain.parameters import Parameter
+from tcptune.knowledge.catalogue import catalogue
+from tests.acceptance.command import Tcptune
+from tests.kernel import oracle
+from tests.kernel.kernel_lab import WORKER, Kernel, System
+from tests.lab.vm import VmLab
+from tests.vm.conftest import On
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
+
+CASES = int(os.environ.get("TCPTUNE_KERNEL_CASES", "10"))
+MODULES = sorted({known.module for known in catalogue().values() if known.module})
+
+
+@pytest.fixture(scope="module")
+def loaded(vm: VmLab, used: set[str]) -> VmLab:
+    """Give the machine after a boot and nothing else, with every module that brings settings."""
+    if vm.name in used:
+        vm.reset()
+    used.add(vm.name)
+    for module in MODULES:
+        vm.run(None, ["modprobe", module])
+    return vm
+
+
+@pytest.fixture(scope="module")
+def system(loaded: VmLab) -> System:
+    page = int(loaded.run(None, ["getconf", "PAGE_SIZE"]).stdout)
+    return System(
+        release=loaded.run(None, ["uname", "-r"]).stdout.strip(),
+        memory_bytes=page * int(loaded.run(None, ["getconf", "_PHYS_PAGES"]).stdout),
+        page_size_bytes=page,
+        cpus=int(loaded.run(None, ["getconf", "_NPROCESSORS_ONLN"]).stdout),
+        modules=frozenset(MODULES),
+    )
+
+
+@pytest.fixture(scope="module")
+def kernel(loaded: VmLab, system: System) -> Iterator[Kernel]:
+    outside = loaded.run(None, ["readlink", "/proc/self/ns/net"]).stdout.strip()
+    argv = ["unshare", "--net", "--mount", "python3", "-c", WORKER.read_text(), outside]
+    kernel = Kernel(loaded.command(None, shlex.join(argv)), system)
+    yield kernel
+    kernel.close()
+
+
+def test_the_facts_of_a_fresh_host_are_what_the_catalogue_says(tcptune: Tcptune, on: On, system: System) -> None:
+    file = tcptune.file("facts.jsonl")
+    tcptune("facts", *on(), "-o", file)
+    facts = HostFacts.model_validate_json(file.read_text().splitlines()[1])
+
+    found = {key: list(_fact_differences(known, facts, system)) for key, known in catalogue().items()}
+
+    _nothing(found, system)
+
+
+def test_a_fresh_namespace_is_what_the_catalogue_says(kernel: Kernel) -> None:
+    seen = kernel.see(catalogue())
+
+    found = {key: list(oracle.differences(known, seen[key], kernel.system)) for key, known in catalogue().items()}
+
+    _nothing(found, kernel.system)
+
+
+def test_our_verdict_on_a_written_value_is_the_kernels(kernel: Kernel) -> None:
+    _nothing(_tried(kernel, lambda known: oracle.check_verdict(kernel, known, CASES)), kernel.system)
+
+
+def test_what_our_rules_let_pass_is_stored_as_it_reads(kernel: Kernel) -> None:
+    _nothing(_tried(kernel, lambda known: oracle.check_strict(kernel, known, CASES)), kernel.system)
+
+
+def _fact_differences(known: Parameter, facts: HostFacts, system: System) -> Iterator[str]:
+    """Say how the machine itself, as the tool reads it, differs from the catalogue."""
+    here, fact = known.at(system.release), facts.sysctl.get(known.key)
+    exists = fact is not None and fact.state != "absent"
+    if exists != (here.missing is None):
+        yield f"{known.key}: {'exists' if exists else 'does not exist'}, the catalogue says {here.missing or 'it does'}"
+    elif isinstance(fact, Value):
+        if fact.writable == known.read_only:
+            yield f"{known.key}: {'can' if fact.writable else 'cannot'} be written, the catalogue says otherwise"
+        # What systemd or Debian sets at boot is not the kernel's default, and the catalogue says who does.
+        wrong = oracle.default_differs(known, fact.text, system, compare=known.default_note is None)
+        if wrong:
+            yield wrong
+
+
+def _tried(kernel: Kernel, check: Callable[[Parameter], None]) -> dict[str, list[str]]:
+    """Check each setting that may be written, and go on after one that is not as it should be."""
+    found: dict[str, list[str]] = {}
+    for key in oracle.writable(kernel.release):
+        try:
+            check(catalogue()[key])
+        except AssertionError as wrong:
+            found[key] = [f"{key}: {wrong}"]
+    return found
+
+
+def _nothing(found: dict[str, list[str]], system: System) -> None:
+    lines = [line for differences in found.values() for line in differences]
+    assert not lines, f"Linux {system.release} differs from the catalogue:\n  " + "\n  ".join(lines)
