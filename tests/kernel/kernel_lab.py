@@ -1,4 +1,4 @@
-"""A kernel as an oracle: a fresh network namespace of it, whose settings tests may write. Here or on another machine."""
+"""A kernel as an oracle: a fresh network namespace of it, whose settings tests may write; here or elsewhere."""
 
 from __future__ import annotations
 

@@ -18,15 +18,22 @@ from tests.lab.vm import VmLab
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 
 
-def test_it_runs_the_kernel_of_its_release_under_systemd(vm: VmLab, machine: Machine) -> None:
-    assert machine.run("uname", "-r").startswith(f"{vm.release.kernel}.")
-    assert machine.read("/proc/1/comm") == "systemd\n"
-    assert machine.run("systemctl", "--failed", "--no-legend") == ""
+@pytest.fixture
+def here(vm: VmLab, used: set[str]) -> Machine:
+    """Give the machine as it is: none of these tests needs a clean disk."""
+    used.add(vm.name)
+    return Machine(vm, vm.host())
 
 
-def test_a_power_cut_loses_what_was_not_synced_and_nothing_else(vm: VmLab, machine: Machine) -> None:
-    machine.run("sh", "-c", "echo kept >/root/synced && sync /root/synced /root && echo lost >/root/unsynced")
-    machine.set({"net.core.somaxconn": "1234"})
+def test_it_runs_the_kernel_of_its_release_under_systemd(vm: VmLab, here: Machine) -> None:
+    assert here.run("uname", "-r").startswith(f"{vm.release.kernel}.")
+    assert here.read("/proc/1/comm") == "systemd\n"
+    assert here.run("systemctl", "--failed", "--no-legend") == ""
+
+
+def test_a_power_cut_loses_what_was_not_synced_and_nothing_else(vm: VmLab, here: Machine) -> None:
+    here.run("sh", "-c", "echo kept >/root/synced && sync /root/synced /root && echo lost >/root/unsynced")
+    here.set({"net.core.somaxconn": "1234"})
     boot = vm.boot_id()
 
     vm.power_cut()
@@ -34,40 +41,40 @@ def test_a_power_cut_loses_what_was_not_synced_and_nothing_else(vm: VmLab, machi
     vm.boot()
 
     assert vm.boot_id() != boot
-    assert machine.read("/root/synced") == "kept\n"
+    assert here.read("/root/synced") == "kept\n"
     # The name may have reached the disk; the bytes were in the guest's memory.
     assert vm.run(None, ["cat", "/root/unsynced"], check=False).stdout == ""
-    assert machine.value("net.core.somaxconn") != "1234"
+    assert here.value("net.core.somaxconn") != "1234"
 
 
-def test_a_reboot_keeps_files_and_forgets_values(vm: VmLab, machine: Machine) -> None:
-    machine.run("sh", "-c", "echo kept >/root/file")
-    machine.set({"net.core.somaxconn": "1234"})
+def test_a_reboot_keeps_files_and_forgets_values(vm: VmLab, here: Machine) -> None:
+    here.run("sh", "-c", "echo kept >/root/file")
+    here.set({"net.core.somaxconn": "1234"})
     boot, qemu = vm.boot_id(), vm.host().init_pid
 
     vm.reboot()
 
     assert (vm.boot_id() != boot, vm.host().init_pid) == (True, qemu)
-    assert machine.read("/root/file") == "kept\n"
-    assert machine.value("net.core.somaxconn") != "1234"
+    assert here.read("/root/file") == "kept\n"
+    assert here.value("net.core.somaxconn") != "1234"
 
 
-def test_a_reset_brings_the_first_disk_back(vm: VmLab, machine: Machine) -> None:
-    machine.run("sh", "-c", "echo mine >/etc/sysctl.d/50-mine.conf; sync")
+def test_a_reset_brings_the_first_disk_back(vm: VmLab, here: Machine) -> None:
+    here.run("sh", "-c", "echo mine >/etc/sysctl.d/50-mine.conf; sync")
 
     vm.reset()
 
     assert vm.run(None, ["test", "-e", "/etc/sysctl.d/50-mine.conf"], check=False).returncode == 1
 
 
-def test_a_pulled_cable_hangs_connections_and_the_plugged_one_has_them_again(vm: VmLab, machine: Machine) -> None:
+def test_a_pulled_cable_hangs_connections_and_the_plugged_one_has_them_again(vm: VmLab, here: Machine) -> None:
     vm.link_down()
     with pytest.raises(subprocess.TimeoutExpired):
         vm.run(None, ["true"], timeout_s=5)
 
     vm.link_up()
 
-    assert machine.run("cat", "/sys/class/net/eth0/operstate") == "up\n"
+    assert here.run("cat", "/sys/class/net/eth0/operstate") == "up\n"
 
 
 def test_it_dies_with_the_process_that_it_is_tied_to_and_what_is_left_is_cleaned_up(tmp_path: Path, vm: VmLab) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.acceptance.command import Tcptune
-from tests.acceptance.machine import DROPIN, Machine
+from tests.acceptance.machine import Machine
 from tests.lab.vm import VmLab
 from tests.vm.conftest import On
 from tests.vm.wanted import WANTED, profile
@@ -59,20 +59,6 @@ def test_what_is_held_is_gone_after_a_reboot(tcptune: Tcptune, machine: Machine,
     assert "net.core.somaxconn" in tcptune("verify", "last", expect=10).stdout
     tcptune("rollback", "last")
     assert machine.state() == before
-
-
-def test_a_power_cut_right_after_confirm_loses_nothing(tcptune: Tcptune, vm: VmLab, machine: Machine, on: On) -> None:
-    plan = tcptune.file("plan.json")
-    tcptune("plan", profile(tcptune), *on(), "-o", plan, expect=10)
-    tcptune("apply", plan)
-    tcptune("confirm", "last")
-
-    vm.power_cut()
-    vm.boot()
-
-    assert machine.values(*WANTED) == WANTED
-    assert all(f"{key} = {value}" in machine.read(DROPIN) for key, value in WANTED.items())
-    tcptune("verify", "last")
 
 
 def _names(state: dict[str, str], folder: str) -> str:

@@ -46,8 +46,8 @@ read -r boot_id </proc/sys/kernel/random/boot_id
 read -r pid _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ start _ </proc/self/stat
 printf '%s %s %s\\n' "$pid" "$start" "$boot_id" >"$record.new"
 mv "$record.new" "$record"
-[ "$tied" = no ] || exec setpriv --pdeathsig KILL nice "$@"
-exec nice "$@"
+[ "$tied" = no ] || exec setpriv --pdeathsig KILL nice -n 5 "$@"
+exec nice -n 5 "$@"
 """
 
 
