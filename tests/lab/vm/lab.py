@@ -26,7 +26,7 @@ from tests.lab.vm.releases import release
 NETWORK = "127.74"
 PORT = 2222
 MAC = "52:54:00:12:34:56"
-BOOT_TIMEOUT_S = 300.0
+BOOT_TIMEOUT_S = 900.0
 """Software emulation on a busy machine."""
 OURS = (
     *("hostkeys", "id_ed25519", "id_ed25519.pub", "log", "disk.qcow2", "qemu", "qemu.new", MONITOR),
@@ -238,7 +238,7 @@ class VmLab:
         # A unit that failed is the test's business: the boot is over either way.
         script = "cat /proc/sys/kernel/random/boot_id; exec systemctl is-system-running --wait"
         try:
-            said = self.ssh(None, script, user="root", check=False, timeout_s=60).stdout.split()
+            said = self.ssh(None, script, user="root", check=False, timeout_s=300).stdout.split()
         except subprocess.TimeoutExpired:
             return False
         return len(said) == 2 and said[0] != not_boot and said[1] in {"running", "degraded"}
