@@ -26,6 +26,8 @@ CASES = int(os.environ.get("TCPTUNE_KERNEL_CASES", "10"))
 MODULES = sorted({known.module for known in catalogue().values() if known.module})
 # Whoever builds the kernel decides whether it has these at all.
 OPTIONS = {"net.mptcp.enabled": "CONFIG_MPTCP=y"}
+# Up to 6.1 at least its handler forgets that it could not read the text: nothing is stored, and no error told.
+FORGETFUL = {"net.ipv6.conf.all.disable_ipv6"}
 Settings = dict[str, Parameter]
 
 
@@ -85,7 +87,9 @@ def test_a_fresh_namespace_is_what_the_catalogue_says(kernel: Kernel, known: Set
 
 
 def test_our_verdict_on_a_written_value_is_the_kernels(kernel: Kernel, known: Settings, system: System) -> None:
-    _nothing(_tried(known, system, lambda one: oracle.check_verdict(kernel, one, CASES)), system)
+    told = {key: one for key, one in known.items() if key not in FORGETFUL}
+
+    _nothing(_tried(told, system, lambda one: oracle.check_verdict(kernel, one, CASES)), system)
 
 
 def test_what_our_rules_let_pass_is_stored_as_it_reads(kernel: Kernel, known: Settings, system: System) -> None:

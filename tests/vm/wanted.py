@@ -14,6 +14,8 @@ WANTED = {
     "net.ipv4.tcp_rmem": "4096 131072 8388608",
     "net.ipv4.tcp_slow_start_after_idle": "0",
 }
+# A machine in software on a busy machine lets Ansible wait for sudo for longer than its 10 s.
+PATIENCE = {"ANSIBLE_TIMEOUT": "90"}
 
 
 def profile(tcptune: Tcptune) -> Path:
