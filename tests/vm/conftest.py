@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.command import Tcptune
 from tests.acceptance.machine import Machine
 from tests.lab.vm import VmLab, missing
-from tests.vm.wanted import PATIENCE
+from tests.vm.wanted import Patient
 
 SUITES = os.environ.get("TCPTUNE_VM_RELEASES", "bookworm").split()
 On = Callable[[], tuple[str, ...]]
@@ -52,8 +52,7 @@ def machine(vm: VmLab, used: set[str]) -> Machine:
 @pytest.fixture
 def tcptune(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tcptune]:
     """Give the command, with a home and a journal of its own."""
-    command = Tcptune(tmp_path_factory.mktemp("tcptune"))
-    command.environment |= PATIENCE
+    command = Patient(tmp_path_factory.mktemp("tcptune"))
     yield command
     command.close()
 

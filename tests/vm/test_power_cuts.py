@@ -20,7 +20,7 @@ import pytest
 from tests.acceptance.command import Tcptune
 from tests.acceptance.machine import Machine
 from tests.lab.vm import VmLab
-from tests.vm.wanted import PATIENCE, WANTED, profile
+from tests.vm.wanted import WANTED, Patient, profile
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 
@@ -82,8 +82,7 @@ def _way(vm: VmLab, used: set[str], tmp_path_factory: pytest.TempPathFactory) ->
     if vm.name in used:
         vm.reset()
     used.add(vm.name)
-    tcptune = Tcptune(tmp_path_factory.mktemp("tcptune"))
-    tcptune.environment |= PATIENCE
+    tcptune = Patient(tmp_path_factory.mktemp("tcptune"))
     plan = tcptune.file("plan.json")
     tcptune("plan", profile(tcptune), "-i", vm.inventory, "-o", plan, expect=10)
     way = Way(vm, tcptune, plan, before=Machine(vm, vm.host()).state())

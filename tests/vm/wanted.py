@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.acceptance.command import Tcptune
@@ -14,8 +15,20 @@ WANTED = {
     "net.ipv4.tcp_rmem": "4096 131072 8388608",
     "net.ipv4.tcp_slow_start_after_idle": "0",
 }
-# A machine in software on a busy machine lets Ansible wait for sudo for longer than its 10 s.
-PATIENCE = {"ANSIBLE_TIMEOUT": "90"}
+
+
+class Patient(Tcptune):
+    """The command, for a host that runs in software on a busy machine: its sudo alone may take more than 10 s."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.environment |= {"ANSIBLE_TIMEOUT": "90"}
+        self.timeout_s = 600.0
+
+    def argv(self, arguments: Sequence[str | Path]) -> list[str]:
+        """Give the whole command line, with time for hosts to be read."""
+        reads = arguments[0] in {"apply", "audit", "facts", "plan", "verify"}
+        return super().argv([*arguments, *(["--timeout", "120"] if reads else [])])
 
 
 def profile(tcptune: Tcptune) -> Path:
