@@ -76,9 +76,8 @@ class VmLab:
         requirements.require()
         files.create(self.directory)
         with files.locked(self.directory):
-            base = image.image(self.release)
             if self._address() is None:
-                self._settle(base)
+                self._settle(image.image(self.release))
             if self._qemu.process is None or not self._greets(wait_s=5.0):
                 self._kill()
                 self._boot()
@@ -96,7 +95,7 @@ class VmLab:
         """Throw away all that was written, and boot."""
         with files.locked(self.directory):
             self._kill()
-            self._fresh_disk(image.image(self.release))
+            self._fresh_disk(self._image())
             self._boot()
         return self.hosts
 
@@ -183,10 +182,17 @@ class VmLab:
         return LabHost(self.name, address, MAC, process.pid if process else None, PORT)
 
     def _address(self) -> str | None:
+        return self._state().get("address")
+
+    def _image(self) -> image.Image:
+        """Give the image that the disk was made of: the recipe may have changed since."""
+        return image.Image(Path(self._state()["image"]))
+
+    def _state(self) -> dict[str, str]:
         try:
-            return str(json.loads((self.directory / "vm.json").read_text())["address"])
-        except (OSError, KeyError, TypeError, ValueError):
-            return None
+            return dict(json.loads((self.directory / "vm.json").read_text()))
+        except (OSError, TypeError, ValueError):
+            return {}
 
     def _settle(self, base: image.Image) -> None:
         """Take an address and a disk; the keys are the image's."""
@@ -197,7 +203,7 @@ class VmLab:
         self._fresh_disk(base)
         address = _free_address()
         files.write_connections(self.directory, [self._host(address)])
-        files.replace(self.directory / "vm.json", json.dumps({"address": address}) + "\n")
+        files.replace(self.directory / "vm.json", json.dumps({"address": address, "image": str(base.folder)}) + "\n")
 
     def _fresh_disk(self, base: image.Image) -> None:
         disk = self.directory / "disk.qcow2"
@@ -214,7 +220,7 @@ class VmLab:
     def _boot(self) -> None:
         host = self.host()
         disk = self.directory / "disk.qcow2"
-        self._child = self._qemu.start(image.image(self.release), disk, host.address, host.port)
+        self._child = self._qemu.start(self._image(), disk, host.address, host.port)
         self._wait(self._answers)
 
     def _link(self, name: str | LabHost | None, *, up: bool) -> None:
