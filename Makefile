@@ -8,9 +8,11 @@ VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
 # The lab's hosts need these; everything else is in requirements/.
 PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server procps python3 sudo systemd
+# Virtual machines need these besides: a lot, so that `make test` does not ask for them.
+VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint check bench lab-up lab-down lab-status build docs packages clean
+.PHONY: help demo test slow test-vm test-kernels lint check bench lab-up lab-down lab-status build docs packages clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +25,15 @@ test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARG
 
 slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-vm: $(VENV)/ready packages  ## Run the tests on a virtual machine, power cuts included. The first run builds its image.
+	TCPTUNE_VM_RELEASES=bookworm $(BIN)/python -m pytest tests/vm -m vm -rA $(ARGS)
+
+test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on Linux 5.10, 6.1 and 6.12.
+	TCPTUNE_VM_RELEASES="bullseye bookworm trixie" \
+	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_catalogue.py -m vm $(ARGS)
+
+test-vm test-kernels: PACKAGES += $(VM_PACKAGES)
 
 lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What all tests share: the lab's fixtures, and that slow tests run only where they are asked for."""
+"""What all tests share: the lab's fixtures, and that what takes minutes runs only where it is asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 pytest_plugins = ["tests.lab.pytest_plugin"]
 
 
+ON_REQUEST = ("slow", "vm")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "slow" in config.option.markexpr:
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    left_out = [name for name in ON_REQUEST if name not in config.option.markexpr]
+    unwanted = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -80,7 +80,8 @@ def element_mistakes(parameter: Parameter, token: str) -> tuple[Mistake, ...]:
     if (spelling := _spelling(parameter, token)) is not None:
         return (spelling,)
     number, bounds = int(token), parameter.sensible
-    if number < 0 <= bounds.min:
+    # A setting that the kernel keeps in a byte refuses the sign itself, that of -0 too.
+    if token.startswith("-") and bounds.min >= 0:
         message = f"{token} is negative: {parameter.key} wants {bounds}{_of(parameter)}"
         return (Mistake(rule=Rule.NEGATIVE, message=message),)
     if not bounds.min <= number <= bounds.max:

@@ -38,6 +38,8 @@ class Tcptune:
         """Where commands run, and where their temporary files are."""
         self.home = home or folder / "home"
         self.journal = folder / "journal.sqlite"
+        self.timeout_s = 120.0
+        """How long a command may take."""
         self.prefix: list[str] = []
         """Put before each command, such as what enters a namespace."""
         self._command = [str(installed)] if installed else [sys.executable, "-m", "tcptune"]
@@ -68,7 +70,7 @@ class Tcptune:
             stdin=subprocess.DEVNULL,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=self.timeout_s,
             check=False,
         )
         said = Said(done.returncode, done.stdout, done.stderr)

@@ -84,9 +84,10 @@ def test_as_nobody_special_hosts_can_be_read(tcptune: Tcptune, machines: Machine
     )
 
     facts = json.loads(tcptune("facts", "-i", source).stdout.splitlines()[1])
-    audit = tcptune("audit", PROFILE, "-i", source, expect=10)
+    # Not root: nobody says which program owns a listener, so its limits are not judged, and 4 wins over 10.
+    audit = tcptune("audit", PROFILE, "-i", source, expect=4)
     plan = tcptune.file("plan.json")
-    tcptune("plan", PROFILE, "-i", source, "-o", plan, expect=10)
+    tcptune("plan", PROFILE, "-i", source, "-o", plan, expect=4)
     before = machine.state()
     tcptune("apply", plan, *ALLOWED, expect=4)
 

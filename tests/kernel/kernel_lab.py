@@ -1,4 +1,4 @@
-"""The running kernel as an oracle: a fresh network namespace whose settings tests may write."""
+"""A kernel as an oracle: a fresh network namespace of it, whose settings tests may write; here or elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,48 @@ def missing() -> str | None:
 
 
 @dataclass(frozen=True)
+class System:
+    """What the machine is, as far as its kernel's defaults depend on it."""
+
+    release: str
+    memory_bytes: int
+    page_size_bytes: int
+    cpus: int
+    modules: frozenset[str]
+    """Those that are loaded, built-in ones with parameters included."""
+
+    @classmethod
+    def here(cls) -> System:
+        """Look at this machine."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        return cls(
+            release=os.uname().release,
+            memory_bytes=page * os.sysconf("SC_PHYS_PAGES"),
+            page_size_bytes=page,
+            cpus=os.cpu_count() or 1,
+            modules=loaded(entry.name for entry in Path("/sys/module").iterdir()),
+        )
+
+
+def loaded(names: Iterable[str]) -> frozenset[str]:
+    """Give the modules that serve settings, from the names in /sys/module."""
+    # A kernel without modules has this one built in, and has no name for it there.
+    built_in = {"nf_conntrack"} if Path("/proc/sys/net/netfilter/nf_conntrack_max").exists() else set()
+    return frozenset(names) | built_in
+
+
+@dataclass(frozen=True)
 class Seen:
     """A key as the namespace has it."""
 
     view: str
     mode: int = 0
     text: str | None = None
+
+
+def network_namespace() -> str:
+    """Give the name of the machine's own network namespace: the worker refuses to be in it."""
+    return str(Path("/proc/self/ns/net").readlink())
 
 
 @dataclass(frozen=True)
@@ -48,15 +84,16 @@ class Outcome:
 class Kernel:
     """One worker process in its namespace."""
 
-    def __init__(self) -> None:
-        outside = str(Path("/proc/self/ns/net").readlink())
+    def __init__(self, argv: Sequence[str] = (), system: System | None = None) -> None:
+        """Start the worker here, or by `argv` on the machine that `system` describes."""
         self._process = subprocess.Popen(
-            ["unshare", "--net", "--mount", sys.executable, str(WORKER), outside],
+            argv or ["unshare", "--net", "--mount", sys.executable, str(WORKER), network_namespace()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.release = os.uname().release
+        self.system = system or System.here()
+        self.release = self.system.release
         self.hz = self._hz()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -84,9 +85,9 @@ def create(directory: Path) -> None:
     (directory / "log").mkdir(exist_ok=True)
 
 
-def remove(directory: Path) -> None:
+def remove(directory: Path, ours: Iterable[str] = OURS) -> None:
     """Remove what we made, and the directory if nothing else is in it. The lock goes last, while it is held."""
-    for name in OURS:
+    for name in ours:
         path = directory / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -116,7 +117,7 @@ def locked(directory: Path) -> Iterator[int]:
 def write_connections(directory: Path, hosts: Iterable[LabHost]) -> None:
     """Write inventory.yml, known_hosts and ssh_config."""
     hosts = list(hosts)
-    known = "".join(keys.known_hosts_lines(directory, host.name, host.address) for host in hosts)
+    known = "".join(keys.known_hosts_lines(directory, host.name, host.known_as) for host in hosts)
     replace(directory / "known_hosts", known)
     replace(directory / "inventory.yml", _inventory(directory, hosts))
     replace(directory / "ssh_config", _ssh_config(directory, hosts))
@@ -125,12 +126,22 @@ def write_connections(directory: Path, hosts: Iterable[LabHost]) -> None:
 def write_known_host(directory: Path, host: LabHost, *, wrong: bool) -> None:
     """Replace what known_hosts says of `host`."""
     path = directory / "known_hosts"
-    others = [line for line in path.read_text().splitlines(keepends=True) if line.split()[0] != host.address]
+    others = [line for line in path.read_text().splitlines(keepends=True) if line.split()[0] != host.known_as]
     if wrong:
-        lines = keys.wrong_known_hosts_lines(directory, host.address)
+        lines = keys.wrong_known_hosts_lines(directory, host.known_as)
     else:
-        lines = keys.known_hosts_lines(directory, host.name, host.address)
+        lines = keys.known_hosts_lines(directory, host.name, host.known_as)
     replace(path, "".join(others) + lines)
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """Give a command that succeeded; raise CalledProcessError, with what it said, for one that failed."""
+    try:
+        done.check_returncode()
+    except subprocess.CalledProcessError as error:
+        error.add_note(f"stdout: {done.stdout}\nstderr: {done.stderr}")
+        raise
+    return done
 
 
 def _inventory(directory: Path, hosts: list[LabHost]) -> str:
@@ -148,13 +159,17 @@ def _inventory(directory: Path, hosts: list[LabHost]) -> str:
         "ansible_python_interpreter": "/usr/bin/python3",
     }
     lines = ["lab:", "  hosts:" if hosts else "  hosts: {}"]
-    lines += [f"    {host.name}: {{ansible_host: {host.address}}}" for host in hosts]
+    lines += [f"    {host.name}: {{ansible_host: {host.address}{_port(host)}}}" for host in hosts]
     lines += ["  vars:", *(f"    {name}: {json.dumps(value)}" for name, value in variables.items())]
     return "\n".join(lines) + "\n"
 
 
+def _port(host: LabHost) -> str:
+    return "" if host.port == 22 else f", ansible_port: {host.port}"
+
+
 def _ssh_config(directory: Path, hosts: list[LabHost]) -> str:
-    names = [f"Host {host.name}\n    HostName {host.address}\n" for host in hosts]
+    names = [f"Host {host.name}\n    HostName {host.address}\n    Port {host.port}\n" for host in hosts]
     return "".join(names) + (
         "Host *\n"
         f"    User {OPERATOR}\n"

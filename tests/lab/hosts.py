@@ -16,6 +16,12 @@ class LabHost:
     mac: str
     init_pid: int | None
     """First process of the host, as the machine numbers it; None while the host does not run."""
+    port: int = 22
+
+    @property
+    def known_as(self) -> str:
+        """What known_hosts calls it."""
+        return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
 
 def name(number: int) -> str:

@@ -37,15 +37,15 @@ def generate(directory: Path, hosts: Iterable[str]) -> None:
         list(pool.map(_generate, absent, absent.values()))
 
 
-def known_hosts_lines(directory: Path, host: str, address: str) -> str:
+def known_hosts_lines(directory: Path, host: str, known_as: str) -> str:
     """Give the lines by which ssh knows `host`."""
     keys = (host_key(directory, host, kind).with_suffix(".pub").read_text() for kind in HOST_KEY_TYPES)
-    return "".join(f"{address} {' '.join(key.split()[:2])}\n" for key in keys)
+    return "".join(f"{known_as} {' '.join(key.split()[:2])}\n" for key in keys)
 
 
-def wrong_known_hosts_lines(directory: Path, address: str) -> str:
-    """Give a line that makes ssh refuse the host at `address`."""
-    return f"{address} {' '.join(stranger(directory).read_text().split()[:2])}\n"
+def wrong_known_hosts_lines(directory: Path, known_as: str) -> str:
+    """Give a line that makes ssh refuse the host that known_hosts calls so."""
+    return f"{known_as} {' '.join(stranger(directory).read_text().split()[:2])}\n"
 
 
 def _generate(path: Path, kind: str) -> None:

@@ -131,7 +131,7 @@ class Lab(Faults):
             timeout=timeout_s,
             check=False,
         )
-        return _checked(done) if check else done
+        return files.checked(done) if check else done
 
     def ssh(
         self,
@@ -152,7 +152,7 @@ class Lab(Faults):
             timeout=timeout_s,
             check=False,
         )
-        return _checked(done) if check else done
+        return files.checked(done) if check else done
 
     def command(self, name: str | LabHost, argv: Sequence[str]) -> list[str]:
         """Give the command of this machine by which `run` runs `argv`; it wants `environment`."""
@@ -262,12 +262,3 @@ def _answers(host: LabHost, *, wait_s: float) -> bool:
         else:
             return True
     return False
-
-
-def _checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        done.check_returncode()
-    except subprocess.CalledProcessError as error:
-        error.add_note(f"stdout: {done.stdout}\nstderr: {done.stderr}")
-        raise
-    return done

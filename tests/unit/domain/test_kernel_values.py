@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tcptune.domain import strict
 from tcptune.domain.kernel_values import Refused, Stored, equal, stored
 from tcptune.knowledge.catalogue import catalogue
 
@@ -43,8 +44,13 @@ def test_an_int_is_read_as_c_reads_it(text: str, value: str | None) -> None:
 def test_a_byte_takes_no_sign_and_an_older_kernel_took_any_int() -> None:
     assert held("net.ipv4.tcp_window_scaling", "-0") is None
     assert held("net.ipv4.tcp_window_scaling", "256") is None
-    assert held("net.ipv4.tcp_window_scaling", "256", kernel="5.10") == "256"
-    assert held("net.ipv4.tcp_window_scaling", "-1", kernel="5.10") == "-1"
+    assert held("net.ipv4.tcp_window_scaling", "256", kernel="5.4") == "256"
+    assert held("net.ipv4.tcp_window_scaling", "-1", kernel="5.4") == "-1"
+
+
+def test_no_rule_of_ours_lets_pass_a_sign_that_a_byte_refuses() -> None:
+    assert held("net.ipv4.tcp_orphan_retries", "-0") is None
+    assert strict.mistakes(catalogue()["net.ipv4.tcp_orphan_retries"], "-0")
 
 
 def test_the_queue_of_an_old_listener_had_sixteen_bits() -> None:

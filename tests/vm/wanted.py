@@ -1,0 +1,40 @@
+"""What the tests want of a virtual machine: settings that only a kernel of one's own has, beside namespaced ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.acceptance.command import Tcptune
+
+# No release has any of these by default.
+WANTED = {
+    "net.core.netdev_max_backlog": "5000",
+    "net.core.somaxconn": "8192",
+    "net.ipv4.tcp_mem": "12000 16000 24000",
+    "net.ipv4.tcp_rmem": "4096 131072 8388608",
+    "net.ipv4.tcp_slow_start_after_idle": "0",
+}
+
+
+class Patient(Tcptune):
+    """The command, for a host that runs in software on a busy machine: its sudo alone may take more than 10 s."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.environment |= {"ANSIBLE_TIMEOUT": "90"}
+        self.timeout_s = 600.0
+
+    def argv(self, arguments: Sequence[str | Path]) -> list[str]:
+        """Give the whole command line, with time for hosts to be read."""
+        reads = arguments[0] in {"apply", "audit", "facts", "plan", "verify"}
+        return super().argv([*arguments, *(["--timeout", "120"] if reads else [])])
+
+
+def profile(tcptune: Tcptune) -> Path:
+    """Write a profile that wants exactly WANTED."""
+    entries = "".join(
+        f'  {key}:\n    exactly: "{value}"\n    why: the test looks for it\n    source: the test\n'
+        for key, value in WANTED.items()
+    )
+    return tcptune.file("vm.yml", f"profile: vm\nformat_version: 1\nsummary: Host-global.\nsettings:\n{entries}")
