@@ -2,28 +2,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Apply, confirm, roll back: what a decision says, step by step, each durable before the next relies on it.
 
-    apply      prepared -> running -> (each key: write, read back) -> held
-    confirm    held -> confirming -> (each file: temporary, sync, rename) -> confirmed
+    apply      prepared -> (timer) -> running -> (each key: write, read back) -> held
+    confirm    held -> confirming -> (guard; each file: temporary, sync, rename) -> confirmed
+    extend     held, with a later deadline
     roll back  any -> rolling_back -> (each file, then each key, backwards) -> rolled_back
 
-A process that dies at any step leaves a record from which roll back restores the host.
+A process that dies at any step leaves a record from which the next call, whatever it asks for, finishes or undoes it
+first (see recovery). rollback.sh does the same without us.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
-from . import storage
-from .decisions import Decision, Outcome, decide_apply, decide_confirm, decide_rollback
+from . import recovery, storage, timer
+from .decisions import Decision, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
 from .errors import ChangeError, Failed
 from .host import Host
-from .kernel import VALUE, Kernel, Written, hint_for, same
-from .request import Request, check_run, new_run
+from .kernel import VALUE, Kernel, Written, hint_for, made_of, same
+from .request import Request, check_seconds, new_run
 from .runs import (
     CONFIRMED,
     CONFIRMING,
     FAILED_RESTORED,
     HELD,
+    LOST,
+    REVERTED,
     ROLLED_BACK,
     ROLLING_BACK,
     RUNNING,
@@ -31,6 +35,7 @@ from .runs import (
     KeyChange,
     Manifest,
 )
+from .script import NAME, SCRIPT
 
 
 def predict(host: Host, request: Request) -> Outcome:
@@ -48,7 +53,7 @@ def apply(host: Host, request: Request, *, check: bool = False) -> Outcome:
         host,
         run,
         lambda: decide_apply(host, request),
-        lambda manifest, decision: _apply(host, run, manifest, decision),
+        lambda manifest, decision: _apply(host, request, manifest._replace(run=run), decision),
         check,
     )
 
@@ -60,6 +65,19 @@ def confirm(host: Host, run: str, *, check: bool = False) -> Outcome:
         run,
         lambda: decide_confirm(host, run),
         lambda manifest, decision: _confirm(host, manifest, decision.outcome),
+        check,
+        lambda manifest, end: manifest.run == run and (manifest.state, end) == (CONFIRMING, REVERTED),
+    )
+
+
+def extend(host: Host, run: str, seconds: int, *, check: bool = False) -> Outcome:
+    """Give `run` time until `seconds` from now, never less than it has. With `check`, only say so."""
+    check_seconds(seconds)
+    return _act(
+        host,
+        run,
+        lambda: decide_extend(host, run, seconds),
+        lambda manifest, decision: _extend(host, manifest, decision.outcome),
         check,
     )
 
@@ -73,21 +91,8 @@ def rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, check: boo
         lambda: decide_rollback(host, run, forced),
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
+        lambda manifest, end: (manifest.run, end) != (run, LOST),
     )
-
-
-def status(host: Host, run: str) -> dict[str, Any]:
-    """Return the record of `run` beside what the kernel shows now. Changes nothing."""
-    manifest = host.runs.load(check_run(run))
-    return {
-        "run": manifest.run,
-        "host_state": manifest.state,
-        "booted_since": manifest.boot_id != host.boot_id(),
-        "keys": [dict(change._asdict(), now=host.kernel.read(change.key).shown) for change in manifest.keys],
-        "files": [change.path for change in manifest.files],
-        "left": list(manifest.left),
-        "history": [{"state": state, "at": at} for state, at in manifest.history],
-    }
 
 
 def _act(
@@ -96,31 +101,48 @@ def _act(
     decide: Callable[[], Decision],
     act: Callable[[Manifest, Decision], Outcome],
     check: bool = False,
+    kept: recovery.Kept = lambda _manifest, _end: False,
 ) -> Outcome:
+    def undo(manifest: Manifest, state: str) -> None:
+        _rollback(host, manifest, decide_rollback(host, manifest.run), state)
+
     try:
         host.runs.lock.peek()
+        if not check and recovery.pending(host, kept):
+            with host.runs.lock.hold(run):
+                recovery.settle(host, undo, kept)
         decision = decide()
         if check or decision.manifest is None:
             return decision.outcome
         with host.runs.lock.hold(run):
             # Again, now that nobody else of ours can change what it was based on.
+            recovery.settle(host, undo, kept)
             decision = decide()
             return decision.outcome if decision.manifest is None else act(decision.manifest, decision)
     except OSError as error:
         raise _disk(error) from error
 
 
-def _apply(host: Host, run: str, manifest: Manifest, decision: Decision) -> Outcome:
-    manifest = host.runs.create(manifest._replace(run=run), decision.blobs)
+def _apply(host: Host, request: Request, manifest: Manifest, decision: Decision) -> Outcome:
+    blobs = {**decision.blobs, **host.way_back(manifest)}
+    manifest = host.runs.create(manifest, blobs, {NAME: SCRIPT.encode()})
     host.reached(manifest.state)
+    run = manifest.run
     try:
+        host.runs.prune(request.keep_runs)
+        if request.revert_after_s is not None:
+            host.set_deadline(run, request.revert_after_s)
+            host.arm(run, request.revert_after_s)
         manifest = host.move(manifest, RUNNING)
         for change in manifest.keys:
             _write(host, change)
-        manifest = host.move(manifest._replace(keys=tuple(_stored(host, change) for change in manifest.keys)), HELD)
+        manifest = manifest._replace(keys=tuple(_stored(host, change) for change in manifest.keys))
+        host.runs.keep_stored(manifest, host.way_back(manifest))
+        host.reached("stored")
+        manifest = host.move(manifest, HELD)
     except Exception as error:
-        raise _take_back(host, manifest, error) from error
-    return decision.outcome._replace(run=run, previous=manifest.previous)
+        raise _take_back(host, manifest, request, error) from error
+    return decision.outcome._replace(run=run, previous=manifest.previous, timer=timer.look(host.runs.at(run)))
 
 
 def _write(host: Host, change: KeyChange) -> None:
@@ -137,7 +159,13 @@ def _stored(host: Host, change: KeyChange) -> KeyChange:
     """Return the change with the value the kernel shows at the end: a later write can move an earlier key."""
     found = host.kernel.read(change.key)
     if found.state != VALUE or not same(change.key, found.text, change.after):
-        raise _refusal(Written(change.key, change.after, found, None))
+        raise Failed(
+            f"the kernel did not keep {change.key} = {change.after}: it shows {found.shown}",
+            hint="another program writes it, or a later setting of this run moves it: leave it out, or stop the other",
+            key=change.key,
+            value=change.after,
+            found=found.shown,
+        )
     return change._replace(stored=found.text)
 
 
@@ -154,24 +182,47 @@ def _refusal(written: Written) -> Failed:
     )
 
 
-def _take_back(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
+def _take_back(host: Host, manifest: Manifest, request: Request, error: Exception) -> ChangeError:
     """Restore all that apply may have written, always from the snapshot. Return what to tell the controller."""
     failed = _explained(error)
-    left = []
+    writer = request.writers.get(failed.facts.get("key", ""))
+    if writer and failed.facts.get("errno") is None and "found" in failed.facts:
+        failed.message += f"; {writer} is known to write it"
+        failed.hint = f"keep {writer} from writing {failed.facts['key']}, or leave it out"
+        failed.facts["writer"] = writer
+    ours, others = [], []
     if manifest.state == RUNNING:
-        left = _restore_keys(host, [(change.key, change.replaced) for change in reversed(manifest.keys)])
-    if left:
-        failed.facts["not_restored"] = left
-        failed.message += "; not restored: " + ", ".join(left)
+        for key in _restore_keys(host, [(change.key, change.replaced) for change in reversed(manifest.keys)]):
+            (ours if _is_ours(host, manifest, key) else others).append(key)
+    if others:
+        failed.facts["changed_since"] = others
+        failed.message += "; changed by somebody else meanwhile, and left: " + ", ".join(others)
+    if ours:
+        failed.facts["not_restored"] = ours
+        failed.message += "; not restored: " + ", ".join(ours)
         failed.hint = f"roll back {manifest.run} once the cause is gone"
-    return _ended(host, manifest, failed, FAILED_RESTORED if left else ROLLED_BACK)
+    return _ended(host, manifest, failed, FAILED_RESTORED if ours else ROLLED_BACK, tuple(others))
 
 
-def _ended(host: Host, manifest: Manifest, failed: ChangeError, state: str) -> ChangeError:
+def _is_ours(host: Host, manifest: Manifest, key: str) -> bool:
+    found = host.kernel.read(key)
+    return any(
+        found.state == VALUE and made_of(key, found.text, change.replaced, *change.ours)
+        for change in manifest.keys
+        if change.key == key
+    )
+
+
+def _ended(
+    host: Host, manifest: Manifest, failed: ChangeError, state: str, left: tuple[str, ...] | None = None
+) -> ChangeError:
     """Record in which state a failure ends. The caller's failure comes first, should that fail too."""
     failed.facts.update(run=manifest.run, host_state=manifest.state)
     try:
+        if left is not None:
+            manifest = host.runs.keep_left(manifest, left)
         failed.facts["host_state"] = host.move(manifest, state).state
+        host.disarm(manifest.run)
     except OSError as disk:
         failed.message += f"; the end of run {manifest.run} could not be recorded: {disk.strerror}"
         failed.hint = f"roll back {manifest.run} once the disk can be written"
@@ -182,9 +233,13 @@ def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
     try:
         if manifest.state == HELD:
             manifest = host.move(manifest, CONFIRMING)
+        if any(change.changes for change in manifest.files) and not timer.alive(host.runs.at(manifest.run)):
+            # Should we die between two files, somebody has to undo the first before a boot reads it.
+            host.arm(manifest.run, timer.GUARD_S)
         for at, change in enumerate(manifest.files):
             _write_file(host, change, host.runs.blob(manifest.run, f"{at}.after", change.after_sha256))
         host.move(manifest, CONFIRMED)
+        host.disarm(manifest.run)
     except Exception as error:
         raise _unconfirm(host, manifest, error) from error
     return outcome
@@ -197,11 +252,24 @@ def _unconfirm(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
         _restore_files(host, manifest, [change.path for change in manifest.files])
         if manifest.state == CONFIRMING:
             manifest = host.move(manifest, HELD)
+        if timer.look(host.runs.at(manifest.run)) is None:
+            host.disarm(manifest.run)
     except (OSError, ChangeError) as second:
         failed.message += f"; not taken back: {second}"
         failed.hint = f"roll back {manifest.run} once the disk can be written"
     failed.facts.update(run=manifest.run, host_state=manifest.state)
     return failed
+
+
+def _extend(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
+    folder, wanted = host.runs.at(manifest.run), outcome.timer
+    found = timer.look(folder)
+    if wanted is not None and (found is None or wanted.seconds_left > found.seconds_left):
+        host.set_deadline(manifest.run, wanted.seconds_left)
+    if wanted is not None and not timer.alive(folder):
+        # It had none, or somebody has ended it.
+        host.arm(manifest.run, wanted.seconds_left)
+    return outcome._replace(timer=timer.look(folder))
 
 
 def _write_file(host: Host, change: FileChange, data: bytes) -> None:
@@ -212,13 +280,16 @@ def _write_file(host: Host, change: FileChange, data: bytes) -> None:
         host.reached(change.path)
 
 
-def _rollback(host: Host, manifest: Manifest, decision: Decision) -> Outcome:
+def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
     if manifest.state != ROLLING_BACK:
         manifest = host.move(manifest, ROLLING_BACK)
     try:
         _restore(host, manifest, decision)
-        host.move(manifest._replace(left=tuple(one.name for one in outcome.changed_since)), ROLLED_BACK)
+        manifest = host.runs.keep_left(manifest, tuple(one.name for one in outcome.changed_since))
+        host.reached("left")
+        host.move(manifest, state)
+        host.disarm(manifest.run)
     except Exception as error:
         raise _ended(host, manifest, _explained(error), FAILED_RESTORED) from error
     return outcome
@@ -261,9 +332,11 @@ def _shows(kernel: Kernel, key: str, value: str) -> bool:
 def _restore_files(host: Host, manifest: Manifest, paths: Sequence[str]) -> None:
     """Give each file of `paths` its previous bytes, mode, owner and label back, or remove it, last one first."""
     for at, change in reversed([*enumerate(manifest.files)]):
+        path, before = host.path(change.path), change.before
+        if manifest.reached(CONFIRMING):
+            storage.sweep(path)
         if change.path not in paths:
             continue
-        path, before = host.path(change.path), change.before
         found = storage.look(path)
         if (found.sha256 if found else None) == change.before_sha256:
             continue

@@ -83,6 +83,14 @@ def remove(path: str) -> None:
     sync_folder(os.path.dirname(path))
 
 
+def sweep(path: str) -> None:
+    """Remove the temporary files that writes of `path` have left which were killed."""
+    folder, name = os.path.split(path)
+    for found in os.listdir(folder) if os.path.isdir(folder) else ():
+        if found.startswith("." + name + ".") and found.endswith(".tmp"):
+            remove(os.path.join(folder, found))
+
+
 def make_folder(path: str) -> None:
     """Make `path` and what is missing above it, closed to everyone but the owner, each synced into its parent."""
     if os.path.isdir(path):
