@@ -17,7 +17,8 @@ SCRIPT = r"""#!/bin/sh
 #
 # Files come before values, so that a boot in the middle gives the previous ones. Values go back one by one, in the
 # reverse order of the writes, and are read back. What a third party has changed since is left alone, and its name
-# written to `left`. The state it ends in is added to `state`. Exits 0 if there is nothing left to put back, 1 if something could not be.
+# written to `left`. The state it ends in is added to `state`. Exits 0 if there is nothing left to put back, 1 if
+# something could not be.
 
 set -u
 set -f

@@ -17,7 +17,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "apply": (PREPARED, "deadline", "armed", RUNNING, EACH_KEY, "stored", HELD),
     # Armed is the guard of a run that has no timer: it undoes the files should confirm die.
     "confirm": (CONFIRMING, "armed", EACH_FILE, CONFIRMED, "disarmed"),
-    "extend": ("deadline",),
+    # Armed again where the run had no timer, or somebody ended it.
+    "extend": ("deadline", "armed"),
     "roll back": (ROLLING_BACK, EACH_FILE, EACH_KEY, "left", ROLLED_BACK, "disarmed"),
 }
 
@@ -35,7 +36,11 @@ def steps_of(act: str, manifest: Manifest, *, timed: bool) -> Iterator[str]:
         elif step == EACH_FILE:
             paths = [change.path for change in manifest.files if change.changes]
             yield from reversed(paths) if backwards else paths
-        elif (step == "deadline" and not timed) or (step == "armed" and timed != (act == "apply")):
-            continue
+        elif step == "deadline":
+            if timed or act == "extend":
+                yield step
+        elif step == "armed":
+            if timed == (act == "apply"):
+                yield step
         else:
             yield step

@@ -57,8 +57,8 @@ def test_the_modules_documentation_agrees_with_its_arguments():
 
 
 def test_the_modules_examples_and_returns_are_yaml():
-    assert len(yaml.safe_load(constant("EXAMPLES"))) == 4
-    assert {"run", "host_state", "previous", "changed_since", "stale", "failure"} <= set(
+    assert len(yaml.safe_load(constant("EXAMPLES"))) == 6
+    assert {"run", "host_state", "previous", "changed_since", "stale", "failure", "deadline", "runs"} <= set(
         yaml.safe_load(constant("RETURN"))
     )
 
@@ -117,10 +117,12 @@ def oldest_python():
 @pytest.mark.skipif(oldest_python() is None, reason="there is no Python 3.8 here")
 def test_there_and_back_with_the_oldest_python(tmp_path):
     code = (
-        "from pathlib import Path; from fake_host import FakeHost, asking, dropin; from module_utils import changeset\n"
+        "from pathlib import Path; from fake_host import FakeHost, asking, dropin\n"
+        "from module_utils import changeset, status\n"
         f"fake = FakeHost(Path({str(tmp_path)!r})); before = fake.tree()\n"
         "changeset.predict(fake, asking(files=[dropin()])); changeset.apply(fake, asking(files=[dropin()]))\n"
-        "changeset.confirm(fake, 'run-1'); changeset.status(fake, 'run-1'); assert fake.tree() != before\n"
+        "changeset.confirm(fake, 'run-1'); assert fake.tree() != before\n"
+        "status.status(fake, 'run-1'); status.runs(fake)\n"
         "changeset.rollback(fake, 'run-1'); assert fake.tree() == before; print('there and back')\n"
     )
     path = os.pathsep.join([str(ROOT / "plugins"), str(Path(__file__).parent)])
