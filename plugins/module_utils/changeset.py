@@ -17,7 +17,7 @@ from typing import Callable, Iterable, Sequence
 
 from . import recovery, storage, timer
 from .decisions import Decision, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
-from .errors import ChangeError, Failed
+from .errors import ChangeError, Failed, explained
 from .host import Host
 from .kernel import VALUE, Kernel, Written, hint_for, made_of, same
 from .request import Request, check_seconds, new_run
@@ -120,7 +120,7 @@ def _act(
             decision = decide()
             return decision.outcome if decision.manifest is None else act(decision.manifest, decision)
     except OSError as error:
-        raise _disk(error) from error
+        raise explained(error) from error
 
 
 def _apply(host: Host, request: Request, manifest: Manifest, decision: Decision) -> Outcome:
@@ -184,7 +184,7 @@ def _refusal(written: Written) -> Failed:
 
 def _take_back(host: Host, manifest: Manifest, request: Request, error: Exception) -> ChangeError:
     """Restore all that apply may have written, always from the snapshot. Return what to tell the controller."""
-    failed = _explained(error)
+    failed = explained(error)
     writer = request.writers.get(failed.facts.get("key", ""))
     if writer and failed.facts.get("errno") is None and "found" in failed.facts:
         failed.message += f"; {writer} is known to write it"
@@ -247,7 +247,7 @@ def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
 
 def _unconfirm(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
     """Give the files back that confirm has written, so that the run is held again. Return what to tell."""
-    failed = _explained(error)
+    failed = explained(error)
     try:
         _restore_files(host, manifest, [change.path for change in manifest.files])
         if manifest.state == CONFIRMING:
@@ -291,7 +291,7 @@ def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = R
         host.move(manifest, state)
         host.disarm(manifest.run)
     except Exception as error:
-        raise _ended(host, manifest, _explained(error), FAILED_RESTORED) from error
+        raise _ended(host, manifest, explained(error), FAILED_RESTORED) from error
     return outcome
 
 
@@ -346,21 +346,3 @@ def _restore_files(host: Host, manifest: Manifest, paths: Sequence[str]) -> None
             data = host.runs.blob(manifest.run, f"{at}.before", before.sha256)
             storage.write(path, storage.FileState(data, before.mode, before.uid, before.gid, before.label))
         host.reached(change.path)
-
-
-def _explained(error: Exception) -> ChangeError:
-    if isinstance(error, ChangeError):
-        return error
-    if isinstance(error, OSError):
-        return _disk(error)
-    return Failed(f"{type(error).__name__}: {error}", hint="this is a bug: please report it")
-
-
-def _disk(error: OSError) -> Failed:
-    where = f"{error.filename}: " if error.filename else ""
-    return Failed(
-        f"{where}{error.strerror or error}",
-        hint="is this root, and is there room on the disk?",
-        key=error.filename,
-        errno=error.errno,
-    )

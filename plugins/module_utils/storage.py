@@ -56,7 +56,17 @@ def look(path: str) -> FileState | None:
 
 
 def write(path: str, wanted: FileState) -> None:
-    """Make `path` be `wanted`: a temporary file beside it, synced, then renamed over it."""
+    """Make `path` be `wanted`: a temporary file beside it, synced, then renamed over it.
+
+    Raises OSError with `path` in it: a full disk names none, and the name of the temporary file tells nobody anything.
+    """
+    try:
+        _write(path, wanted)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write(path: str, wanted: FileState) -> None:
     folder, name = os.path.split(path)
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="." + name + ".", suffix=".tmp")
     try:
