@@ -15,8 +15,8 @@ links, which both can make, and a link is made at once and with its text, or not
 A dead holder's link is never taken over, it is outnumbered, so two who find it cannot both believe to have replaced it:
 one of them makes N+1. Whoever sleeps between the look and the link, and makes a number that has been cleaned up since,
 sees that in the second look: either a higher link is there, or N is not what it was. A process is known by its id, its
-start and the boot, so neither a reused id nor a reboot keeps a lock. Where it cannot be told whether the holder lives
-(another PID namespace), he does.
+start and the boot, so neither a reused id nor a reboot keeps a lock. In another PID namespace he is gone if he began
+before the first process of ours: the container was started again. Where it cannot be told whether he lives, he does.
 """
 
 from __future__ import annotations

@@ -21,9 +21,18 @@ class Process(NamedTuple):
     """The PID namespace in which `pid` counts, as /proc names it."""
 
     def gone(self) -> bool:
-        """Return whether it has ended for certain. Where that cannot be told, it has not."""
+        """Return whether it has ended for certain. Where that cannot be told, it has not.
+
+        In another PID namespace it is gone if it began before the first process of ours: the container was started
+        again since.
+        """
         now = of(self.pid)
-        return self.boot != now.boot or (self.namespace == now.namespace and self.start != now.start)
+        if self.boot != now.boot:
+            return True
+        if self.namespace != now.namespace:
+            first = started(1)
+            return self.start.isdigit() and first.isdigit() and int(self.start) < int(first)
+        return self.start != now.start
 
 
 def me() -> Process:

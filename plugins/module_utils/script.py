@@ -60,9 +60,18 @@ gone() { # whether the process that a link names, $1, has ended for certain
   *[!0-9]*) return 0 ;;
   esac
   [ "$3" = "$boot" ] || return 0
-  [ "$4" = "$namespace" ] || return 1
+  began=$2
+  if [ "$4" != "$namespace" ]; then
+    # Gone if it began before the first process here: the container was started again.
+    started 1
+    case $began$start in
+    *[!0-9]*) return 1 ;;
+    esac
+    [ "$began" -lt "$start" ]
+    return
+  fi
   started "$1"
-  [ "$start" != "$2" ]
+  [ "$start" != "$began" ]
 }
 
 look_at_lock() { # sets top and owner: the highest link and its text

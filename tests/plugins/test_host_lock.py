@@ -17,11 +17,14 @@ from module_utils.lock import HostLock
 PLUGINS = str(Path(script.__file__).resolve().parents[1])
 DEAD = "4194304 1 boot-before-this pid:[1] run-dead"
 # The script's own lock, in a loop.
-IN_SHELL = (
+LOCK = (
     "set -u; set -f; run=sh; lock=$1; inside=$2\n"
     "say() { echo $* >&2; }\n"
     + script.SCRIPT[script.SCRIPT.index("# The lock.") : script.SCRIPT.index("# The record.")]
     + script.SCRIPT[script.SCRIPT.index("held= refusals=0") : script.SCRIPT.index("case $act in")]
+)
+IN_SHELL = (
+    LOCK
     + """
 for round in 1 2 3 4 5 6 7 8; do
   refusals=0
@@ -51,6 +54,23 @@ while done < 30:
     except Locked:
         pass
 """
+
+
+SHELLS = ["dash", "busybox", "bash"]
+EVERY_SHELL = pytest.mark.parametrize("shell", SHELLS)
+
+
+def words(shell):
+    """Return what runs a shell."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    return [shell, *(["ash"] if shell == "busybox" else [])]
+
+
+def in_shell(shell, folder):
+    """Try the lock once, as the script does."""
+    command = [*words(shell), "-c", LOCK + "try_lock && unlock", "sh", str(folder), ""]
+    return subprocess.run(command, check=False, timeout=10)
 
 
 @pytest.fixture
@@ -96,11 +116,22 @@ def test_a_holder_that_is_gone_for_certain_keeps_nothing(folder, text):
         pass
 
 
-def test_a_holder_in_another_pid_namespace_may_live(folder):
+@EVERY_SHELL
+def test_a_holder_in_another_pid_namespace_may_live(folder, shell):
     me = processes.me()
-    (folder / "1").symlink_to(f"4194304 1 {me.boot} pid:[1] run-2")
+    (folder / "1").symlink_to(f"4194304 {10**15} {me.boot} pid:[1] run-2")
 
     with pytest.raises(Locked, match="pid 4194304, run run-2"), HostLock(str(folder)).hold("run-1"):
+        pass
+    assert in_shell(shell, folder).returncode == 1
+
+
+@EVERY_SHELL
+def test_a_holder_of_a_container_that_was_started_again_is_gone(folder, shell):
+    (folder / "1").symlink_to(f"4194304 0 {processes.boot_id()} pid:[1] run-2")
+
+    assert in_shell(shell, folder).returncode == 0
+    with HostLock(str(folder)).hold("run-1"):
         pass
 
 
@@ -144,14 +175,11 @@ def test_who_sleeps_between_the_look_and_the_link_does_not_get_the_lock(folder, 
     assert all("run-other" in str(path.readlink()) or path.name == "1" for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])
+@EVERY_SHELL
 def test_python_and_shells_never_hold_it_at_once_though_holders_are_killed(folder, tmp_path, shell):
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell} here")
-    words = [shell, *(["ash"] if shell == "busybox" else [])]
     inside = str(tmp_path / "inside")
     workers = [
-        subprocess.Popen([*words, "-c", IN_SHELL, "sh", str(folder), inside, str(dies)], stderr=subprocess.PIPE)
+        subprocess.Popen([*words(shell), "-c", IN_SHELL, "sh", str(folder), inside, str(dies)], stderr=subprocess.PIPE)
         for dies in (0, 3, 6)
     ] + [
         subprocess.Popen(
