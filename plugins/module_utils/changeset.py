@@ -210,7 +210,8 @@ def _take_back(host: Host, manifest: Manifest, request: Request, error: Exceptio
 def _sorted_out(host: Host, manifest: Manifest, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return which of the settings that were not restored are still ours, and which somebody else has changed."""
     changes = {change.key: change for change in manifest.keys}
-    ours, others = [], []
+    ours: list[str] = []
+    others: list[str] = []
     for name in names:
         found, change = host.kernel.read(name), changes.get(name)
         # A side effect is only written where there is something to restore.
@@ -290,10 +291,10 @@ def _write_file(host: Host, change: FileChange, data: bytes) -> None:
 
 def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
+    if manifest.side_effects and not host.runs.found(manifest, host.boot_id()):
+        host.runs.keep_found(manifest, host.boot_id(), decision.found)
+        host.reached("found")
     if manifest.state != ROLLING_BACK:
-        if manifest.side_effects:
-            host.runs.keep_found(manifest, decision.found)
-            host.reached("found")
         manifest = host.move(manifest, ROLLING_BACK)
     try:
         outcome = outcome._replace(changed_since=(*outcome.changed_since, *_restore(host, manifest, decision)))

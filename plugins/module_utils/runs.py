@@ -258,16 +258,19 @@ class Runs:
             storage.write(self.file(manifest.run, "left"), storage.new_file(data, 0o600))
         return manifest._replace(left=left)
 
-    def found(self, manifest: Manifest) -> dict[str, str]:
-        """Return what the side effects were when a roll back began that has not ended. Empty if none has."""
-        path = self.file(manifest.run, "found")
-        if manifest.state not in (ROLLING_BACK, FAILED_RESTORED) or not os.path.exists(path):
+    def found(self, manifest: Manifest, boot_id: str) -> dict[str, str]:
+        """Return what the side effects were when a roll back began on this boot and did not end."""
+        kept = storage.look(self.file(manifest.run, "found"))
+        if manifest.state not in (ROLLING_BACK, FAILED_RESTORED) or kept is None:
             return {}
-        return {key: value for key, _, value in (line.partition(" ") for line in _lines(path))}
+        boot, *lines = kept.data.decode("utf-8", "replace").split("\n")
+        # Another boot has given all settings values of its own.
+        return dict(line.split(" ", 1) for line in lines if " " in line) if boot == boot_id else {}
 
-    def keep_found(self, manifest: Manifest, found: dict[str, str]) -> None:
+    def keep_found(self, manifest: Manifest, boot_id: str, found: dict[str, str]) -> None:
         """Record what the side effects are before a roll back, on disk before this returns."""
-        data = "".join(f"{key} {value}\n" for key, value in found.items()).encode("utf-8", "surrogateescape")
+        lines = [boot_id, *(f"{key} {value}" for key, value in found.items())]
+        data = "".join(f"{line}\n" for line in lines).encode()
         storage.write(self.file(manifest.run, "found"), storage.new_file(data, 0o600))
 
     def prune(self, keep: int) -> list[str]:

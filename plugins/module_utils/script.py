@@ -143,6 +143,11 @@ durable() { # makes $1.new be $1 for good
   sync "$1.new" && mv -f "$1.new" "$1" && sync .
 }
 
+which_boot() { # sets boot_then and boot_now: on which boot the run began, and which one this is
+  boot_then= boot_now=
+  { read -r path && read -r boot_then; } <boot && boot_now=$(cat "$path" 2>/dev/null)
+}
+
 enter() { # records the state $1
   if { cat state && printf '%s %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"; } >state.new && durable state; then
     return 0
@@ -388,18 +393,22 @@ files() { # gives each file back that is still ours, in the order of the way bac
 }
 
 undo() { # ends in the state $1
-  failed= left=' ' back=' ' along=' ' record=$nl was_held=
+  failed= left=' ' back=' ' along=' ' record=$nl known= was_held=
   ! reached held || was_held=yes
+  which_boot
   case $state in
-  rolling_back | failed_restored) [ ! -e found ] || record=$nl$(cat found)$nl ;;
+  rolling_back | failed_restored)
+    # Another boot has given all settings values of its own.
+    if [ -e found ] && read -r line <found && [ "$line" = "$boot_now" ]; then
+      record=$nl$(cat found)$nl known=yes
+    fi
+    ;;
   esac
   each_effect note || failed=yes
-  if [ "$state" != rolling_back ]; then
-    if [ "$along" != ' ' ] && ! { printf '%s' "${record#"$nl"}" >found.new && durable found; }; then
-      say "what was there could not be recorded"
-    fi
-    enter rolling_back
+  if [ "$along" != ' ' ] && [ -z "$known" ]; then
+    { printf '%s%s' "$boot_now" "$record" >found.new && durable found; } || say "what was there could not be recorded"
   fi
+  [ "$state" = rolling_back ] || enter rolling_back
   ! reached confirming || files || failed=yes
   if reached running; then
     each_key judge || failed=yes
@@ -488,7 +497,7 @@ if reached rolled_back reverted lost; then
 fi
 case $state in
 prepared | running | held)
-  if ! { read -r path && read -r id; } <boot || [ "$(cat "$path" 2>/dev/null)" != "$id" ]; then
+  if ! which_boot || [ "$boot_now" != "$boot_then" ]; then
     enter lost
     unlock
     say "lost: the host was booted since, so nothing of it is left"

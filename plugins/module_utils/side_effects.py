@@ -22,7 +22,7 @@ from .runs import HELD, KeyChange, Manifest, SideEffect
 
 def along_with(host: Host, keys: Sequence[KeyChange]) -> Iterator[SideEffect]:
     """Yield what the kernel changes along with these keys, as it is now. What cannot be put back is left out."""
-    seen = set()
+    seen: set[str] = set()
     for change in keys:
         for pattern in side_effects(change.key) if change.changes else ():
             for key in host.kernel.found(pattern):
@@ -41,10 +41,10 @@ def stored(host: Host, manifest: Manifest) -> Iterator[SideEffect]:
 
 
 def found(host: Host, manifest: Manifest) -> dict[str, str]:
-    """Return what each side effect was when the way back began: now, unless one has begun and not ended."""
+    """Return what each side effect is; if a way back began on this boot and did not end, what it was then."""
     readings = {effect.key: host.kernel.read(effect.key) for effect in manifest.side_effects}
     now = {key: reading.text for key, reading in readings.items() if reading.state == VALUE}
-    return {**now, **host.runs.found(manifest)}
+    return {**now, **host.runs.found(manifest, host.boot_id())}
 
 
 def restored(

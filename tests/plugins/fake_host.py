@@ -32,7 +32,7 @@ class FakeKernel(Kernel):
         self.refused = {}
         """(key, value) -> the errno to refuse with, and what is stored all the same."""
         self.moves = {}
-        """Key -> another key that takes the same value when it is written."""
+        """Key -> another key, or several, that take the same value when it is written."""
         self.read_only = set()
         self.secret = set()
         self.writes = []
@@ -54,8 +54,12 @@ class FakeKernel(Kernel):
                 super()._put(path, stored.encode())
             raise OSError(number, os.strerror(number))
         super()._put(path, data)
-        if key in self.moves:
-            super()._put(self.path(self.moves[key]), data)
+        for moved in self.moved_by(key):
+            super()._put(self.path(moved), data)
+
+    def moved_by(self, key):
+        moved = self.moves.get(key, ())
+        return (moved,) if isinstance(moved, str) else moved
 
     def _name(self, path):
         return os.path.relpath(path, self.root).replace("/", ".")

@@ -323,6 +323,23 @@ def test_a_rival_that_writes_again_while_its_key_is_taken_back_is_left_alone(fak
     assert fake.get("net.ipv4.tcp_rmem") == " ".join(SETTINGS["net.ipv4.tcp_rmem"].split())
 
 
+def test_a_rival_that_writes_again_while_its_key_is_rolled_back_is_left_alone(fake):
+    changeset.apply(fake, asking())
+
+    def rival(_step):
+        fake.set("net.core.somaxconn", "7")
+
+    fake.reached = rival
+    done = changeset.rollback(fake, "run-1")
+
+    assert [(one.name, one.expected, one.found, one.before) for one in done.changed_since] == [
+        ("net.core.somaxconn", "1024", "7", "4096")
+    ]
+    record = fake.runs.load("run-1")
+    assert (record.state, record.left) == ("rolled_back", ("net.core.somaxconn",))
+    assert fake.get("net.ipv4.tcp_rmem") == " ".join(SETTINGS["net.ipv4.tcp_rmem"].split())
+
+
 def test_a_file_system_without_room_is_told_in_a_forecast_too(fake, monkeypatch):
     monkeypatch.setattr(preconditions, "ROOM_FILES", 1 << 62)
     before = fake.everything()
