@@ -18,7 +18,8 @@ description:
     that a boot reads are not touched yet, so a crash or a reboot brings the previous values back.
   - With O(state=confirmed), writes the files of a run that is held, so that the next boot gives its values too.
   - With O(state=rolled_back), puts back what a run replaced, from the record that the host itself keeps below
-    C(/var/lib/tcptune/runs).
+    C(/var/lib/tcptune/runs). What the kernel had changed along with a setting goes back with it, such as the
+    C(forwarding) of every interface with C(net.ipv4.ip_forward).
   - With O(revert_after_s), the host itself takes a run back that nobody confirms in time, whatever has become of SSH,
     of Ansible or of the network.
   - Any call but O(state=status) first ends what a crash, a reboot or a deadline left in the middle.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.lab import Lab, LabHost
 
 PROFILE = "web-frontend"
@@ -9,7 +11,10 @@ DROPIN = "/etc/sysctl.d/99-tcptune.conf"
 SOMAXCONN = "net.core.somaxconn"
 
 # What has to be allowed on every host: PROFILE widens the port range.
-ALLOWED = ("--allow-risk", "net.ipv4.ip_local_port_range")
+RISK = "net.ipv4.ip_local_port_range"
+ALLOWED = ("--allow-risk", RISK)
+GRANTED = ("-e", json.dumps({"tcp_settings_allow_risk": [RISK]}))
+"""The same, said to plain Ansible."""
 
 # What a fresh host lacks to meet PROFILE.
 WANTED = {

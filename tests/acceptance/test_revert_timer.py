@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import DROPIN, PROFILE, WANTED
+from tests.acceptance.machine import DROPIN, GRANTED, PROFILE, WANTED
 from tests.acceptance.test_render import ansible_playbook
 from tests.lab import Lab
 
@@ -27,7 +27,7 @@ def test_a_host_that_is_cut_off_after_apply_is_as_before_within_the_window_and_5
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
     tcptune("render", plan, "-d", project)
 
-    ansible_playbook(tcptune, project, "site.yml", "-e", f"tcp_settings_revert_after_s={WINDOW_S}")
+    ansible_playbook(tcptune, project, "site.yml", *GRANTED, "-e", f"tcp_settings_revert_after_s={WINDOW_S}")
     applied = time.monotonic()
     getattr(lab, fault)(machine.name)
     assert machine.values() == WANTED
@@ -51,7 +51,7 @@ def test_a_run_that_is_confirmed_in_time_stays(tcptune: Tcptune, machines: Machi
     plan, project = tcptune.file("plan.json"), tcptune.file("project")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
     tcptune("render", plan, "-d", project)
-    ansible_playbook(tcptune, project, "site.yml", "-e", "tcp_settings_revert_after_s=30")
+    ansible_playbook(tcptune, project, "site.yml", *GRANTED, "-e", "tcp_settings_revert_after_s=30")
     assert "rollback.sh timer" in machine.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
 
     ansible_playbook(tcptune, project, "confirm.yml")
