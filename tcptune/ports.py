@@ -56,16 +56,23 @@ class HostOutcome:
     """Keys and files that a third party changed, left as they are by a rollback."""
     no_record: bool = False
     """The host knows nothing of the run."""
+    deadline: datetime | None = None
+    """When the host takes the change back by itself."""
 
 
 class Applier(Protocol):
     """Carries a plan to its hosts. Each call yields one outcome per host, as they come in."""
 
-    def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
-        """Change the kernel's values; nothing that a boot reads."""
+    def apply(
+        self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int | None = None
+    ) -> Iterator[HostOutcome]:
+        """Change the kernel's values; nothing that a boot reads. The host takes them back after `revert_after_s`."""
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Keep the values: write the files that a boot reads."""
+
+    def extend(self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Iterator[HostOutcome]:
+        """Give held hosts at least so many seconds from now."""
 
     def roll_back(
         self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()

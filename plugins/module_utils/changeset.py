@@ -2,36 +2,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Apply, confirm, roll back: what a decision says, step by step, each durable before the next relies on it.
 
-    apply      prepared -> running -> (each key: write, read back) -> held
-    confirm    held -> confirming -> (each file: temporary, sync, rename) -> confirmed
-    roll back  any -> rolling_back -> (each file, then each key, backwards) -> rolled_back
+    apply      prepared -> (timer) -> running -> (each key: write, read back) -> held
+    confirm    held -> confirming -> (guard; each file: temporary, sync, rename) -> confirmed
+    extend     held, with a later deadline
+    roll back  any -> rolling_back -> (each file, then each key, backwards; what they take along) -> rolled_back
 
-A process that dies at any step leaves a record from which roll back restores the host.
+A process that dies at any step leaves a record from which the next call, whatever it asks for, finishes or undoes it
+first (see recovery). rollback.sh does the same without us.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Sequence
 
-from . import storage
-from .decisions import Decision, Outcome, decide_apply, decide_confirm, decide_rollback
-from .errors import ChangeError, Failed
+from . import recovery, side_effects, storage, timer
+from .decisions import Decision, Left, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
+from .errors import ChangeError, Failed, explained
 from .host import Host
 from .kernel import VALUE, Kernel, Written, hint_for, same
-from .request import Request, check_run, new_run
+from .request import Request, check_seconds, new_run
 from .runs import (
     CONFIRMED,
     CONFIRMING,
     FAILED_RESTORED,
     HELD,
+    LOST,
+    REVERTED,
     ROLLED_BACK,
     ROLLING_BACK,
     RUNNING,
     FileChange,
     KeyChange,
     Manifest,
-    SideEffect,
 )
+from .script import NAME, SCRIPT
 
 
 def predict(host: Host, request: Request) -> Outcome:
@@ -49,7 +53,7 @@ def apply(host: Host, request: Request, *, check: bool = False) -> Outcome:
         host,
         run,
         lambda: decide_apply(host, request),
-        lambda manifest, decision: _apply(host, run, manifest, decision),
+        lambda manifest, decision: _apply(host, request, manifest._replace(run=run), decision),
         check,
     )
 
@@ -61,6 +65,19 @@ def confirm(host: Host, run: str, *, check: bool = False) -> Outcome:
         run,
         lambda: decide_confirm(host, run),
         lambda manifest, decision: _confirm(host, manifest, decision.outcome),
+        check,
+        lambda manifest, end: manifest.run == run and (manifest.state, end) == (CONFIRMING, REVERTED),
+    )
+
+
+def extend(host: Host, run: str, seconds: int, *, check: bool = False) -> Outcome:
+    """Give `run` time until `seconds` from now, never less than it has. With `check`, only say so."""
+    check_seconds(seconds)
+    return _act(
+        host,
+        run,
+        lambda: decide_extend(host, run, seconds),
+        lambda manifest, decision: _extend(host, manifest, decision.outcome),
         check,
     )
 
@@ -74,21 +91,8 @@ def rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, check: boo
         lambda: decide_rollback(host, run, forced),
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
+        lambda manifest, end: (manifest.run, end) != (run, LOST),
     )
-
-
-def status(host: Host, run: str) -> dict[str, Any]:
-    """Return the record of `run` beside what the kernel shows now. Changes nothing."""
-    manifest = host.runs.load(check_run(run))
-    return {
-        "run": manifest.run,
-        "host_state": manifest.state,
-        "booted_since": manifest.boot_id != host.boot_id(),
-        "keys": [dict(change._asdict(), now=host.kernel.read(change.key).shown) for change in manifest.keys],
-        "files": [change.path for change in manifest.files],
-        "left": list(manifest.left),
-        "history": [{"state": state, "at": at} for state, at in manifest.history],
-    }
 
 
 def _act(
@@ -97,32 +101,49 @@ def _act(
     decide: Callable[[], Decision],
     act: Callable[[Manifest, Decision], Outcome],
     check: bool = False,
+    kept: recovery.Kept = lambda _manifest, _end: False,
 ) -> Outcome:
+    def undo(manifest: Manifest, state: str) -> None:
+        _rollback(host, manifest, decide_rollback(host, manifest.run), state)
+
     try:
         host.runs.lock.peek()
+        if not check and recovery.pending(host, kept):
+            with host.runs.lock.hold(run):
+                recovery.settle(host, undo, kept)
         decision = decide()
         if check or decision.manifest is None:
             return decision.outcome
         with host.runs.lock.hold(run):
             # Again, now that nobody else of ours can change what it was based on.
+            recovery.settle(host, undo, kept)
             decision = decide()
             return decision.outcome if decision.manifest is None else act(decision.manifest, decision)
     except OSError as error:
-        raise _disk(error) from error
+        raise explained(error) from error
 
 
-def _apply(host: Host, run: str, manifest: Manifest, decision: Decision) -> Outcome:
-    manifest = host.runs.create(manifest._replace(run=run), decision.blobs)
+def _apply(host: Host, request: Request, manifest: Manifest, decision: Decision) -> Outcome:
+    blobs = {**decision.blobs, **host.way_back(manifest)}
+    manifest = host.runs.create(manifest, blobs, {NAME: SCRIPT.encode()})
     host.reached(manifest.state)
+    run = manifest.run
     try:
+        host.runs.prune(request.keep_runs)
+        if request.revert_after_s is not None:
+            host.set_deadline(run, request.revert_after_s)
+            host.arm(run, request.revert_after_s)
         manifest = host.move(manifest, RUNNING)
         for change in manifest.keys:
             _write(host, change)
         keys = tuple(_stored(host, change) for change in manifest.keys)
-        manifest = host.move(manifest._replace(keys=keys, side_effects=tuple(_side_effects(host, manifest))), HELD)
+        manifest = manifest._replace(keys=keys, side_effects=tuple(side_effects.stored(host, manifest)))
+        host.runs.keep_stored(manifest, host.way_back(manifest))
+        host.reached("stored")
+        manifest = host.move(manifest, HELD)
     except Exception as error:
-        raise _take_back(host, manifest, error) from error
-    return decision.outcome._replace(run=run, previous=manifest.previous)
+        raise _take_back(host, manifest, request, error) from error
+    return decision.outcome._replace(run=run, previous=manifest.previous, timer=timer.look(host.runs.at(run)))
 
 
 def _write(host: Host, change: KeyChange) -> None:
@@ -139,16 +160,14 @@ def _stored(host: Host, change: KeyChange) -> KeyChange:
     """Return the change with the value the kernel shows at the end: a later write can move an earlier key."""
     found = host.kernel.read(change.key)
     if found.state != VALUE or not same(change.key, found.text, change.after):
-        raise _refusal(Written(change.key, change.after, found, None))
+        raise Failed(
+            f"the kernel did not keep {change.key} = {change.after}: it shows {found.shown}",
+            hint="another program writes it, or a later setting of this run moves it: leave it out, or stop the other",
+            key=change.key,
+            value=change.after,
+            found=found.shown,
+        )
     return change._replace(stored=found.text)
-
-
-def _side_effects(host: Host, manifest: Manifest) -> Iterator[SideEffect]:
-    """Yield the side effects with what the kernel made of them. An interface may be gone by now."""
-    for effect in manifest.side_effects:
-        found = host.kernel.read(effect.key)
-        if found.state == VALUE:
-            yield effect._replace(stored=found.text)
 
 
 def _refusal(written: Written) -> Failed:
@@ -164,25 +183,55 @@ def _refusal(written: Written) -> Failed:
     )
 
 
-def _take_back(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
+def _take_back(host: Host, manifest: Manifest, request: Request, error: Exception) -> ChangeError:
     """Restore all that apply may have written, always from the snapshot. Return what to tell the controller."""
-    failed = _explained(error)
-    left = []
+    failed = explained(error)
+    writer = request.writers.get(failed.facts.get("key", ""))
+    if writer and failed.facts.get("errno") is None and "found" in failed.facts:
+        failed.message += f"; {writer} is known to write it"
+        failed.hint = f"keep {writer} from writing {failed.facts['key']}, or leave it out"
+        failed.facts["writer"] = writer
+    ours: list[str] = []
+    others: list[str] = []
     if manifest.state == RUNNING:
-        replaced = [*reversed(manifest.keys), *manifest.side_effects]
-        left = _restore_keys(host, [(one.key, one.replaced) for one in replaced])
-    if left:
-        failed.facts["not_restored"] = left
-        failed.message += "; not restored: " + ", ".join(left)
+        keys = [(change.key, change.replaced) for change in reversed(manifest.keys)]
+        effects = [(effect.key, effect.replaced) for effect in manifest.side_effects]
+        ours, others = _sorted_out(host, manifest, _restore_keys(host, keys, effects))
+    if others:
+        failed.facts["changed_since"] = others
+        failed.message += "; changed by somebody else meanwhile, and left: " + ", ".join(others)
+    if ours:
+        failed.facts["not_restored"] = ours
+        failed.message += "; not restored: " + ", ".join(ours)
         failed.hint = f"roll back {manifest.run} once the cause is gone"
-    return _ended(host, manifest, failed, FAILED_RESTORED if left else ROLLED_BACK)
+    return _ended(host, manifest, failed, FAILED_RESTORED if ours else ROLLED_BACK, tuple(others))
 
 
-def _ended(host: Host, manifest: Manifest, failed: ChangeError, state: str) -> ChangeError:
+def _sorted_out(host: Host, manifest: Manifest, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which of the settings that were not restored are still ours, and which somebody else has changed."""
+    changes = {change.key: change for change in manifest.keys}
+    ours: list[str] = []
+    others: list[str] = []
+    for name in names:
+        found, change = host.kernel.read(name), changes.get(name)
+        # A side effect is only written where there is something to restore.
+        mine = change is None or (
+            found.state == VALUE and side_effects.is_ours(manifest, change, found.text, restoring=True)
+        )
+        (ours if mine else others).append(name)
+    return ours, others
+
+
+def _ended(
+    host: Host, manifest: Manifest, failed: ChangeError, state: str, left: tuple[str, ...] | None = None
+) -> ChangeError:
     """Record in which state a failure ends. The caller's failure comes first, should that fail too."""
     failed.facts.update(run=manifest.run, host_state=manifest.state)
     try:
+        if left is not None:
+            manifest = host.runs.keep_left(manifest, left)
         failed.facts["host_state"] = host.move(manifest, state).state
+        host.disarm(manifest.run)
     except OSError as disk:
         failed.message += f"; the end of run {manifest.run} could not be recorded: {disk.strerror}"
         failed.hint = f"roll back {manifest.run} once the disk can be written"
@@ -193,9 +242,13 @@ def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
     try:
         if manifest.state == HELD:
             manifest = host.move(manifest, CONFIRMING)
+        if any(change.changes for change in manifest.files) and not timer.alive(host.runs.at(manifest.run)):
+            # Should we die between two files, somebody has to undo the first before a boot reads it.
+            host.arm(manifest.run, timer.GUARD_S)
         for at, change in enumerate(manifest.files):
             _write_file(host, change, host.runs.blob(manifest.run, f"{at}.after", change.after_sha256))
         host.move(manifest, CONFIRMED)
+        host.disarm(manifest.run)
     except Exception as error:
         raise _unconfirm(host, manifest, error) from error
     return outcome
@@ -203,16 +256,29 @@ def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
 
 def _unconfirm(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
     """Give the files back that confirm has written, so that the run is held again. Return what to tell."""
-    failed = _explained(error)
+    failed = explained(error)
     try:
         _restore_files(host, manifest, [change.path for change in manifest.files])
         if manifest.state == CONFIRMING:
             manifest = host.move(manifest, HELD)
+        if timer.look(host.runs.at(manifest.run)) is None:
+            host.disarm(manifest.run)
     except (OSError, ChangeError) as second:
         failed.message += f"; not taken back: {second}"
         failed.hint = f"roll back {manifest.run} once the disk can be written"
     failed.facts.update(run=manifest.run, host_state=manifest.state)
     return failed
+
+
+def _extend(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
+    folder, wanted = host.runs.at(manifest.run), outcome.timer
+    found = timer.look(folder)
+    if wanted is not None and (found is None or wanted.seconds_left > found.seconds_left):
+        host.set_deadline(manifest.run, wanted.seconds_left)
+    if wanted is not None and not timer.alive(folder):
+        # It had none, or somebody has ended it.
+        host.arm(manifest.run, wanted.seconds_left)
+    return outcome._replace(timer=timer.look(folder))
 
 
 def _write_file(host: Host, change: FileChange, data: bytes) -> None:
@@ -223,45 +289,63 @@ def _write_file(host: Host, change: FileChange, data: bytes) -> None:
         host.reached(change.path)
 
 
-def _rollback(host: Host, manifest: Manifest, decision: Decision) -> Outcome:
+def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
+    if manifest.side_effects and not host.runs.found(manifest, host.boot_id()):
+        host.runs.keep_found(manifest, host.boot_id(), decision.found)
+        host.reached("found")
     if manifest.state != ROLLING_BACK:
         manifest = host.move(manifest, ROLLING_BACK)
     try:
-        _restore(host, manifest, decision)
-        host.move(manifest._replace(left=tuple(one.name for one in outcome.changed_since)), ROLLED_BACK)
+        outcome = outcome._replace(changed_since=(*outcome.changed_since, *_restore(host, manifest, decision)))
+        manifest = host.runs.keep_left(manifest, tuple(one.name for one in outcome.changed_since))
+        host.reached("left")
+        host.move(manifest, state)
+        host.disarm(manifest.run)
     except Exception as error:
-        raise _ended(host, manifest, _explained(error), FAILED_RESTORED) from error
+        raise _ended(host, manifest, explained(error), FAILED_RESTORED) from error
     return outcome
 
 
-def _restore(host: Host, manifest: Manifest, decision: Decision) -> None:
-    shifts, broken = (*decision.outcome.keys, *decision.side_effects), None
+def _restore(host: Host, manifest: Manifest, decision: Decision) -> list[Left]:
+    """Restore what was decided. Return what somebody else has changed in the meantime, which is left."""
+    wanted, broken = {shift.key: shift.then for shift in decision.outcome.keys}, None
     try:
         # Files first: should the host boot in the middle, it boots with the previous values.
         _restore_files(host, manifest, decision.restore)
     except (OSError, ChangeError) as error:
         # A disk that says no is no reason to leave the running kernel as it is.
         broken = error
-    left = _restore_keys(host, [(shift.key, shift.then) for shift in shifts])
+    missing = _restore_keys(host, [*wanted.items()], decision.side_effects)
     if broken is not None:
         raise broken
-    for shift in shifts:
-        if shift.key in left:
-            # Once more, for the kernel's reason.
-            failed = _refusal(host.kernel.write(shift.key, shift.then))
-            failed.facts["not_restored"] = list(left)
-            raise failed
+    ours, others = _sorted_out(host, manifest, missing)
+    if ours:
+        # Once more, for the kernel's reason.
+        failed = _refusal(host.kernel.write(ours[0], {**wanted, **dict(decision.side_effects)}[ours[0]]))
+        failed.facts["not_restored"] = ours
+        raise failed
+    after = {change.key: change.after for change in manifest.keys}
+    return [Left(key, after[key], host.kernel.read(key).shown, wanted[key]) for key in others]
 
 
-def _restore_keys(host: Host, wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Write the keys in the given order. Return those that do not show their value in the end."""
+def _restore_keys(host: Host, keys: Sequence[tuple[str, str]], effects: Sequence[tuple[str, str]]) -> list[str]:
+    """Write the keys in the given order, then what they take along. Return what does not show its value in the end."""
     # Twice: restoring one key can move another that was right before, as ip_forward does.
-    for key, value in [*wanted, *wanted]:
-        if not _shows(host.kernel, key, value):
-            host.kernel.write(key, value)
-            host.reached(key)
-    return [key for key, value in wanted if not _shows(host.kernel, key, value)]
+    for _ in range(2):
+        for key, value in keys:
+            if not _shows(host.kernel, key, value):
+                host.kernel.write(key, value)
+                host.reached(key)
+        for key, value in effects:
+            if not _gone_or_shows(host.kernel, key, value):
+                host.kernel.write(key, value)
+    if effects:
+        host.reached("side effects")
+    return [
+        *(key for key, value in keys if not _shows(host.kernel, key, value)),
+        *(key for key, value in effects if not _gone_or_shows(host.kernel, key, value)),
+    ]
 
 
 def _shows(kernel: Kernel, key: str, value: str) -> bool:
@@ -269,12 +353,19 @@ def _shows(kernel: Kernel, key: str, value: str) -> bool:
     return found.state == VALUE and same(key, found.text, value)
 
 
+def _gone_or_shows(kernel: Kernel, key: str, value: str) -> bool:
+    # An interface that is gone has taken its settings with it.
+    return kernel.read(key).state != VALUE or _shows(kernel, key, value)
+
+
 def _restore_files(host: Host, manifest: Manifest, paths: Sequence[str]) -> None:
     """Give each file of `paths` its previous bytes, mode, owner and label back, or remove it, last one first."""
     for at, change in reversed([*enumerate(manifest.files)]):
+        path, before = host.path(change.path), change.before
+        if manifest.reached(CONFIRMING):
+            storage.sweep(path)
         if change.path not in paths:
             continue
-        path, before = host.path(change.path), change.before
         found = storage.look(path)
         if (found.sha256 if found else None) == change.before_sha256:
             continue
@@ -284,21 +375,3 @@ def _restore_files(host: Host, manifest: Manifest, paths: Sequence[str]) -> None
             data = host.runs.blob(manifest.run, f"{at}.before", before.sha256)
             storage.write(path, storage.FileState(data, before.mode, before.uid, before.gid, before.label))
         host.reached(change.path)
-
-
-def _explained(error: Exception) -> ChangeError:
-    if isinstance(error, ChangeError):
-        return error
-    if isinstance(error, OSError):
-        return _disk(error)
-    return Failed(f"{type(error).__name__}: {error}", hint="this is a bug: please report it")
-
-
-def _disk(error: OSError) -> Failed:
-    where = f"{error.filename}: " if error.filename else ""
-    return Failed(
-        f"{where}{error.strerror or error}",
-        hint="is this root, and is there room on the disk?",
-        key=error.filename,
-        errno=error.errno,
-    )

@@ -6,25 +6,28 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Iterable, Iterator, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple
 
-from . import storage
+from . import recovery, side_effects, storage, timer
 from .errors import AbsentKey, ChangeError, Refused, Stale, Unfinished, UnknownRun, raise_worst
 from .host import Host
-from .kernel import FORBIDDEN, VALUE, Reading, canonical, made_of, same, side_effects
+from .kernel import FORBIDDEN, VALUE, Reading, canonical, same
+from .preconditions import newest_first, no_room
 from .request import ABSENT, Request, WantedFile, check_run, mistake_in
 from .runs import (
     CONFIRMED,
     CONFIRMING,
     HELD,
+    LOST,
     PREPARED,
+    REVERTED,
     ROLLED_BACK,
     RUNNING,
+    UNDONE,
     Before,
     FileChange,
     KeyChange,
     Manifest,
-    SideEffect,
 )
 
 UNCHANGED = "unchanged"
@@ -70,6 +73,8 @@ class Outcome(NamedTuple):
     keys: tuple[KeyShift, ...] = ()
     files: tuple[FileShift, ...] = ()
     changed_since: tuple[Left, ...] = ()
+    timer: timer.Timer | None = None
+    """The revert timer of a run that is held, if it has one."""
 
 
 class Decision(NamedTuple):
@@ -82,8 +87,10 @@ class Decision(NamedTuple):
     """Apply: what is to be kept beside the manifest."""
     restore: tuple[str, ...] = ()
     """Roll back: the keys and files to restore or keep at what was there before."""
-    side_effects: tuple[KeyShift, ...] = ()
-    """Roll back: what is to be there once the keys that change it are restored."""
+    side_effects: tuple[tuple[str, str], ...] = ()
+    """Roll back: each with the value that is to be there once the keys that change it are restored."""
+    found: dict[str, str] = {}
+    """Roll back: what the side effects were when it began."""
 
 
 def decide_apply(host: Host, request: Request) -> Decision:
@@ -94,12 +101,7 @@ def decide_apply(host: Host, request: Request) -> Decision:
     for other in host.runs.unfinished():
         if request.run is None and other.state == HELD and other.request_sha256 == request.sha256:
             return _settled(host, other)
-        raise Unfinished(
-            f"run {other.run} on this host is {other.state}",
-            hint=f"confirm or roll back {other.run} first" if other.state == HELD else f"roll back {other.run} first",
-            run=other.run,
-            host_state=other.state,
-        )
+        raise _unfinished(host, other)
     readings = {key: host.kernel.read(key) for key in (*request.settings, *request.before)}
     problems = [*_key_problems(host, request, readings)]
     states: dict[str, storage.FileState | None] = {}
@@ -108,6 +110,7 @@ def decide_apply(host: Host, request: Request) -> Decision:
             states[file.path] = _look_at(host, file)
         except ChangeError as problem:
             problems.append(problem)
+    problems += no_room(host, request)
     raise_worst(problems)
 
     keys = tuple(
@@ -117,7 +120,7 @@ def decide_apply(host: Host, request: Request) -> Decision:
         FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
     )
     changed = any(key.changes for key in keys) or any(file.changes for file in files)
-    effects = tuple(_side_effects(host, keys))
+    effects = tuple(side_effects.along_with(host, keys))
     manifest = Manifest(request.run or "", PREPARED, request.sha256, host.boot_id(), keys, files, effects)
     shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
     moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
@@ -128,7 +131,10 @@ def decide_apply(host: Host, request: Request) -> Decision:
         state = states[file.path]
         if state is not None:
             blobs[f"{at}.before"] = state.data
-    return Decision(Outcome(changed, request.run, HELD, manifest.previous, shifts, moves), manifest, blobs)
+    outcome = Outcome(changed, request.run, HELD, manifest.previous, shifts, moves)
+    if request.revert_after_s is not None:
+        outcome = outcome._replace(timer=timer.Timer(timer.kind_for(host.systemd), None, request.revert_after_s))
+    return Decision(outcome, manifest, blobs)
 
 
 def decide_confirm(host: Host, run: str) -> Decision:
@@ -136,9 +142,15 @@ def decide_confirm(host: Host, run: str) -> Decision:
     manifest = host.runs.load(check_run(run))
     if manifest.state == CONFIRMED:
         return Decision(Outcome(False, run, CONFIRMED, manifest.previous))
+    end = recovery.ending(host, manifest)
+    if end == CONFIRMED:
+        return Decision(Outcome(False, run, CONFIRMED, manifest.previous))
+    # A confirm that died on this boot is finished by the next one.
+    if end is not None and (manifest.state, end) != (CONFIRMING, REVERTED):
+        # Without check mode, it has been ended so just now.
+        raise _nothing_held(manifest, end)
     if manifest.state not in (HELD, CONFIRMING):
-        hint = "plan again" if manifest.state == ROLLED_BACK else f"roll back {run} first"
-        raise Refused(f"run {run} is {manifest.state}: nothing is held", hint=hint, run=run, host_state=manifest.state)
+        raise _nothing_held(manifest, manifest.state)
     problems = [*_moved_keys(host, manifest)]
     moves = []
     for at, change in enumerate(manifest.files):
@@ -151,6 +163,21 @@ def decide_confirm(host: Host, run: str) -> Decision:
     return Decision(Outcome(True, run, CONFIRMED, manifest.previous, (), tuple(moves)), manifest)
 
 
+def decide_extend(host: Host, run: str, seconds: int) -> Decision:
+    """Return what it would do to give `run` time until `seconds` from now. A deadline is never brought forward."""
+    manifest = host.runs.load(check_run(run))
+    end = recovery.ending(host, manifest)
+    if end is not None or manifest.state != HELD:
+        raise _nothing_held(manifest, end or manifest.state)
+    found = timer.look(host.runs.at(run))
+    outcome = Outcome(False, run, HELD, manifest.previous, timer=found)
+    if found and found.alive and found.seconds_left >= seconds:
+        return Decision(outcome)
+    kind = found.kind if found and found.alive else timer.kind_for(host.systemd)
+    left = max(seconds, found.seconds_left if found else 0)
+    return Decision(outcome._replace(changed=True, timer=timer.Timer(kind, None, left)), manifest)
+
+
 def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Decision:
     """Return what roll back would do, and what it would leave alone unless it is named in `force_keys`.
 
@@ -159,7 +186,10 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     """
     manifest = host.runs.load(check_run(run))
     forced = _forced(manifest, force_keys)
-    again = manifest.state == ROLLED_BACK
+    if LOST in (manifest.state, recovery.ending(host, manifest)):
+        return Decision(Outcome(False, run, LOST))
+    # Also where a roll back of the rest died.
+    again = manifest.reached(*UNDONE)
     shifts, moves, left, restore = [], [], [], []
     for at, change in enumerate(manifest.files):
         if not manifest.reached(CONFIRMING) or (again and change.path not in manifest.left):
@@ -174,45 +204,28 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
             restore.append(change.path)
         else:
             left.append(Left(change.path, change.after_sha256, digest or ABSENT, change.before_sha256 or ABSENT))
+    found_then = side_effects.found(host, manifest)
     for key in reversed(manifest.keys):
         if not manifest.reached(RUNNING) or not key.changes or (again and key.key not in manifest.left):
             continue
         now = host.kernel.read(key.key)
-        ours = not again and now.state == VALUE and made_of(key.key, now.text, key.replaced, *key.ours)
+        was = found_then.get(key.key, now.text)
+        ours = not again and now.state == VALUE and side_effects.is_ours(manifest, key, was)
         if now.state == VALUE and (ours or key.key in forced):
             shifts.append(KeyShift(key.key, now.text, key.replaced))
             restore.append(key.key)
-        elif now.state != VALUE or not same(key.key, now.text, key.replaced):
-            left.append(Left(key.key, key.after, now.shown, key.replaced))
+        elif now.state != VALUE or not same(key.key, was, key.replaced):
+            left.append(Left(key.key, key.after, was if now.state == VALUE else now.shown, key.replaced))
     previous = {shift.key: shift.now for shift in shifts if not same(shift.key, shift.now, shift.then)}
-    settled = again and not restore
+    settled = manifest.state in UNDONE and not restore
     state = manifest.state if settled else ROLLED_BACK
+    if not settled:
+        newest_first(host, manifest)
     outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), tuple(left))
-    effects = tuple(_restored(host, manifest, [shift.key for shift in shifts]))
-    return Decision(outcome, None if settled else manifest, restore=tuple(restore), side_effects=effects)
-
-
-def _side_effects(host: Host, keys: Sequence[KeyChange]) -> Iterator[SideEffect]:
-    """Yield what the kernel changes along with these keys, as it is now. What cannot be put back is left out."""
-    seen = set()
-    for change in keys:
-        for pattern in side_effects(change.key) if change.changes else ():
-            for key in host.kernel.found(pattern):
-                reading = host.kernel.read(key)
-                if key not in (change.key, *seen) and reading.state == VALUE and host.kernel.writable(key):
-                    seen.add(key)
-                    yield SideEffect(key, change.key, reading.text)
-
-
-def _restored(host: Host, manifest: Manifest, keys: Sequence[str]) -> Iterator[KeyShift]:
-    """Yield where each side effect of `keys` has to be once they are restored, which changes it again."""
-    for effect in manifest.side_effects:
-        now = host.kernel.read(effect.key)
-        if effect.by not in keys or effect.key in keys or now.state != VALUE:
-            continue
-        ours = effect.stored is None or any(same(effect.key, now.text, one) for one in (effect.replaced, effect.stored))
-        # What a third party has put there is kept, and the kernel would not keep it.
-        yield KeyShift(effect.key, now.text, effect.replaced if ours else now.text)
+    effects = tuple(side_effects.restored(host, manifest, [shift.key for shift in shifts], found_then))
+    return Decision(
+        outcome, None if settled else manifest, restore=tuple(restore), side_effects=effects, found=found_then
+    )
 
 
 def _same_run(host: Host, request: Request) -> Decision | None:
@@ -226,17 +239,46 @@ def _same_run(host: Host, request: Request) -> Decision | None:
     facts = {"run": known.run, "host_state": known.state}
     if known.request_sha256 != request.sha256:
         raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
+    if recovery.ending(host, known):
+        raise _unfinished(host, known)
     if known.state in (HELD, CONFIRMED):
         return _settled(host, known)
-    if known.state == ROLLED_BACK:
-        raise Refused(f"run {known.run} was rolled back", hint="plan again: a run id is used once", **facts)
-    raise Unfinished(f"run {known.run} stopped while {known.state}", hint=f"roll back {known.run} first", **facts)
+    if known.state in UNDONE:
+        raise Refused(f"run {known.run} was {_said(known.state)}", hint="plan again: a run id is used once", **facts)
+    raise _unfinished(host, known)
+
+
+def _unfinished(host: Host, other: Manifest) -> Unfinished:
+    facts = {"run": other.run, "host_state": other.state}
+    end = recovery.ending(host, other)
+    if end is not None:
+        # Only in check mode, which cannot look behind what the change itself will settle first.
+        hint = "the next change without check mode settles it first"
+        return Unfinished(f"run {other.run} stopped while {other.state}: it ends {_said(end)}", hint=hint, **facts)
+    hint = f"confirm or roll back {other.run} first" if other.state == HELD else f"roll back {other.run} first"
+    return Unfinished(f"run {other.run} on this host is {other.state}", hint=hint, **facts)
+
+
+def _nothing_held(manifest: Manifest, state: str) -> Refused:
+    why = {
+        REVERTED: "its time was over, or its confirm died, so the host has taken it back",
+        LOST: "the host was booted before it was confirmed",
+    }.get(state, "nothing is held")
+    hint = "plan again" if state in UNDONE else f"roll back {manifest.run} first"
+    return Refused(
+        f"run {manifest.run} is {_said(state)}: {why}", hint=hint, run=manifest.run, host_state=manifest.state
+    )
+
+
+def _said(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def _settled(host: Host, known: Manifest) -> Decision:
     raise_worst([*_moved_keys(host, known)])
     shifts = tuple(KeyShift(key.key, key.after, key.after) for key in known.keys)
-    return Decision(Outcome(False, known.run, known.state, known.previous, shifts))
+    held = timer.look(host.runs.at(known.run)) if known.state == HELD else None
+    return Decision(Outcome(False, known.run, known.state, known.previous, shifts, timer=held))
 
 
 def _key_problems(host: Host, request: Request, readings: dict[str, Reading]) -> Iterator[ChangeError]:
@@ -261,6 +303,7 @@ def _moved_keys(host: Host, manifest: Manifest) -> Iterator[ChangeError]:
     """Yield a problem for each key that is not as the run left it."""
     hint = f"roll back {manifest.run}, then plan again"
     if manifest.boot_id != host.boot_id():
+        # A confirmed run whose values the boot did not give.
         hint = "the host was booted since; " + hint
     for change in manifest.keys:
         found = host.kernel.read(change.key)

@@ -16,6 +16,7 @@ The second column is the error's `kind`: what a controller decides by.
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Sequence
 
 
@@ -84,6 +85,30 @@ class Failed(ChangeError):
     """The kernel or the disk said no in the middle."""
 
     kind = "io"
+
+
+_DISK_HINTS = {
+    errno.ENOSPC: "make room on that file system, then try again",
+    errno.EDQUOT: "raise the quota on that file system, then try again",
+    errno.EROFS: "mount that file system read-write, then try again",
+    errno.EACCES: "become root",
+    errno.EPERM: "become root, or see lsattr: the file may be immutable",
+}
+
+
+def explained(error: Exception) -> ChangeError:
+    """Return the error as one that a user can meet: what the disk says with what to do about it, the rest as a bug."""
+    if isinstance(error, ChangeError):
+        return error
+    if not isinstance(error, OSError):
+        return Failed(f"{type(error).__name__}: {error}", hint="this is a bug: please report it")
+    where = f"{error.filename}: " if error.filename else ""
+    return Failed(
+        f"{where}{error.strerror or error}",
+        hint=_DISK_HINTS.get(error.errno or 0, "is this root, and is the disk sound? See the kernel's log: dmesg"),
+        key=error.filename,
+        errno=error.errno,
+    )
 
 
 def raise_worst(problems: Sequence[ChangeError]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import Callable
 
+from . import processes, timer, wayback
 from .kernel import Kernel
 from .runs import Manifest, Runs
 
@@ -38,8 +39,28 @@ class Host:
 
     def boot_id(self) -> str:
         """Return what tells this boot from any other; empty where the kernel does not say."""
-        try:
-            with open(self.path("/proc/sys/kernel/random/boot_id"), encoding="ascii") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
+        return processes.boot_id(self.path(processes.BOOT_ID))
+
+    def way_back(self, manifest: Manifest) -> dict[str, bytes]:
+        """Return the files that rollback.sh reads."""
+        return wayback.lines(manifest, self.kernel.path, self.path)
+
+    @property
+    def systemd(self) -> str:
+        """Return the folder that is there while systemd is PID 1."""
+        return self.path("/run/systemd/system")
+
+    def arm(self, run: str, seconds: float) -> None:
+        """Start the timer of a run, or the guard of its confirm, durably."""
+        timer.arm(self.runs.at(run), self.systemd, seconds)
+        self.reached("armed")
+
+    def disarm(self, run: str) -> None:
+        """Stop the timer of a run that has none to wait for any more."""
+        timer.disarm(self.runs.at(run))
+        self.reached("disarmed")
+
+    def set_deadline(self, run: str, seconds: float) -> None:
+        """Give a run `seconds` from now, durably."""
+        timer.set_deadline(self.runs.at(run), seconds)
+        self.reached("deadline")

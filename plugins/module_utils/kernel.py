@@ -90,7 +90,8 @@ def kernel_text(text: str) -> str:
     return " ".join(text.split())
 
 
-def _bitmap(text: str) -> frozenset[int]:
+def bitmap(text: str) -> frozenset[int]:
+    """Return the numbers of a list such as 80,8080-8082. Raises ValueError."""
     bits: set[int] = set()
     for piece in text.split(",") if text else ():
         low, _, high = piece.partition("-")
@@ -100,24 +101,26 @@ def _bitmap(text: str) -> frozenset[int]:
     return frozenset(bits)
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """Return the words, without their order."""
     return frozenset(text.split())
 
 
-def _mask(text: str) -> int:
+def mask(text: str) -> int:
+    """Return the number that a hexadecimal mask stands for. Raises ValueError."""
     return int(text.replace(",", ""), 16)
 
 
 FOLDED: dict[str, Callable[[str], Any]] = {
     # Written as "8081,8080,8082", shown as "8080-8082".
-    "net.ipv4.ip_local_reserved_ports": _bitmap,
-    "net.ipv4.icmp.ratemask": _bitmap,
-    "net.ipv6.icmp.ratemask": _bitmap,
+    "net.ipv4.ip_local_reserved_ports": bitmap,
+    "net.ipv4.icmp.ratemask": bitmap,
+    "net.ipv6.icmp.ratemask": bitmap,
     # Shown in the order in which the modules were loaded.
-    "net.ipv4.tcp_allowed_congestion_control": _names,
+    "net.ipv4.tcp_allowed_congestion_control": names,
     # Hexadecimal, with as many zeros in front as there are CPUs.
-    "net.core.flow_limit_cpu_bitmap": _mask,
-    "net.core.rps_default_mask": _mask,
+    "net.core.flow_limit_cpu_bitmap": mask,
+    "net.core.rps_default_mask": mask,
 }
 """Keys whose value the kernel shows in other words than it was written: how to compare them."""
 

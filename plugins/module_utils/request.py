@@ -19,6 +19,9 @@ ABSENT = "absent"
 OWNED = (re.compile(r"/etc/sysctl\.d/[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf"),)
 """The files we may write. Everything else on a host belongs to somebody else."""
 
+MAX_WAIT_S = 7 * 24 * 3600
+"""The longest that a run can wait for confirm before the host takes it back."""
+
 # A page, less the final newline and the kernel's own end of text. It takes the rest as another write.
 _ONE_WRITE = 4094
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -44,10 +47,16 @@ class Request(NamedTuple):
     before: dict[str, str]
     files: tuple[WantedFile, ...] = ()
     run: str | None = None
+    revert_after_s: int | None = None
+    """When the host is to take the run back by itself unless it is confirmed; None for never."""
+    writers: dict[str, str] = {}
+    """Key to the program that is known to write it too, for messages."""
+    keep_runs: int = 20
+    """How many runs the host is to remember."""
 
     @property
     def sha256(self) -> str:
-        """Return a digest of all but the run's id: two requests with one digest ask for the same change."""
+        """Return a digest of what is to change: two requests with one digest ask for the same change."""
         files = [(file.path, sha256(file.data), file.before_sha256) for file in self.files]
         return sha256(json.dumps([list(self.settings.items()), sorted(self.before.items()), files]).encode())
 
@@ -57,9 +66,18 @@ def make_request(
     before: Mapping[str, Any] | None = None,
     files: Sequence[Mapping[str, Any]] = (),
     run: str | None = None,
+    *,
+    revert_after_s: int | None = None,
+    writers: Mapping[str, Any] | None = None,
+    keep_runs: int = 20,
 ) -> Request:
     """Return the checked request. Raises Refused, with every mistake in it."""
     problems: list[ChangeError] = []
+    if revert_after_s is not None:
+        _collect(problems, check_seconds, revert_after_s)
+    if keep_runs < 1:
+        problems.append(Refused(f"keep_runs is {keep_runs}", hint="a host keeps at least one run, its last"))
+    known = {_collect(problems, canonical, str(key)): str(name) for key, name in (writers or {}).items()}
     if run is not None:
         _collect(problems, check_run, run)
     wanted = _values(settings, problems, empty_ok=False)
@@ -68,7 +86,15 @@ def make_request(
     paths = [file.path for file in owned]
     problems += [Refused(f"{path} is given twice", key=path) for path in sorted(set(paths)) if paths.count(path) > 1]
     raise_worst(problems)
-    return Request(wanted, expected, tuple(owned), run)
+    return Request(wanted, expected, tuple(owned), run, revert_after_s, known, keep_runs)
+
+
+def check_seconds(seconds: int) -> int:
+    """Return `seconds`. Raises Refused unless a revert timer can wait for so long."""
+    if not 1 <= seconds <= MAX_WAIT_S:
+        hint = f"1 to {MAX_WAIT_S} seconds; a run that is to wait longer needs no timer"
+        raise Refused(f"a run cannot be taken back after {seconds} seconds", hint=hint)
+    return seconds
 
 
 def check_run(run: str) -> str:

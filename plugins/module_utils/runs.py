@@ -2,16 +2,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's own record of each run, and the states it moves through.
 
-    /var/lib/tcptune/lock
-    /var/lib/tcptune/runs/RUN/manifest.json   what was there, what was written, how far we got
+    /var/lib/tcptune/lock                     see lock
+    /var/lib/tcptune/runs/RUN/state           each state it was in, and since when; the last line is the truth
+    /var/lib/tcptune/runs/RUN/left            names of what a roll back left alone
+    /var/lib/tcptune/runs/RUN/manifest.json   what was there, what was written
     /var/lib/tcptune/runs/RUN/0.before        previous bytes of file 0, missing if there was no file
     /var/lib/tcptune/runs/RUN/0.after         the bytes that confirm writes
+    /var/lib/tcptune/runs/RUN/found           what the side effects were when a roll back began (see side_effects)
+    /var/lib/tcptune/runs/RUN/rollback.sh     the way back without Python; see wayback for what it reads
+    /var/lib/tcptune/runs/RUN/deadline        when the revert timer is to act, if there is one (see timer)
 
-A state is on disk before it is acted upon.
+A state is on disk before it is acted upon. rollback.sh reads and writes `state`, `left` and `found` too, so that
+whoever comes next finds what it did.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,21 +39,28 @@ CONFIRMING = "confirming"  # files are being written
 CONFIRMED = "confirmed"  # a boot gives the new values too
 ROLLING_BACK = "rolling_back"  # files and keys are being restored
 ROLLED_BACK = "rolled_back"  # all is restored, by roll back or by an apply that failed, except what `left` names
+REVERTED = "reverted"  # the same, because nobody confirmed in time, or because confirm died
+LOST = "lost"  # the host was booted before confirm: the values are gone, and no file was touched
 FAILED_RESTORED = "failed_restored"  # the restore itself failed: something of ours is still there
 
 MOVES: dict[str, frozenset[str]] = {
-    PREPARED: frozenset({RUNNING, ROLLED_BACK, ROLLING_BACK}),
-    RUNNING: frozenset({HELD, ROLLED_BACK, FAILED_RESTORED, ROLLING_BACK}),
-    HELD: frozenset({CONFIRMING, ROLLING_BACK}),
+    PREPARED: frozenset({RUNNING, ROLLED_BACK, ROLLING_BACK, LOST}),
+    RUNNING: frozenset({HELD, ROLLED_BACK, FAILED_RESTORED, ROLLING_BACK, LOST}),
+    HELD: frozenset({CONFIRMING, ROLLING_BACK, LOST}),
     CONFIRMING: frozenset({CONFIRMED, HELD, ROLLING_BACK}),
     CONFIRMED: frozenset({ROLLING_BACK}),
-    ROLLING_BACK: frozenset({ROLLED_BACK, FAILED_RESTORED}),
+    ROLLING_BACK: frozenset({ROLLED_BACK, REVERTED, FAILED_RESTORED}),
     # Again, for a key that was left alone and is now to be forced.
     ROLLED_BACK: frozenset({ROLLING_BACK}),
+    REVERTED: frozenset({ROLLING_BACK}),
+    LOST: frozenset(),
     FAILED_RESTORED: frozenset({ROLLING_BACK}),
 }
 
-FINISHED = frozenset({CONFIRMED, ROLLED_BACK})
+UNDONE = frozenset({ROLLED_BACK, REVERTED, LOST})
+"""States in which nothing of the run is left on the host."""
+
+FINISHED = UNDONE | {CONFIRMED}
 """States that leave the host free for the next run."""
 
 
@@ -124,14 +138,16 @@ class Manifest(NamedTuple):
     keys: tuple[KeyChange, ...]
     files: tuple[FileChange, ...]
     side_effects: tuple[SideEffect, ...] = ()
+    sequence: int = 0
+    """Counts the runs of this host: a higher one is newer."""
     left: tuple[str, ...] = ()
     """Keys and files that a roll back left alone: a third party had changed them."""
     history: tuple[tuple[str, str], ...] = ()
     """Each state with the time in UTC when it was entered."""
 
-    def reached(self, state: str) -> bool:
-        """Return whether the run was ever in `state`."""
-        return any(entered == state for entered, _ in self.history)
+    def reached(self, *states: str) -> bool:
+        """Return whether the run was ever in one of `states`."""
+        return any(entered in states for entered, _ in self.history)
 
     @property
     def previous(self) -> dict[str, str]:
@@ -146,40 +162,72 @@ class Runs:
         self.folder = os.path.join(folder, "runs")
         self.lock = HostLock(os.path.join(folder, "lock"))
 
+    def at(self, run: str) -> str:
+        """Return the folder of the record of `run`."""
+        return os.path.join(self.folder, run)
+
+    def file(self, run: str, name: str) -> str:
+        """Return where a file of the record of `run` is."""
+        return os.path.join(self.folder, run, name)
+
     def load(self, run: str) -> Manifest:
         """Return the record of `run`. Raises UnknownRun, and Failed for a record that cannot be used."""
-        path = os.path.join(self.folder, run, "manifest.json")
+        path = self.file(run, "manifest.json")
         try:
             with open(path, encoding="utf-8") as file:
-                return decode(json.load(file))
+                manifest = decode(json.load(file))
+            path = self.file(run, "state")
+            history = tuple(_entry(line) for line in _lines(path))
+            path = self.file(run, "left")
+            left = tuple(_lines(path)) if os.path.exists(path) else ()
+            return manifest._replace(state=history[-1][0], history=history, left=left)
         except (FileNotFoundError, NotADirectoryError):
-            raise UnknownRun(f"this host has no run {run}", hint="compare the run's id and the host", run=run) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if path.endswith("manifest.json"):
+                raise UnknownRun(
+                    f"this host has no run {run}", hint="compare the run's id and the host", run=run
+                ) from None
+            raise Failed(f"there is no {path}", hint="restore it from a backup", path=path) from None
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise Failed(f"cannot use {path}: {error}", hint="restore it from a backup", path=path) from error
 
-    def unfinished(self) -> Iterator[Manifest]:
-        """Yield each run that still needs confirm or roll back, in the order of their ids."""
+    def all(self) -> list[Manifest]:
+        """Return every run, the oldest first. Raises Failed if one cannot be read: it may hold what matters."""
         try:
             names = sorted(os.listdir(self.folder))
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return []
+        found = []
         for name in names:
             if not name.startswith("."):
-                manifest = self.load(name)
-                if manifest.state not in FINISHED:
-                    yield manifest
+                try:
+                    found.append(self.load(name))
+                except UnknownRun:
+                    # Pruned since the folder was listed; else the record is damaged, and not to be overlooked.
+                    if os.path.exists(os.path.join(self.folder, name)):
+                        raise Failed(
+                            f"{self.file(name, 'manifest.json')} is missing", hint="restore it from a backup", run=name
+                        ) from None
+        return sorted(found, key=lambda manifest: (manifest.sequence, manifest.run))
 
-    def create(self, manifest: Manifest, blobs: dict[str, bytes]) -> Manifest:
+    def unfinished(self) -> Iterator[Manifest]:
+        """Yield each run that still needs confirm or roll back, the oldest first."""
+        return (manifest for manifest in self.all() if manifest.state not in FINISHED)
+
+    def create(self, manifest: Manifest, blobs: dict[str, bytes], scripts: dict[str, bytes]) -> Manifest:
         """Record a new run, prepared. The folder appears complete or not at all."""
-        final, draft = os.path.join(self.folder, manifest.run), os.path.join(self.folder, "." + manifest.run)
+        final, draft = self.at(manifest.run), self.at("." + manifest.run)
         storage.make_folder(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
-        manifest = _entered(manifest, PREPARED)
+        newest = max((known.sequence for known in self.all()), default=0)
+        manifest = _entered(manifest._replace(sequence=newest + 1), PREPARED)
         try:
             os.mkdir(draft, 0o700)
             for name, data in blobs.items():
                 storage.write(os.path.join(draft, name), storage.new_file(data, 0o600))
+            for name, data in scripts.items():
+                storage.write(os.path.join(draft, name), storage.new_file(data, 0o700))
             self._save(draft, manifest)
+            self._enter(draft, manifest)
             os.rename(draft, final)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -192,12 +240,61 @@ class Runs:
         if state not in MOVES[manifest.state]:
             raise ValueError("run {}: no move from {} to {}".format(manifest.run, manifest.state, state))
         manifest = _entered(manifest, state)
-        self._save(os.path.join(self.folder, manifest.run), manifest)
+        self._enter(self.at(manifest.run), manifest)
         return manifest
+
+    def keep_stored(self, manifest: Manifest, blobs: dict[str, bytes]) -> Manifest:
+        """Record how the kernel shows the values, on disk before this returns."""
+        folder = self.at(manifest.run)
+        for name, data in blobs.items():
+            storage.write(os.path.join(folder, name), storage.new_file(data, 0o600))
+        self._save(folder, manifest)
+        return manifest
+
+    def keep_left(self, manifest: Manifest, left: tuple[str, ...]) -> Manifest:
+        """Record what a roll back leaves alone, on disk before this returns."""
+        if left != manifest.left:
+            data = "".join(f"{name}\n" for name in left).encode()
+            storage.write(self.file(manifest.run, "left"), storage.new_file(data, 0o600))
+        return manifest._replace(left=left)
+
+    def found(self, manifest: Manifest, boot_id: str) -> dict[str, str]:
+        """Return what the side effects were when a roll back began on this boot and did not end."""
+        kept = storage.look(self.file(manifest.run, "found"))
+        if manifest.state not in (ROLLING_BACK, FAILED_RESTORED) or kept is None:
+            return {}
+        boot, *lines = kept.data.decode("utf-8", "replace").split("\n")
+        # Another boot has given all settings values of its own.
+        return dict(line.split(" ", 1) for line in lines if " " in line) if boot == boot_id else {}
+
+    def keep_found(self, manifest: Manifest, boot_id: str, found: dict[str, str]) -> None:
+        """Record what the side effects are before a roll back, on disk before this returns."""
+        lines = [boot_id, *(f"{key} {value}" for key, value in found.items())]
+        data = "".join(f"{line}\n" for line in lines).encode()
+        storage.write(self.file(manifest.run, "found"), storage.new_file(data, 0o600))
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove the oldest finished runs beyond `keep`, and what a crash left of drafts. Return the removed runs.
+
+        To be called with the lock held. A folder is renamed before it is emptied, so none is ever seen in part.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self.folder):
+                if name.startswith("."):
+                    shutil.rmtree(os.path.join(self.folder, name))
+        known = self.all()
+        surplus = [run for run in known if run.state in FINISHED][: max(0, len(known) - keep)]
+        for manifest in surplus:
+            dying = self.at("." + manifest.run)
+            os.rename(self.at(manifest.run), dying)
+            shutil.rmtree(dying)
+        if surplus:
+            storage.sync_folder(self.folder)
+        return [manifest.run for manifest in surplus]
 
     def blob(self, run: str, name: str, digest: str) -> bytes:
         """Return the bytes kept under `name`. Raises Failed if they are not the ones that were recorded."""
-        path = os.path.join(self.folder, run, name)
+        path = self.file(run, name)
         found = storage.look(path)
         if found is None or found.sha256 != digest:
             raise Failed(f"{path} is damaged", hint="restore the file by hand", path=path)
@@ -207,13 +304,17 @@ class Runs:
         text = json.dumps(encode(manifest), indent=2) + "\n"
         storage.write(os.path.join(folder, "manifest.json"), storage.new_file(text.encode(), 0o600))
 
+    def _enter(self, folder: str, manifest: Manifest) -> None:
+        text = "".join(f"{state} {at}\n" for state, at in manifest.history)
+        storage.write(os.path.join(folder, "state"), storage.new_file(text.encode(), 0o600))
+
 
 def encode(manifest: Manifest) -> dict[str, Any]:
-    """Return the manifest as it is kept in JSON."""
+    """Return the manifest as it is kept in JSON: without what changes later, which has files of its own."""
     return {
         "format_version": FORMAT_VERSION,
         "run": manifest.run,
-        "state": manifest.state,
+        "sequence": manifest.sequence,
         "request_sha256": manifest.request_sha256,
         "boot_id": manifest.boot_id,
         "keys": [change._asdict() for change in manifest.keys],
@@ -228,8 +329,6 @@ def encode(manifest: Manifest) -> dict[str, Any]:
             }
             for change in manifest.files
         ],
-        "left": list(manifest.left),
-        "history": [{"state": state, "at": at} for state, at in manifest.history],
     }
 
 
@@ -242,15 +341,14 @@ def decode(data: dict[str, Any]) -> Manifest:
         )
     return Manifest(
         run=data["run"],
-        state=data["state"],
+        state=PREPARED,
         request_sha256=data["request_sha256"],
         boot_id=data["boot_id"],
         keys=tuple(KeyChange(**change) for change in data["keys"]),
         files=tuple(_file(change) for change in data["files"]),
-        # Records of the first releases have none.
+        # Earlier records have none.
         side_effects=tuple(SideEffect(**effect) for effect in data.get("side_effects", ())),
-        left=tuple(data["left"]),
-        history=tuple((entry["state"], entry["at"]) for entry in data["history"]),
+        sequence=int(data.get("sequence", 0)),
     )
 
 
@@ -263,6 +361,18 @@ def _file(data: dict[str, Any]) -> FileChange:
         if before == "absent"
         else Before(before["sha256"], int(before["mode"], 8), before["uid"], before["gid"], before["label"]),
     )
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def _entry(line: str) -> tuple[str, str]:
+    state, _, at = line.partition(" ")
+    if state not in MOVES:
+        raise ValueError(f"there is no state {state!r}")
+    return state, at
 
 
 def _entered(manifest: Manifest, state: str) -> Manifest:

@@ -56,7 +56,17 @@ def look(path: str) -> FileState | None:
 
 
 def write(path: str, wanted: FileState) -> None:
-    """Make `path` be `wanted`: a temporary file beside it, synced, then renamed over it."""
+    """Make `path` be `wanted`: a temporary file beside it, synced, then renamed over it.
+
+    Raises OSError with `path` in it: a full disk names none, and the name of the temporary file tells nobody anything.
+    """
+    try:
+        _write(path, wanted)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write(path: str, wanted: FileState) -> None:
     folder, name = os.path.split(path)
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="." + name + ".", suffix=".tmp")
     try:
@@ -81,6 +91,14 @@ def remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     sync_folder(os.path.dirname(path))
+
+
+def sweep(path: str) -> None:
+    """Remove the temporary files that writes of `path` have left which were killed."""
+    folder, name = os.path.split(path)
+    for found in os.listdir(folder) if os.path.isdir(folder) else ():
+        if found.startswith("." + name + ".") and found.endswith(".tmp"):
+            remove(os.path.join(folder, found))
 
 
 def make_folder(path: str) -> None:

@@ -18,20 +18,26 @@ description:
     that a boot reads are not touched yet, so a crash or a reboot brings the previous values back.
   - With O(state=confirmed), writes the files of a run that is held, so that the next boot gives its values too.
   - With O(state=rolled_back), puts back what a run replaced, from the record that the host itself keeps below
-    C(/var/lib/tcptune/runs).
+    C(/var/lib/tcptune/runs). What the kernel had changed along with a setting goes back with it, such as the
+    C(forwarding) of every interface with C(net.ipv4.ip_forward).
+  - With O(revert_after_s), the host itself takes a run back that nobody confirms in time, whatever has become of SSH,
+    of Ansible or of the network.
+  - Any call but O(state=status) first ends what a crash, a reboot or a deadline left in the middle.
   - All settings of a run are applied, or none. Where the kernel refuses one, all are taken back.
   - Only the given settings are written. Nothing else is loaded or reloaded.
 options:
   state:
     description:
       - What is to be true of the run.
+      - With V(extended), a run that is held gets O(revert_after_s) from now on, but never less time than it has.
+      - With V(status), nothing is changed. The answer has what the host knows of O(run), and all of its runs in short.
     type: str
-    choices: [applied, confirmed, rolled_back]
+    choices: [applied, confirmed, extended, rolled_back, status]
     default: applied
   run:
     description:
       - The id of the run. Letters, digits, C(.), C(_) and C(-), at most 64 of them.
-      - Required with O(state=confirmed) and O(state=rolled_back).
+      - Required with O(state=confirmed), O(state=extended) and O(state=rolled_back).
       - With O(state=applied), one is made up if it is left out. An id is used for one change alone. Applying the same
         change with the same id again changes nothing.
     type: str
@@ -78,6 +84,27 @@ options:
           - The SHA-256 of the file that must be there now, or V(absent) where there must be none.
           - If it is another one, nothing is changed and the module fails with RV(stale=true).
         type: str
+  revert_after_s:
+    description:
+      - After how many seconds the host takes the run back by itself unless it is confirmed before. At most a week.
+      - Without it, a held run stays until it is confirmed or rolled back, or the host is booted.
+      - A transient systemd timer waits where systemd is PID 1, a process of its own session elsewhere. It is armed
+        before the first setting is written, and needs neither Python nor the network.
+      - Whoever confirms when the time is over is too late, even if the timer has not acted yet.
+      - Used with O(state=applied) and O(state=extended). Required with the latter.
+    type: int
+  writers:
+    description:
+      - Programs that are known to write a setting too, key to name. They are named where a value does not last.
+      - Used with O(state=applied) alone.
+    type: dict
+    default: {}
+  keep_runs:
+    description:
+      - How many runs the host remembers. The oldest that are finished are forgotten, and with them their way back.
+      - Used with O(state=applied) alone.
+    type: int
+    default: 20
   force_keys:
     description:
       - Settings that are to be restored even if a third party has changed them since. The path of a file is accepted
@@ -100,6 +127,8 @@ attributes:
 notes:
   - Needs root, and Python 3.8 or later.
   - One run at a time changes a host. While a run is held, no other can be applied.
+  - A run is rolled back before the older ones that changed the same settings or files.
+  - In check mode, a run that stopped in the middle is not settled, so applying another one fails.
 """
 
 EXAMPLES = r"""
@@ -117,6 +146,19 @@ EXAMPLES = r"""
           net.ipv4.tcp_rmem = 4096 131072 16777216
           net.ipv4.tcp_wmem = 4096 65536 16777216
         before_sha256: absent
+
+- name: Try larger buffers, and have the host take them back unless they are confirmed within two minutes
+  tcptune.linux.tcp_settings:
+    run: 20260302-buffers
+    settings:
+      net.ipv4.tcp_rmem: "4096 131072 16777216"
+    revert_after_s: 120
+
+- name: Take five minutes more to look
+  tcptune.linux.tcp_settings:
+    state: extended
+    run: 20260302-buffers
+    revert_after_s: 300
 
 - name: Keep them across reboots
   tcptune.linux.tcp_settings:
@@ -145,14 +187,65 @@ run:
 host_state:
   description:
     - The state of the run on this host. In check mode, the one it would reach.
-    - V(held) after O(state=applied), V(confirmed) after O(state=confirmed), V(rolled_back) after O(state=rolled_back),
-      V(unchanged) if nothing was to be done and O(run) was not given.
+    - V(held) after O(state=applied) and O(state=extended), V(confirmed) after O(state=confirmed), V(rolled_back) after
+      O(state=rolled_back), V(unchanged) if nothing was to be done and O(run) was not given.
     - On a failure, V(rolled_back) if everything was taken back, V(failed_restored) if that failed too.
-    - V(prepared), V(running), V(confirming) or V(rolling_back) where it stopped in the middle. Roll the run back.
+    - V(reverted) if the host took it back, because its time was over or because its confirm died.
+    - V(lost) if the host was booted before it was confirmed. Its values are gone, and no file was touched.
+    - V(prepared), V(running), V(confirming) or V(rolling_back) while another process is at work, or where one died.
+      The next call settles that.
     - Null on failures that come before there is a run, and so before anything was written.
   returned: always
   type: str
   sample: held
+timer:
+  description: Which kind of timer takes the run back, V(systemd) or V(process). Null if it has none.
+  returned: success
+  type: str
+  sample: systemd
+deadline:
+  description: When the run is taken back, in UTC. Null without a timer, and in check mode.
+  returned: success
+  type: str
+  sample: "2026-03-02T10:02:00Z"
+seconds_left:
+  description: Seconds until then, by the host's own clock that nobody can set. Null without a timer.
+  returned: success
+  type: int
+  sample: 120
+record:
+  description:
+    - What the host knows of O(run). RV(record.ends) is the state in which the next call would end it, null if it stays
+      as it is. RV(record.timer.alive) says whether something is there that will take it back.
+  returned: with O(state=status), if O(run) was given
+  type: dict
+  sample:
+    run: 20260302-buffers
+    host_state: held
+    ends: null
+    since: "2026-03-02T10:00:00Z"
+    booted_since: false
+    timer: {"kind": systemd, "deadline": "2026-03-02T10:02:00Z", "seconds_left": 117, "alive": true}
+    keys:
+      - key: net.ipv4.tcp_rmem
+        before: "4096 131072 6291456"
+        replaced: "4096 131072 6291456"
+        after: "4096 131072 16777216"
+        stored: "4096 131072 16777216"
+        now: "4096 131072 16777216"
+    files: [/etc/sysctl.d/99-tcptune.conf]
+    left: []
+    history: [{"state": held, "at": "2026-03-02T10:00:00Z"}]
+runs:
+  description: Each run of the host, the oldest first, as in RV(record) up to RV(record.timer).
+  returned: with O(state=status)
+  type: list
+  elements: dict
+busy:
+  description: Who changes the host right now. Null if nobody does.
+  returned: with O(state=status)
+  type: str
+  sample: "pid 4711, run 20260302-buffers"
 previous:
   description:
     - The values that were replaced, key to value. For a run that was applied before, those it replaced then.
@@ -238,6 +331,19 @@ failure:
       description: The error number that the kernel gave.
       type: int
       returned: if there is one
+    writer:
+      description: The program that is known to write the setting too.
+      type: str
+      returned: if O(writers) names one, and the value did not last
+    changed_since:
+      description: The settings that somebody else changed while they were taken back. They were left alone.
+      type: list
+      elements: str
+      returned: if there are any
+    newer:
+      description: The run that has to be rolled back first.
+      type: str
+      returned: if there is one
     not_restored:
       description: The settings that could not be taken back.
       type: list
@@ -258,14 +364,18 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcptune.linux.plugins.module_utils import changeset
+from ansible_collections.tcptune.linux.plugins.module_utils import changeset, status
 from ansible_collections.tcptune.linux.plugins.module_utils.diffs import diff
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
 from ansible_collections.tcptune.linux.plugins.module_utils.request import make_request
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["applied", "confirmed", "rolled_back"], "default": "applied"},
+    "state": {
+        "type": "str",
+        "choices": ["applied", "confirmed", "extended", "rolled_back", "status"],
+        "default": "applied",
+    },
     "run": {"type": "str"},
     "settings": {"type": "dict", "default": {}},
     "before": {"type": "dict", "default": {}},
@@ -279,6 +389,9 @@ ARGUMENTS = {
             "before_sha256": {"type": "str"},
         },
     },
+    "revert_after_s": {"type": "int"},
+    "writers": {"type": "dict", "default": {}},
+    "keep_runs": {"type": "int", "default": 20},
     "force_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
@@ -289,19 +402,53 @@ def act(host, state, params, check):
         return changeset.confirm(host, params["run"], check=check)
     if state == "rolled_back":
         return changeset.rollback(host, params["run"], params["force_keys"], check=check)
-    request = make_request(params["settings"], params["before"], params["files"], params["run"])
+    if state == "extended":
+        return changeset.extend(host, params["run"], params["revert_after_s"], check=check)
+    request = make_request(
+        params["settings"],
+        params["before"],
+        params["files"],
+        params["run"],
+        revert_after_s=params["revert_after_s"],
+        writers=params["writers"],
+        keep_runs=params["keep_runs"],
+    )
     return changeset.apply(host, request, check=check)
+
+
+def look(host, run):
+    """Return the answer to O(state=status)."""
+    record = status.status(host, run) if run else None
+    timer = (record or {}).get("timer") or {}
+    return {
+        "changed": False,
+        "run": run,
+        "host_state": record["host_state"] if record else None,
+        "timer": timer.get("kind"),
+        "deadline": timer.get("deadline"),
+        "seconds_left": timer.get("seconds_left"),
+        "stale": False,
+        "runs": status.runs(host),
+        "busy": status.busy(host),
+        **({"record": record} if record else {}),
+    }
 
 
 def main():
     """Read the arguments, act, answer."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[("state", "confirmed", ["run"]), ("state", "rolled_back", ["run"])],
+        required_if=[
+            ("state", "confirmed", ["run"]),
+            ("state", "extended", ["run", "revert_after_s"]),
+            ("state", "rolled_back", ["run"]),
+        ],
         supports_check_mode=True,
     )
     state = module.params["state"]
     try:
+        if state == "status":
+            module.exit_json(**look(Host(), module.params["run"]))
         outcome = act(Host(), state, module.params, module.check_mode)
     except ChangeError as error:
         answer = {
@@ -318,6 +465,9 @@ def main():
         "changed": outcome.changed,
         "run": outcome.run,
         "host_state": outcome.state,
+        "timer": outcome.timer.kind if outcome.timer else None,
+        "deadline": outcome.timer.deadline if outcome.timer else None,
+        "seconds_left": outcome.timer.seconds_left if outcome.timer else None,
         "previous": outcome.previous,
         "changed_since": [left.name for left in outcome.changed_since],
         "left": [left._asdict() for left in outcome.changed_since],

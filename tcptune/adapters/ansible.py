@@ -9,6 +9,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
 from tcptune.domain.runs import HostState
 from tcptune.errors import TcptuneError
-from tcptune.planning.playbook import render
+from tcptune.planning.playbook import PLAIN, RenderOptions, render
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
@@ -26,6 +27,8 @@ _PATIENCE_S = 15.0
 _SSH_ARGS = (
     "-o StrictHostKeyChecking=yes {{ tcptune_ssh_args | default('') }} -o ControlMaster=auto -o ControlPersist=60s"
 )
+_BY_ITSELF = {"reverted": HostState.REVERTED, "lost": HostState.LOST}
+"""What the host calls it when it took a run back without being asked."""
 _ASK_HOST = "tcptune rollback RUN asks the host's own record"
 
 
@@ -41,19 +44,36 @@ class AnsibleApplier:
         self._environment = dict(environment or {})
         self._inventories = tuple(str(Path(i).resolve()) if "," not in i else i for i in inventories)
 
-    def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
-        """Change the kernel's values; nothing that a boot reads."""
-        return self._play("site.yml", run_id, plan, hosts, done=HostState.HELD)
+    def apply(
+        self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int | None = None
+    ) -> Iterator[HostOutcome]:
+        """Change the kernel's values; nothing that a boot reads. The host takes them back after `revert_after_s`."""
+        # Whoever calls this has asked for each danger; nobody is asked twice.
+        allowed = tuple(change.key for cohort in plan.cohorts for change in cohort.changes if change.danger)
+        return self._play(
+            "site.yml",
+            run_id,
+            plan,
+            hosts,
+            done=HostState.HELD,
+            options=RenderOptions(allow_risk=allowed, revert_after_s=revert_after_s),
+        )
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Keep the values: write the files that a boot reads."""
         return self._play("confirm.yml", run_id, plan, hosts, done=HostState.CONFIRMED)
 
+    def extend(self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Iterator[HostOutcome]:
+        """Give held hosts at least so many seconds from now."""
+        options = RenderOptions(revert_after_s=revert_after_s)
+        return self._play("extend.yml", run_id, plan, hosts, done=HostState.HELD, options=options)
+
     def roll_back(
         self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
     ) -> Iterator[HostOutcome]:
         """Restore what each host's own manifest says it had."""
-        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, force_keys=force_keys)
+        options = RenderOptions(force_keys=tuple(force_keys))
+        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, options=options)
 
     def _play(
         self,
@@ -63,16 +83,15 @@ class AnsibleApplier:
         hosts: Sequence[Host],
         *,
         done: HostState,
-        force_keys: Sequence[str] = (),
+        options: RenderOptions = PLAIN,
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
         with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
             project = Path(folder) / "project"
-            write_project(
-                project, render(_reached(plan, hosts), run_id, connections=not self._inventories, force_keys=force_keys)
-            )
+            options = options.model_copy(update={"connections": not self._inventories})
+            write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
             for event in self._events(Path(folder), project, playbook, sorted(waiting)):
                 if isinstance(event, str):
@@ -157,6 +176,9 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
         case "runner_on_ok" if data.get("resolved_action", data.get("task_action")) == _MODULE:
             left = tuple(str(item) for item in result.get("changed_since") or ())
             state = HostState.PARTLY_BACK if done is HostState.ROLLED_BACK and left else done
+            if done is HostState.ROLLED_BACK and not left:
+                # The host may have done it before anybody asked.
+                state = _BY_ITSELF.get(str(result.get("host_state")), done)
             return HostOutcome(
                 host=host,
                 state=state,
@@ -164,6 +186,7 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
                 error=f"changed by somebody else since, and left: {', '.join(left)}" if left else None,
                 hint="tcptune rollback RUN --force-key KEY" if left else None,
                 changed_since=left,
+                deadline=_moment(result.get("deadline")) if done is HostState.HELD else None,
             )
         case "runner_on_unreachable":
             # The connection may have gone while the module was at work, so nothing is known of the outcome.
@@ -178,6 +201,8 @@ def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutco
     failure = result.get("failure") or {}
     kind, left_in = failure.get("kind"), result.get("host_state")
     error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
+    if done is not HostState.ROLLED_BACK and left_in in _BY_ITSELF:
+        return HostOutcome(host, _BY_ITSELF[left_in], {}, error, hint)
     if done is not HostState.HELD:
         return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
     if kind == "stale":
@@ -186,6 +211,10 @@ def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutco
     untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
     state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN
     return HostOutcome(host, state, {}, error, hint)
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def _ansible_playbook() -> str:

@@ -10,9 +10,20 @@ from tcptune import __version__
 from tcptune.adapters.files import read_plan
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, told
-from tcptune.cli.options import Forks, Format, FormatOption, Hosts, Inventory, Output, PlanArg, RunArg, Timeout
+from tcptune.cli.options import (
+    ConfirmWithin,
+    Forks,
+    Format,
+    FormatOption,
+    Hosts,
+    Inventory,
+    Output,
+    PlanArg,
+    RunArg,
+    Timeout,
+)
 from tcptune.domain.hosts import Host
-from tcptune.errors import HostError, PlanStale
+from tcptune.errors import HostError, PlanStale, UsageError
 
 if TYPE_CHECKING:
     from tcptune.domain.runs import Run
@@ -23,7 +34,7 @@ _PANEL = "Change hosts"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (apply, confirm, rollback):
+    for command in (apply, confirm, extend, rollback):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -36,6 +47,10 @@ def apply(
     skip_stale: Annotated[
         bool, typer.Option("--skip-stale", help="Leave out hosts that have moved since, and change the others.")
     ] = False,
+    allow_risk: Annotated[
+        list[str], typer.Option("--allow-risk", help="Setting whose change may strand a host; as the plan says.")
+    ] = [],  # noqa: B006
+    confirm_within: ConfirmWithin = "10m",
     limit: Hosts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
@@ -44,16 +59,19 @@ def apply(
 ) -> None:
     """Apply PLAN at runtime, and hold it until it is confirmed. CHANGES HOSTS.
 
-    Every host is read first; if one has moved since the plan was made, nothing is changed anywhere. A reboot before
-    `tcptune confirm` takes the change back: nothing that a boot reads is written until then. Without -i hosts are
-    reached as when the plan was made; passwords are never in a plan, so give -i where the inventory has some.
+    Every host is read first; if one has moved since the plan was made, nothing is changed anywhere. Each host takes the
+    change back by itself, whatever became of the network or of us, unless `tcptune confirm` comes in time. So does a
+    reboot: nothing that a boot reads is written until then. Without -i hosts are reached as when the plan was made;
+    passwords are never in a plan, so give -i where the inventory has some.
 
-    Exits 0, 4 if a host could not be read or changed, 5 if a host has moved since the plan was made.
+    Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
+    plan was made.
 
       tcptune apply plan.json && tcptune confirm last
     """
     from tcptune.workflows.change import new_run
 
+    revert_after_s = wiring.seconds(confirm_within)
     read = read_plan(plan)
     hosts = wiring.hosts_of(read, inventory, limit)
     if not hosts:
@@ -66,7 +84,14 @@ def apply(
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
     changer = _changer(inventory)
     done = changer.apply(
-        wiring.collector(forks, timeout), read, hosts, run, skip_stale=skip_stale, confirm=auto_confirm
+        wiring.collector(forks, timeout),
+        read,
+        hosts,
+        run,
+        skip_stale=skip_stale,
+        confirm=auto_confirm,
+        allow_risk=allow_risk,
+        revert_after_s=revert_after_s,
     )
     deliver(done, format, output)
     _exit(done, hosts)
@@ -92,6 +117,36 @@ def confirm(
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
     done = _changer(inventory).confirm(found, plan, hosts)
+    deliver(done, format, output)
+    _exit(done, held)
+
+
+def extend(
+    run: RunArg,
+    time: Annotated[
+        str, typer.Argument(help="How long from now: 90s, 10m or 2h. Never less than it has.", metavar="TIME")
+    ],
+    inventory: Inventory = [],  # noqa: B006
+    limit: Hosts = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+) -> None:
+    """Give the held hosts of RUN more time before they take it back by themselves. CHANGES HOSTS.
+
+    Exits 0, 4 if a host could not be reached or had taken it back already, 2 if no host of the run is held.
+
+      tcptune extend last 30m
+    """
+    from tcptune.domain.runs import HostState
+
+    time_s = wiring.seconds(time)
+    if time_s is None:
+        raise UsageError("a held run cannot wait for ever", hint="tcptune confirm RUN, or a time such as 30m")
+    found, plan = wiring.journal().find(run)
+    hosts = wiring.hosts_of(plan, inventory, limit)
+    hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
+    held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
+    done = _changer(inventory).extend(found, plan, hosts, time_s)
     deliver(done, format, output)
     _exit(done, held)
 

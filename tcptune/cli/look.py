@@ -13,6 +13,7 @@ from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
+    ConfirmWithin,
     Facts,
     FactsFormat,
     FactsFormatOption,
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     from tcptune.domain.findings import FleetAudit, HostAudit
 
 _PANEL = "Look (changes nothing)"
+_RUNS_LOOKED_AT = 200
+"""How far back `doctor` reads the journal."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (facts, audit, plan, show, render, verify, runs):
+    for command in (facts, audit, plan, show, render, verify, runs, doctor):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -212,6 +215,7 @@ def show(plan: PlanArg, format: FormatOption = Format.TERMINAL, output: Output =
 def render(
     plan: PlanArg,
     directory: Annotated[Path, typer.Option("--directory", "-d", help="New folder for the project.")],
+    confirm_within: ConfirmWithin = "10m",
 ) -> None:
     """Write a plan as an Ansible project that runs without tcptune. Changes no host.
 
@@ -223,7 +227,8 @@ def render(
     from tcptune.planning import playbook
 
     read = read_plan(plan)
-    write_project(directory, playbook.render(read, f"plan-{read.plan_id[:12]}"))
+    options = playbook.RenderOptions(revert_after_s=wiring.seconds(confirm_within))
+    write_project(directory, playbook.render(read, f"plan-{read.plan_id[:12]}", options))
     typer.echo(f"wrote {directory}; next: cd {directory} && ansible-playbook site.yml --check --diff", err=True)
 
 
@@ -273,6 +278,39 @@ def runs(
         text(terminal.runs(journal.runs()), output)
     else:
         raise UsageError("the list of runs has no other format yet", hint="tcptune runs RUN --format json")
+
+
+def doctor(
+    host: Annotated[
+        str | None, typer.Argument(help="Hosts to look at, an Ansible host pattern. Default: all.", metavar="HOST")
+    ] = None,
+    inventory: Inventory = [],  # noqa: B006
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 8,
+    timeout: Timeout = 30,
+) -> None:
+    """Look for runs that nobody ended, on hosts and in the journal, and say how to settle each. Changes nothing.
+
+    Without -i the hosts are those of the journal's runs, reached as their plans say. Needs root on the hosts.
+
+    Exits 0 if nothing is left over, 10 if something is, 4 if a host's records could not be read.
+
+      tcptune doctor web1 -i hosts.yml
+    """
+    from tcptune.workflows.doctor import doctor as look_for_leftovers
+
+    journal = wiring.journal()
+    runs = journal.runs(limit=_RUNS_LOOKED_AT)
+    if inventory:
+        hosts = wiring.inventory(inventory, host or "all")
+    else:
+        hosts = wiring.hosts_of_runs([journal.find(run.run_id)[1] for run in runs], host)
+    result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
+    deliver(result, format, output)
+    if result.unseen:
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(EXIT_PENDING if result.leftovers else 0)
 
 
 @contextmanager

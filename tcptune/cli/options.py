@@ -44,6 +44,14 @@ Load = Annotated[
     ),
 ]
 Waivers = Annotated[Path | None, typer.Option("--waivers", help="File of deviations that somebody answers for.")]
+ConfirmWithin = Annotated[
+    str,
+    typer.Option(
+        "--confirm-within",
+        help="Time after which a host takes the change back by itself unless it is confirmed: 90s, 10m, 2h or never.",
+        metavar="TIME",
+    ),
+]
 PlanArg = Annotated[Path, typer.Argument(help="Plan file, as written by `tcptune plan`.", metavar="PLAN")]
 RunArg = Annotated[str, typer.Argument(help="Run id, a unique start of it, or 'last'.", metavar="RUN")]
 Inventory = Annotated[

@@ -6,6 +6,7 @@ import getpass
 import math
 import os
 import platform
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcptune.domain.hosts import Declared, Host
+from tcptune.domain.hosts import Connection, Declared, Host
 from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
     from tcptune.domain.profile import Profile
     from tcptune.workflows.collect import Collector
+
+
+_LONGEST_S = 7 * 24 * 3600
 
 
 def now() -> datetime:
@@ -43,6 +47,20 @@ def operator() -> str:
 def running_kernel() -> str:
     """Return the release of this machine's kernel; away from Linux, of the newest one that was measured."""
     return platform.release() if platform.system() == "Linux" else "6.18"
+
+
+def seconds(text: str) -> int | None:
+    """Return a time such as 90s, 10m or 2h in seconds; None for 'never'.
+
+    Raises UsageError for anything else, or more than a week.
+    """
+    if text == "never":
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", text)
+    time_s = int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not 1 <= time_s <= _LONGEST_S:
+        raise UsageError(f"{text!r} is no time between a second and a week", hint="90s, 10m, 2h or never")
+    return time_s
 
 
 def inventory(sources: Sequence[str], limit: str) -> list[Host]:
@@ -146,6 +164,19 @@ def hosts_of(plan: Plan, sources: Sequence[str], only: str | None = None) -> lis
     if missing := [name for name in names if name not in known]:
         raise InventoryError(f"the inventory lacks {len(missing)} hosts of the plan: {', '.join(missing[:5])}")
     return [known[name] for name in names]
+
+
+def hosts_of_runs(plans: Iterable[Plan], only: str | None = None) -> list[Host]:
+    """Return the hosts of several plans, each reached as the first that has it says.
+
+    Raises UsageError where there are none, or `only` matches none.
+    """
+    known: dict[str, Connection] = {}
+    for plan in plans:
+        known = {**plan.hosts, **known}
+    if not known:
+        raise UsageError("the journal knows no host", hint="name an inventory: -i hosts.yml")
+    return [Host(name=name, connection=known[name]) for name in _matching(known, only)]
 
 
 def _matching(hosts: Iterable[str], only: str | None) -> list[str]:

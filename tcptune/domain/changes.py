@@ -41,6 +41,8 @@ class Change(Frozen):
     effect_note: str
     risk: Risk
     risk_note: str
+    danger: str | None = None
+    """Why `apply` has to be told --allow-risk for it: it can strand the host, or take its services down."""
     order: str | None = None
     """What is written later than this, and why: 'written before KEY: REASON'. None where its place does not matter."""
 

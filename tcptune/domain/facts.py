@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tcptune.domain.host_runs import HostRuns
 from tcptune.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, UnitFiles, Virtualization
 from tcptune.domain.values import Frozen, SysctlKey
 
@@ -93,6 +94,8 @@ class HostFacts(Frozen):
     """Of the services that listen: what decides the limits of their next start."""
     conntrack: Conntrack | None = None
     rivals: Rivals | None = None
+    runs: HostRuns | None = None
+    """Read for `doctor` alone."""
     gaps: dict[str, str] = {}
     """Section -> why it is not known. `sysctl_files` here means that the next boot is not known."""
 

@@ -18,6 +18,10 @@ class HostState(StrEnum):
     """Applied at runtime, waiting to be confirmed. A reboot takes it back."""
     CONFIRMED = "confirmed"
     ROLLED_BACK = "rolled back"
+    REVERTED = "reverted"
+    """Taken back by the host itself: nobody confirmed in time."""
+    LOST = "lost"
+    """The host was booted before anybody confirmed: its values are gone, and no file was touched."""
     PARTLY_BACK = "partly back"
     """Rolled back but for what a third party changed since."""
     STALE = "stale"
@@ -30,7 +34,8 @@ class HostState(StrEnum):
     """The change failed and so did taking it back, or its outcome is not known: only the host's own record tells."""
 
 
-_WAYS_BACK = frozenset({HostState.ROLLED_BACK, HostState.PARTLY_BACK, HostState.BROKEN})
+_BY_ITSELF = frozenset({HostState.REVERTED, HostState.LOST})
+_WAYS_BACK = frozenset({HostState.ROLLED_BACK, HostState.PARTLY_BACK, HostState.BROKEN}) | _BY_ITSELF
 
 MOVES: dict[HostState, frozenset[HostState]] = {
     HostState.PLANNED: frozenset({HostState.APPLYING, HostState.STALE, HostState.UNREACHABLE}),
@@ -41,6 +46,8 @@ MOVES: dict[HostState, frozenset[HostState]] = {
     HostState.PARTLY_BACK: _WAYS_BACK,
     HostState.BROKEN: _WAYS_BACK,
     HostState.ROLLED_BACK: frozenset(),
+    HostState.REVERTED: frozenset(),
+    HostState.LOST: frozenset(),
     HostState.STALE: frozenset(),
     HostState.UNREACHABLE: frozenset(),
     HostState.FAILED: frozenset(),
@@ -64,6 +71,8 @@ class HostResult(Frozen):
     state: HostState
     replaced: dict[str, str] = {}
     """Key -> value the host really had before: what a rollback restores."""
+    deadline: datetime | None = None
+    """While it is held: when the host takes the change back by itself. None where it waits for ever."""
     error: str | None = None
     hint: str | None = None
 

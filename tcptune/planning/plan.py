@@ -21,6 +21,7 @@ from tcptune.domain.findings import Deviates, HostAudit, NotApplicable, Unknown,
 from tcptune.domain.hosts import Connection
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.profile import Profile
+from tcptune.planning.danger import danger
 from tcptune.planning.dropin import settings, text
 from tcptune.planning.limits import skipped_limits
 from tcptune.planning.order import in_boot_order, in_write_order
@@ -50,6 +51,8 @@ def plan_host(
             case _:
                 pass
     skipped += skipped_limits(facts.host, audit.limits)
+    planned = {change.key: change.after for change in changes}
+    changes = [c.model_copy(update={"danger": danger(parameters[c.key], planned, facts)}) for c in changes]
     ordered = in_write_order(changes, parameters)
     files = (_dropin(facts, ordered, parameters),) if ordered else ()
     return HostPlan(host=facts.host, changes=ordered, files=files), tuple(skipped)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from tcptune.domain.changes import Cohort, Plan
 from tcptune.domain.hosts import Connection
+from tcptune.domain.values import Frozen
 
 GROUP = "tcptune_plan"
 """Inventory group of every host the plan changes."""
@@ -30,36 +30,60 @@ pipelining = True
 ssh_args = -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s
 """
 
+_PLAYBOOKS = {"site": "apply", "confirm": "confirm", "extend": "extend", "rollback": "rollback"}
+"""File of the project -> playbook of the collection."""
+
 _README = """\
 # Plan {plan_id}
 
 Profile {profile}, {changes} changes on {hosts} hosts. Made by tcptune; runs without it:
 
     ansible-playbook site.yml --check --diff     what would change; changes nothing
-    ansible-playbook site.yml                    set the values at runtime; a reboot takes them back
+    ansible-playbook site.yml                    set the values at runtime; {back}
     ansible-playbook confirm.yml                 keep them: write the sysctl.d file
+    ansible-playbook extend.yml                  give held hosts that time once more
     ansible-playbook rollback.yml                restore what each host had
 
 The collection under collections/ is a copy: what was reviewed is what runs.
 """
 
 
-def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Sequence[str] = ()) -> dict[str, str]:
-    """Return the files of the project, but for the copy of the collection.
+class RenderOptions(Frozen):
+    """What a project has beside the plan."""
 
-    `connections=False` leaves the connection variables to another inventory that is given beside this one.
-    `force_keys` are restored by the rollback whoever changed them since; each cohort gets those it has changed.
-    """
+    connections: bool = True
+    """False leaves the connection variables to another inventory that is given beside this one."""
+    force_keys: tuple[str, ...] = ()
+    """Settings that the rollback restores whoever changed them since; each cohort gets those it has changed."""
+    allow_risk: tuple[str, ...] = ()
+    """Dangers that need not be allowed again when the project is run."""
+    revert_after_s: int | None = None
+    """Seconds after which a host takes the change back by itself unless it is confirmed."""
+
+
+PLAIN = RenderOptions()
+
+
+def render(plan: Plan, run_id: str, options: RenderOptions = PLAIN) -> dict[str, str]:
+    """Return the files of the project, but for the copy of the collection."""
     hosts = sum(len(cohort.hosts) for cohort in plan.cohorts)
     files = {
-        "README.md": _README.format(plan_id=plan.plan_id, profile=plan.profile, changes=plan.change_count, hosts=hosts),
+        "README.md": _README.format(
+            plan_id=plan.plan_id,
+            profile=plan.profile,
+            changes=plan.change_count,
+            hosts=hosts,
+            back=_way_back(options),
+        ),
         "ansible.cfg": _ANSIBLE_CFG.format(forks=max(1, min(hosts, 25))),
-        "inventory/hosts.yml": _yaml(_inventory(plan, connections=connections)),
-        f"inventory/group_vars/{GROUP}.yml": _yaml({"tcp_settings_run": run_id}),
+        "inventory/hosts.yml": _yaml(_inventory(plan, connections=options.connections)),
+        f"inventory/group_vars/{GROUP}.yml": _yaml(
+            {"tcp_settings_run": run_id, "tcp_settings_revert_after_s": options.revert_after_s or 0}
+        ),
     }
     for cohort in plan.cohorts:
-        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort, force_keys))
-    for name, playbook in (("site", "apply"), ("confirm", "confirm"), ("rollback", "rollback")):
+        files[f"inventory/group_vars/{_group(cohort)}.yml"] = _yaml(_variables(cohort, options))
+    for name, playbook in _PLAYBOOKS.items():
         play = {
             "name": f"{playbook.capitalize()} plan {plan.plan_id[:12]}",
             "ansible.builtin.import_playbook": f"tcptune.linux.{playbook}",
@@ -67,6 +91,12 @@ def render(plan: Plan, run_id: str, *, connections: bool = True, force_keys: Seq
         }
         files[f"{name}.yml"] = _yaml([play])
     return files
+
+
+def _way_back(options: RenderOptions) -> str:
+    if not options.revert_after_s:
+        return "a reboot takes them back"
+    return f"they are gone after {options.revert_after_s} s, or a reboot"
 
 
 def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
@@ -82,15 +112,19 @@ def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
     return {"all": {"children": {GROUP: {"children": cohorts}}}}
 
 
-def _variables(cohort: Cohort, force_keys: Sequence[str]) -> dict[str, Any]:
+def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
     changed = {*(change.key for change in cohort.changes), *(file.path for file in cohort.files)}
-    forced = [key for key in force_keys if key in changed]
+    forced = [key for key in options.force_keys if key in changed]
+    dangers = {change.key: change.danger for change in cohort.changes if change.danger}
+    allowed = [key for key in dangers if key in options.allow_risk]
     return {
         "tcp_settings_values": {change.key: change.after for change in cohort.changes},
         "tcp_settings_before": {change.key: change.before for change in cohort.changes},
         "tcp_settings_files": [
             {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
         ],
+        **({"tcp_settings_dangers": dangers} if dangers else {}),
+        **({"tcp_settings_allow_risk": allowed} if allowed else {}),
         **({"tcp_settings_force_keys": forced} if forced else {}),
     }
 

@@ -13,6 +13,7 @@ from tcptune.probes import (
     links,
     listeners,
     rivals,
+    runs,
     sysctl,
     sysctl_files,
     system,
@@ -36,3 +37,6 @@ OPTIONAL = {
 
 PROBES = {**REQUIRED, **OPTIONAL}
 """Name of a section of the answer -> its probe, in the order of the script."""
+
+ON_REQUEST = {"runs": runs}
+"""Sections that are no part of facts: whoever needs one names it."""

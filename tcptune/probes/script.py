@@ -13,7 +13,7 @@ from typing import Any
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.values import is_secret, key_path
 from tcptune.errors import ProbeFailed
-from tcptune.probes import OPTIONAL, PROBES, sysctl, sysctl_files, system
+from tcptune.probes import ON_REQUEST, OPTIONAL, PROBES, sysctl, sysctl_files, system
 
 BEGIN = "#tcptune-begin"
 END = "#tcptune-end"
@@ -38,7 +38,7 @@ def assemble(keys: Iterable[str], sections: Collection[str] = PROBES.keys()) -> 
         raise ValueError(f"{', '.join(secrets)}: a secret is never read")
     # Gathered and printed at once: each line by itself would be a packet of its own, and packets are what costs here.
     lines = [BEGIN, "LC_ALL=C; export LC_ALL", "probe() {"]
-    for name, probe in PROBES.items():
+    for name, probe in {**PROBES, **ON_REQUEST}.items():
         if name in sections:
             lines.append(f"printf '%s\\n' '{_MARK} {name}'")
             lines += [line.strip() for line in probe.SCRIPT.splitlines() if line.strip() and not _is_comment(line)]
@@ -76,7 +76,8 @@ def _optional(said: Mapping[str, Sequence[str]], asked: Collection[str]) -> tupl
     """Return what the optional sections say, and why the others say nothing."""
     found: dict[str, Any] = {}
     gaps: dict[str, str] = {}
-    for name, probe in OPTIONAL.items():
+    requested = {name: probe for name, probe in ON_REQUEST.items() if name in asked}
+    for name, probe in {**OPTIONAL, **requested}.items():
         if name not in asked:
             gaps[name] = "nobody asked"
             continue

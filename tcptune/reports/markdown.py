@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
+from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import concerns, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, profiles
 from tcptune.reports.layout import count, visible
 
 
@@ -80,6 +81,7 @@ def _plan(result: Plan) -> str:
                 (f"`{c.formula}`; " if c.formula else "")
                 + c.why
                 + (f"; {c.order}" if c.order else "")
+                + (f" **Danger: {c.danger}**" if c.danger else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes
@@ -94,6 +96,12 @@ def _plan(result: Plan) -> str:
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
+
+
+@_text.register
+def _doctor(result: Doctor) -> str:
+    fine = f"{count(len(result.fine), 'host')} with nothing left over." if result.fine else ""
+    return "\n".join(["# Doctor", "", *_table(*doctor.markdown(result)), fine, ""])
 
 
 _text.register(Profile, profiles.shown_markdown)

@@ -21,10 +21,11 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, profiles
 from tcptune.reports.layout import aligned, count, names, visible, wrapped
 
 
@@ -161,7 +162,9 @@ def _cohort(cohort: Cohort) -> list[str]:
         lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
         lines += wrapped(change.why, indent="      ")
         lines += wrapped(change.order, indent="      ") if change.order else []
-        if change.risk.value != "low":
+        if change.danger is not None:
+            lines += wrapped(f"! danger: {change.danger} apply wants --allow-risk {change.key}", indent="      ")
+        elif change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
         if change.shadowed_by:
             lines += wrapped(
@@ -217,10 +220,19 @@ def _run(result: Run) -> str:
     lines.append(f"Run {result.run_id}: {states or 'no hosts'}.")
     if held := result.count(HostState.HELD):
         lines.append(
-            f"{count(held, 'host')} held: a reboot takes the change back. "
+            f"{count(held, 'host')} held: {_until(result)} takes the change back. "
             f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
         )
     return "\n".join([*lines, ""])
+
+
+_text.register(Doctor)(doctor.terminal)
+
+
+def _until(result: Run) -> str:
+    """Say what ends the waiting of the held hosts: the first deadline, or a reboot alone."""
+    deadlines = [r.deadline for r in result.results if r.deadline is not None]
+    return f"a reboot, or each host by itself from {min(deadlines):%H:%M:%S} UTC on," if deadlines else "a reboot"
 
 
 def _result(result: HostResult) -> tuple[str, str, str]:

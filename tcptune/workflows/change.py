@@ -34,14 +34,27 @@ class Changer:
     on_move: OnMove
 
     def apply(
-        self, collector: Collector, plan: Plan, hosts: Sequence[Host], run: Run, *, skip_stale: bool, confirm: bool
+        self,
+        collector: Collector,
+        plan: Plan,
+        hosts: Sequence[Host],
+        run: Run,
+        *,
+        skip_stale: bool = False,
+        confirm: bool = False,
+        allow_risk: Sequence[str] = (),
+        revert_after_s: int | None = None,
     ) -> Run:
         """Apply a plan and return how it went, host by host.
 
-        Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved since the plan
-        was made and `skip_stale` does not say that the others may go on. The module checks again on the host, under
-        the host's lock, before it writes.
+        A host that is not confirmed within `revert_after_s` takes the change back by itself.
+
+        Raises UsageError, before any host is touched, where the plan has a danger on these hosts that `allow_risk`
+        does not name. Every host is read first. Raises PlanStale, with nothing changed anywhere, where one has moved
+        since the plan was made and `skip_stale` does not say that the others may go on. The module checks again on the
+        host, under the host's lock, before it writes.
         """
+        _check_allowed(plan, hosts, allow_risk)
         lost, stale = self._look(collector, plan, hosts)
         if stale and not skip_stale:
             raise _stale(stale, plan)
@@ -54,7 +67,7 @@ class Changer:
         going = [host for host in hosts if host.name not in lost and host.name not in stale]
         for host_ in going:
             self._move(run, by_host, host_.name, HostState.APPLYING)
-        self._record(run, by_host, self.applier.apply(run.run_id, plan, going))
+        self._record(run, by_host, self.applier.apply(run.run_id, plan, going, revert_after_s))
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
             self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
@@ -67,6 +80,15 @@ class Changer:
         if not held:
             raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
         self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        return self._ended(run)
+
+    def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
+        """Give the hosts that are held more time. Raises UsageError where none is."""
+        by_host = {result.host: result for result in run.results}
+        held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
+        if not held:
+            raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
+        self._record(run, by_host, self.applier.extend(run.run_id, plan, held, revert_after_s))
         return self._ended(run)
 
     def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
@@ -111,7 +133,14 @@ class Changer:
                 # The run never began there: nothing was changed, so there is nothing to take back.
                 state, error = HostState.ROLLED_BACK, None
             self._move(
-                run, by_host, outcome.host, state, replaced=outcome.replaced, error=error, hint=error and outcome.hint
+                run,
+                by_host,
+                outcome.host,
+                state,
+                replaced=outcome.replaced,
+                error=error,
+                hint=error and outcome.hint,
+                deadline=outcome.deadline,
             )
 
     def _move(
@@ -124,6 +153,7 @@ class Changer:
         replaced: dict[str, str] | None = None,
         error: str | None = None,
         hint: str | None = None,
+        deadline: datetime | None = None,
     ) -> None:
         before = by_host[host]
         after = HostResult(
@@ -132,6 +162,8 @@ class Changer:
             state=state,
             # What the apply replaced is what a rollback restores: what a rollback replaced does not count.
             replaced=before.replaced or replaced or {},
+            # An attempt that did not get through leaves the timer as it was.
+            deadline=(deadline or before.deadline) if state is HostState.HELD else None,
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )
@@ -160,6 +192,18 @@ def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, starte
             for host in cohort.hosts
         ),
     )
+
+
+def _check_allowed(plan: Plan, hosts: Sequence[Host], allowed: Sequence[str]) -> None:
+    named = {host.name for host in hosts}
+    changes = [change for cohort in plan.cohorts if named & set(cohort.hosts) for change in cohort.changes]
+    dangers = {change.key: change.danger for change in changes if change.danger and change.key not in allowed}
+    if dangers:
+        told = "\n  ".join(f"{key}: {why}" for key, why in dangers.items())
+        raise UsageError(
+            f"{len(dangers)} of the changes can strand a host; nothing was changed anywhere\n  {told}",
+            hint=" ".join(f"--allow-risk {key}" for key in dangers),
+        )
 
 
 def _stale(stale: dict[str, str], plan: Plan) -> PlanStale:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.lab import Lab, LabHost
 
 PROFILE = "web-frontend"
 DROPIN = "/etc/sysctl.d/99-tcptune.conf"
 SOMAXCONN = "net.core.somaxconn"
+
+# What has to be allowed on every host: PROFILE widens the port range.
+RISK = "net.ipv4.ip_local_port_range"
+ALLOWED = ("--allow-risk", RISK)
+GRANTED = ("-e", json.dumps({"tcp_settings_allow_risk": [RISK]}))
+"""The same, said to plain Ansible."""
 
 # What a fresh host lacks to meet PROFILE.
 WANTED = {

@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.command import TRACEBACK, Said, Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import PROFILE, WANTED, Machine
+from tests.acceptance.machine import ALLOWED, PROFILE, WANTED, Machine
 from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -80,7 +80,7 @@ def test_of_ten_hosts_the_seven_that_are_still_well_are_changed(
     break_three(lab, *broken)
     untouched = {machine: (machine.state(), machine.traces()) for machine in broken}
 
-    done = tcptune("apply", plan, expect=4)
+    done = tcptune("apply", plan, *ALLOWED, expect=4)
 
     check_reasons(_unreachable(done), down, stranger, closed)
     assert "3 unreachable" in done.stdout
@@ -103,7 +103,7 @@ def test_a_host_that_goes_down_before_confirm_is_named_and_stays_held(
     well, down = machines(2)
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(well, down), "-o", plan, expect=10)
-    tcptune("apply", plan)
+    tcptune("apply", plan, *ALLOWED)
     lab.stop_sshd(down.name)
 
     done = tcptune("confirm", "last", expect=4)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import PROFILE, SOMAXCONN
+from tests.acceptance.machine import ALLOWED, PROFILE, SOMAXCONN
 from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -75,7 +75,7 @@ def test_without_a_journal_nothing_is_changed(tcptune: Tcptune, machines: Machin
     state, traces = machine.state(), machine.traces()
     journal = "/proc/journal.sqlite" if text is None else str(tcptune.file("broken.sqlite", text))
 
-    for command in (("apply", plan), ("verify", "last"), ("rollback", "last"), ("runs",)):
+    for command in (("apply", plan, *ALLOWED), ("verify", "last"), ("rollback", "last"), ("runs",)):
         refused = tcptune(*command, expect=1, TCPTUNE_JOURNAL=f"sqlite:///{journal}")
         assert f"{journal} cannot be used" in refused.stderr
         assert "TCPTUNE_JOURNAL" in refused.stderr
@@ -96,7 +96,7 @@ def test_without_a_setting_the_journal_is_in_the_users_state_folder(
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
 
-    tcptune("apply", plan)
+    tcptune("apply", plan, *ALLOWED)
 
     journal = tcptune.home / ".local/state/tcptune/journal.sqlite"
     assert stat.S_IMODE(journal.parent.stat().st_mode) == 0o700

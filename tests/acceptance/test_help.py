@@ -10,7 +10,21 @@ import pytest
 
 from tests.acceptance.command import CHECKOUT, Tcptune
 
-TOP = ("facts", "audit", "plan", "show", "render", "verify", "runs", "apply", "confirm", "rollback", "explain")
+TOP = (
+    "facts",
+    "audit",
+    "plan",
+    "show",
+    "render",
+    "verify",
+    "runs",
+    "doctor",
+    "apply",
+    "confirm",
+    "extend",
+    "rollback",
+    "explain",
+)
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
 COMMANDS = TOP + BELOW
 

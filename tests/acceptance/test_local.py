@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.command import CHECKOUT, Tcptune
 from tests.acceptance.conftest import Machines
-from tests.acceptance.machine import PROFILE, WANTED, Machine
+from tests.acceptance.machine import ALLOWED, PROFILE, WANTED, Machine
 from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -78,7 +78,7 @@ def test_this_machine_is_audited_changed_and_restored_without_ssh(
     tcptune("facts", "-i", source)
     tcptune("audit", PROFILE, "-i", source, expect=10)
     tcptune("plan", PROFILE, "-i", source, "-o", "/root/plan.json", expect=10)
-    tcptune("apply", "/root/plan.json", "--auto-confirm")
+    tcptune("apply", "/root/plan.json", "--auto-confirm", *ALLOWED)
     assert machine.values() == WANTED
     tcptune("verify", "last")
     tcptune("audit", PROFILE, "-i", source)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.command import Said, Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import DROPIN, PROFILE, SOMAXCONN, WANTED, lines
+from tests.acceptance.machine import DROPIN, GRANTED, PROFILE, SOMAXCONN, WANTED, lines
 
 pytestmark = pytest.mark.lab
 
@@ -44,7 +44,7 @@ def test_plain_ansible_predicts_applies_confirms_and_restores(tcptune: Tcptune, 
     tcptune("plan", PROFILE, *on(*fleet), "-o", plan, expect=10)
     tcptune("render", plan, "-d", project)
 
-    predicted = ansible_playbook(tcptune, project, "site.yml", "--check", "--diff")
+    predicted = ansible_playbook(tcptune, project, "site.yml", *GRANTED, "--check", "--diff")
     shown = [line.strip() for line in predicted.stdout.splitlines()]
     for host_before in ("128", "4096"):
         assert f"-{SOMAXCONN} = {host_before}" in shown
@@ -55,9 +55,9 @@ def test_plain_ansible_predicts_applies_confirms_and_restores(tcptune: Tcptune, 
     assert {machine: machine.state() for machine in fleet} == before
     assert {machine: machine.traces() for machine in fleet} == traces
 
-    ansible_playbook(tcptune, project, "site.yml")
+    ansible_playbook(tcptune, project, "site.yml", *GRANTED)
     assert [machine.values() for machine in fleet] == [WANTED, WANTED]
-    assert "changed=0" in ansible_playbook(tcptune, project, "site.yml").stdout
+    assert "changed=0" in ansible_playbook(tcptune, project, "site.yml", *GRANTED).stdout
 
     ansible_playbook(tcptune, project, "confirm.yml")
     for machine in fleet:
@@ -77,7 +77,7 @@ def test_plain_ansible_refuses_a_host_that_moved(tcptune: Tcptune, machines: Mac
     machine.set({SOMAXCONN: "1000"})
     state, traces = machine.state(), machine.traces()
 
-    refused = ansible_playbook(tcptune, project, "site.yml", expect=2)
+    refused = ansible_playbook(tcptune, project, "site.yml", *GRANTED, expect=2)
 
     assert f"{SOMAXCONN} is no longer 4096: it is 1000" in refused.stdout + refused.stderr
     assert (machine.state(), machine.traces()) == (state, traces)

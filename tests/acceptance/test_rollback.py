@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.command import TRACEBACK, Tcptune, command_lines
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import DROPIN, PROFILE, SOMAXCONN
+from tests.acceptance.machine import ALLOWED, DROPIN, PROFILE, SOMAXCONN
 from tests.demo import DETUNED
 
 pytestmark = pytest.mark.lab
@@ -24,7 +24,7 @@ def test_what_somebody_else_changed_since_is_named_and_left_unless_it_is_forced(
     before = machine.state()
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
-    tcptune("apply", plan)
+    tcptune("apply", plan, *ALLOWED)
     machine.set({SOMAXCONN: "1234"})
 
     done = tcptune("rollback", "last", expect=4)
@@ -44,7 +44,7 @@ def test_our_file_edited_by_hand_since_is_named_and_left_unless_it_is_forced(
     before = machine.state()
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
-    tcptune("apply", plan, "--auto-confirm")
+    tcptune("apply", plan, *ALLOWED, "--auto-confirm")
     edited = machine.read(DROPIN) + "net.ipv4.tcp_fin_timeout = 20\n"
     machine.write(DROPIN, edited)
 
@@ -62,7 +62,7 @@ def test_one_host_is_rolled_back_and_the_other_is_left(tcptune: Tcptune, machine
     before = {machine: machine.state() for machine in (back, stays)}
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(back, stays), "-o", plan, expect=10)
-    tcptune("apply", plan)
+    tcptune("apply", plan, *ALLOWED)
     state, traces = stays.state(), stays.traces()
 
     tcptune("rollback", "last", "--limit", back.name)
@@ -82,7 +82,7 @@ def test_a_run_upon_a_run_is_taken_back_first(tcptune: Tcptune, machines: Machin
     for profile in ("baseline", PROFILE):
         plan = tcptune.file(f"{profile}.json")
         tcptune("plan", profile, *on(machine), "-o", plan, expect=10)
-        tcptune("apply", plan, "--auto-confirm")
+        tcptune("apply", plan, *ALLOWED, "--auto-confirm")
         runs.append(json.loads(tcptune("runs", "last", "--format", "json").stdout)["run_id"])
         states.append(machine.state())
     before, between, _ = states
@@ -117,7 +117,7 @@ def test_a_controller_that_dies_leaves_a_way_back(
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(*fleet), "-o", plan, expect=10)
 
-    with tcptune.started("apply", plan, "--auto-confirm") as process:
+    with tcptune.started("apply", plan, "--auto-confirm", *ALLOWED) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if moment(line))
         time.sleep(pause_s)
@@ -138,7 +138,7 @@ def test_who_stops_it_with_ctrl_c_is_told_so_and_has_a_way_back(tcptune: Tcptune
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(machine), "-o", plan, expect=10)
 
-    with tcptune.started("apply", plan) as process:
+    with tcptune.started("apply", plan, *ALLOWED) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if at_the_start(line))
         process.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import PROFILE, WANTED
+from tests.acceptance.machine import ALLOWED, PROFILE, WANTED
 from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -107,7 +107,7 @@ def test_sudos_password_comes_from_the_vault_and_is_never_seen(
             tcptune("facts", *fleet, "-o", facts, **opened),
             tcptune("plan", PROFILE, *fleet, "-o", plan, expect=10, **opened),
             tcptune("render", plan, "-d", project),
-            tcptune("apply", plan, "-i", lab.inventory, "-i", secrets, **opened),
+            tcptune("apply", plan, *ALLOWED, "-i", lab.inventory, "-i", secrets, **opened),
         ]
         changed = machine.values()
         said += [
@@ -135,7 +135,7 @@ def test_without_its_password_sudo_refuses_and_the_host_is_named(
     before = machine.state()
 
     read = tcptune("facts", *on(machine), expect=4)
-    done = tcptune("apply", plan, expect=4)
+    done = tcptune("apply", plan, *ALLOWED, expect=4)
 
     for said in (read.stderr, done.stdout):
         assert f"{machine.name}  " in said

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import DROPIN, PROFILE, SOMAXCONN, WANTED, Machine
+from tests.acceptance.machine import ALLOWED, DROPIN, PROFILE, SOMAXCONN, WANTED, Machine
 
 pytestmark = pytest.mark.lab
 
@@ -37,14 +37,14 @@ def test_one_host_that_moved_stops_all_unless_it_is_to_be_left_out(
     move(moved)
     before = {machine: (machine.state(), machine.traces()) for machine in fleet}
 
-    refused = tcptune("apply", plan, expect=5)
+    refused = tcptune("apply", plan, *ALLOWED, expect=5)
 
     assert f"{moved.name}: {why}" in refused.stderr
     assert "nothing was changed anywhere" in refused.stderr
     assert {machine: (machine.state(), machine.traces()) for machine in fleet} == before
     assert "No runs yet" in tcptune("runs").stdout
 
-    done = tcptune("apply", plan, "--skip-stale", expect=5)
+    done = tcptune("apply", plan, *ALLOWED, "--skip-stale", expect=5)
 
     assert f"{moved.name}: stale ({why})" in done.stderr
     assert "2 held, 1 stale" in done.stdout
@@ -58,7 +58,7 @@ def test_a_host_that_moved_after_apply_is_not_confirmed_and_the_others_are(
     moved, other = machines(2)
     plan = tcptune.file("plan.json")
     tcptune("plan", PROFILE, *on(moved, other), "-o", plan, expect=10)
-    tcptune("apply", plan)
+    tcptune("apply", plan, *ALLOWED)
     moved.set({SOMAXCONN: "1000"})
 
     done = tcptune("confirm", "last", expect=4)

@@ -44,6 +44,7 @@ def test_coupled_settings_go_there_back_and_through_a_boot(
     [machine] = machines(1)
     machine.set(now)
     before = machine.state()
+    allowed = [word for key in wanted for word in ("--allow-risk", key)]
     asked, plan = tcptune.file("ports.yml", profile(wanted)), tcptune.file("plan.json")
 
     tcptune("plan", asked, *on(machine), "-o", plan, expect=10)
@@ -53,7 +54,7 @@ def test_coupled_settings_go_there_back_and_through_a_boot(
     assert f"written before {order[1]}: " in shown
     assert f"written before {order[1]}: " in tcptune("show", plan, "--format", "markdown").stdout
 
-    tcptune("apply", plan)
+    tcptune("apply", plan, *allowed)
     run = json.loads(tcptune("runs", "last", "--format", "json").stdout)["run_id"]
     assert machine.values(*wanted) == wanted
     assert written(machine, run) == order
@@ -61,6 +62,6 @@ def test_coupled_settings_go_there_back_and_through_a_boot(
     tcptune("rollback", "last")
     assert machine.state() == before
 
-    tcptune("apply", plan, "--auto-confirm")
+    tcptune("apply", plan, *allowed, "--auto-confirm")
     machine.reboot()
     assert machine.values(*wanted) == wanted, machine.read(DROPIN)

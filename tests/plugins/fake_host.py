@@ -32,7 +32,7 @@ class FakeKernel(Kernel):
         self.refused = {}
         """(key, value) -> the errno to refuse with, and what is stored all the same."""
         self.moves = {}
-        """Key -> another key that takes the same value when it is written."""
+        """Key -> another key, or several, that take the same value when it is written."""
         self.read_only = set()
         self.secret = set()
         self.writes = []
@@ -54,8 +54,12 @@ class FakeKernel(Kernel):
                 super()._put(path, stored.encode())
             raise OSError(number, os.strerror(number))
         super()._put(path, data)
-        if key in self.moves:
-            super()._put(self.path(self.moves[key]), data)
+        for moved in self.moved_by(key):
+            super()._put(self.path(moved), data)
+
+    def moved_by(self, key):
+        moved = self.moves.get(key, ())
+        return (moved,) if isinstance(moved, str) else moved
 
     def _name(self, path):
         return os.path.relpath(path, self.root).replace("/", ".")
@@ -67,11 +71,17 @@ class FakeHost(Host):
     def __init__(self, root):
         self.steps = []
         self.crash_at = None
+        self.armed = []
         super().__init__(str(root), FakeKernel(str(root / "proc/sys")), self._step)
         for key, value in SETTINGS.items():
             self.set(key, value)
         self.boot("first-boot")
         (root / "etc/sysctl.d").mkdir(parents=True)
+
+    def arm(self, run, seconds):
+        """Start no process: what a timer does is tested where it is meant to."""
+        self.armed.append((run, seconds))
+        self.reached("armed")
 
     def _step(self, step):
         self.steps.append(step)
@@ -102,11 +112,11 @@ class FakeHost(Host):
             self.set(key, value)
 
     def tree(self):
-        """Every file outside of our own records, with its bytes (settings: with single spaces), mode and owner."""
+        """Every file but our records and the boot's id: its bytes (settings: with single spaces), mode and owner."""
         found = {}
         for path in sorted(Path(self.root).rglob("*")):
             name = str(path.relative_to(self.root))
-            if path.is_file() and not name.startswith("var/lib/tcptune"):
+            if path.is_file() and not name.startswith("var/lib/tcptune") and path.name != "boot_id":
                 data = " ".join(path.read_text().split()) if name.startswith("proc") else path.read_bytes()
                 found[name] = (data, oct(path.stat().st_mode), path.stat().st_uid)
         return found
@@ -119,11 +129,11 @@ class FakeHost(Host):
         }
 
 
-def asking(settings=None, before=None, files=(), run="run-1"):
+def asking(settings=None, before=None, files=(), run="run-1", **more):
     """A request; by default the one that most tests need: two settings and one file."""
     if settings is None:
         settings = {"net.core.somaxconn": "1024", "net.ipv4.tcp_rmem": "4096 131072 16777216"}
-    return make_request(settings, before or {}, files, run)
+    return make_request(settings, before or {}, files, run, **more)
 
 
 def dropin(content="net.core.somaxconn = 1024\n", **more):

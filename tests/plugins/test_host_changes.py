@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -63,10 +62,13 @@ def test_every_state_is_on_disk_before_it_is_acted_upon(fake):
         ("running", "running"),
         ("net.core.somaxconn", "running"),
         ("net.ipv4.tcp_rmem", "running"),
+        ("stored", "running"),
         ("held", "held"),
         ("confirming", "confirming"),
+        ("armed", "confirming"),
         (DROPIN, "confirming"),
         ("confirmed", "confirmed"),
+        ("disarmed", "confirmed"),
     ]
 
 
@@ -375,10 +377,14 @@ def test_confirm_refuses_a_host_that_was_booted_since(fake):
     changeset.apply(fake, asking(files=[dropin()]))
     fake.boot("second-boot", SETTINGS)
 
-    with pytest.raises(Stale, match="no longer 1024: it is 4096") as caught:
+    with pytest.raises(Refused, match="run-1 is lost: the host was booted") as predicted:
+        changeset.confirm(fake, "run-1", check=True)
+    assert state(fake) == "held"
+    with pytest.raises(Refused) as caught:
         changeset.confirm(fake, "run-1")
 
-    assert caught.value.hint == "the host was booted since; roll back run-1, then plan again"
+    assert (str(caught.value), caught.value.hint) == (str(predicted.value), "plan again")
+    assert state(fake) == "lost"
     assert not fake.file().exists()
 
 
@@ -572,7 +578,7 @@ def test_after_a_boot_the_roll_back_of_a_held_run_has_nothing_to_write(fake):
     done = changeset.rollback(fake, "run-1")
 
     assert fake.kernel.writes == []
-    assert (done.state, done.previous, done.changed_since) == ("rolled_back", {}, ())
+    assert (done.changed, done.state, done.previous, done.changed_since) == (False, "lost", {}, ())
 
 
 def test_a_restore_that_moves_another_setting_is_repaired(fake):
@@ -648,12 +654,13 @@ def test_a_crash_at_any_step_leaves_a_host_that_roll_back_restores(fake, at, boo
     with pytest.raises(Crash):
         story(fake)
     if boots:
-        fake.boot("first-boot", SETTINGS)
+        fake.boot("second-boot", SETTINGS)
 
     done = changeset.rollback(fake, "run-1")
 
     assert fake.tree() == before
-    assert (done.state, done.changed_since) == ("rolled_back", ())
+    assert done.state == state(fake) == ("lost" if boots and "confirming" not in STEPS[:at] else "rolled_back")
+    assert done.changed_since == ()
     assert changeset.apply(fake, asking(run="run-2")).state == "held"
 
 
@@ -668,15 +675,9 @@ def test_a_crash_in_the_middle_of_a_vector_leaves_what_roll_back_knows_as_ours(f
     assert fake.tree() == before
 
 
-def test_the_story_has_a_step_for_each_thing_that_is_made_durable():
-    applied = ["prepared", "running", "net.core.somaxconn", "net.ipv4.tcp_rmem", "held"]
-    confirmed = ["confirming", DROPIN, SECOND, "confirmed"]
-    back = ["rolling_back", SECOND, DROPIN, "net.ipv4.tcp_rmem", "net.core.somaxconn", "rolled_back"]
-
-    assert applied + confirmed + back == STEPS
-
-
+FORWARD, ETH0 = "net.ipv4.ip_forward", "net.ipv4.conf.eth0.forwarding"
 VALUES = {
+    FORWARD: st.sampled_from(["0", "1"]),
     "net.core.somaxconn": st.integers(0, 9).map(str),
     "net.ipv4.tcp_rmem": st.tuples(*[st.integers(1, 3)] * 3).map(lambda three: " ".join(map(str, three))),
     "net.ipv4.tcp_congestion_control": st.sampled_from(["cubic", "reno", "bbr"]),
@@ -688,12 +689,16 @@ VALUES = {
 @given(
     wanted=st.fixed_dictionaries({}, optional=VALUES),
     refused=st.sampled_from([None, *VALUES]),
+    eth0=st.sampled_from(["0", "1", "2"]),
     old=st.sampled_from([None, b"", b"old\n"]),
     confirmed=st.booleans(),
 )
-def test_there_and_back_is_nothing_at_all(wanted, refused, old, confirmed):
+def test_there_and_back_is_nothing_at_all(wanted, refused, eth0, old, confirmed):
     with TemporaryDirectory() as folder:
         fake = FakeHost(Path(folder))
+        fake.set(FORWARD, "0")
+        fake.set(ETH0, eth0)
+        fake.kernel.moves[FORWARD] = ETH0
         if old is not None:
             fake.file().write_bytes(old)
         before = fake.tree()
@@ -709,132 +714,3 @@ def test_there_and_back_is_nothing_at_all(wanted, refused, old, confirmed):
         changeset.rollback(fake, "run-1")
 
         assert fake.tree() == before
-
-
-def test_the_record_of_a_run_tells_what_is_there_now(fake):
-    changeset.apply(fake, asking({"net.core.somaxconn": "1024"}, files=[dropin()]))
-    fake.boot("second-boot", {"net.core.somaxconn": "7"})
-
-    told = changeset.status(fake, "run-1")
-
-    assert (told["host_state"], told["booted_since"], told["files"]) == ("held", True, [DROPIN])
-    assert told["keys"] == [
-        {
-            "key": "net.core.somaxconn",
-            "before": None,
-            "replaced": "4096",
-            "after": "1024",
-            "stored": "1024",
-            "now": "7",
-        }
-    ]
-
-
-# What the kernel changes along with a setting
-
-FORWARD = "net.ipv4.ip_forward"
-ETH0, ETH1 = "net.ipv4.conf.eth0.forwarding", "net.ipv4.conf.eth1/100.forwarding"
-
-
-@pytest.fixture
-def router(fake):
-    """A host where ip_forward takes eth0 along, and eth0 forwards already."""
-    for key, value in {FORWARD: "0", ETH0: "1", ETH1: "0", "net.ipv4.conf.all.accept_redirects": "1"}.items():
-        fake.set(key, value)
-    fake.kernel.moves[FORWARD] = ETH0
-    return fake
-
-
-def test_what_a_setting_takes_along_is_recorded_before_the_first_write(router):
-    router.crash_at = 1
-    with pytest.raises(Crash):
-        changeset.apply(router, asking({FORWARD: "1"}))
-
-    assert [tuple(effect) for effect in router.runs.load("run-1").side_effects] == [
-        (ETH0, FORWARD, "1", None),
-        (ETH1, FORWARD, "0", None),
-        ("net.ipv4.conf.all.accept_redirects", FORWARD, "1", None),
-    ]
-    assert router.kernel.writes == []
-
-
-@pytest.mark.parametrize("eth0", ["0", "1"])
-def test_what_a_setting_took_along_comes_back_with_it(router, eth0):
-    router.set(ETH0, eth0)
-    changeset.apply(router, asking({FORWARD: "1"}))
-    assert router.get(ETH0) == "1"
-
-    done = changeset.rollback(router, "run-1")
-
-    assert (router.get(FORWARD), router.get(ETH0)) == ("0", eth0)
-    assert (done.previous, done.changed_since, state(router)) == ({FORWARD: "1"}, (), "rolled_back")
-
-
-def test_what_somebody_else_made_of_it_since_is_kept_through_the_way_back(router):
-    router.set(ETH0, "0")
-    changeset.apply(router, asking({FORWARD: "1"}))
-    router.set(ETH0, "2")
-
-    changeset.rollback(router, "run-1")
-
-    assert (router.get(FORWARD), router.get(ETH0)) == ("0", "2")
-
-
-def test_a_setting_of_the_run_that_somebody_else_changed_is_left_though_another_would_take_it_along(router):
-    changeset.apply(router, asking({FORWARD: "1", ETH0: "3"}))
-    router.set(ETH0, "2")
-
-    done = changeset.rollback(router, "run-1")
-
-    assert ([left.name for left in done.changed_since], router.get(ETH0), router.get(FORWARD)) == ([ETH0], "2", "0")
-
-
-def test_a_failed_apply_takes_back_what_was_taken_along(router):
-    router.kernel.refused["net.core.somaxconn", "1"] = (errno.EINVAL, None)
-    router.set(ETH0, "5")
-
-    with pytest.raises(ChangeError):
-        changeset.apply(router, asking({FORWARD: "1", "net.core.somaxconn": "1"}))
-
-    assert (router.get(FORWARD), router.get(ETH0), state(router)) == ("0", "5", "rolled_back")
-
-
-@pytest.mark.parametrize("gone", ["before the writes end", "after they ended"])
-def test_an_interface_that_is_gone_is_no_obstacle(router, gone):
-    def vanish(step):
-        if step == ("held" if gone == "after they ended" else FORWARD):
-            Path(router.kernel.path(ETH1)).unlink(missing_ok=True)
-
-    router.reached = vanish
-    changeset.apply(router, asking({FORWARD: "1"}))
-    changeset.rollback(router, "run-1")
-
-    assert (state(router), router.get(ETH0), router.get(ETH1)) == ("rolled_back", "1", "absent")
-
-
-def test_a_setting_that_is_right_already_takes_nothing_along(router):
-    changeset.apply(router, asking({FORWARD: "0"}))
-
-    assert router.runs.load("run-1").side_effects == ()
-
-
-def test_an_interface_whose_name_no_key_can_have_is_passed_over(router):
-    path = Path(router.kernel.path(ETH0)).parents[1] / "eth#2/forwarding"
-    path.parent.mkdir()
-    path.write_text("1\n")
-
-    changeset.apply(router, asking({FORWARD: "1"}))
-
-    assert "eth#2" not in str(router.runs.load("run-1"))
-
-
-def test_a_record_without_side_effects_is_one_of_an_earlier_release(router):
-    changeset.apply(router, asking({FORWARD: "1"}))
-    path = Path(router.runs.folder) / "run-1/manifest.json"
-    record = json.loads(path.read_text())
-    del record["side_effects"]
-    path.write_text(json.dumps(record))
-
-    changeset.rollback(router, "run-1")
-
-    assert (router.get(FORWARD), state(router)) == ("0", "rolled_back")

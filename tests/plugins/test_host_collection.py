@@ -57,8 +57,8 @@ def test_the_modules_documentation_agrees_with_its_arguments():
 
 
 def test_the_modules_examples_and_returns_are_yaml():
-    assert len(yaml.safe_load(constant("EXAMPLES"))) == 4
-    assert {"run", "host_state", "previous", "changed_since", "stale", "failure"} <= set(
+    assert len(yaml.safe_load(constant("EXAMPLES"))) == 6
+    assert {"run", "host_state", "previous", "changed_since", "stale", "failure", "deadline", "runs"} <= set(
         yaml.safe_load(constant("RETURN"))
     )
 
@@ -79,12 +79,18 @@ def test_the_roles_readme_has_the_table_of_variables():
     }
 
 
-def test_the_role_hands_every_variable_to_the_module():
-    (task,) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    used = set(re.findall(r"tcp_settings_\w+", str(task["tcptune.linux.tcp_settings"])))
+def variables(task):
+    return set(re.findall(r"(?<!__)tcp_settings_\w+", str(task)))
 
-    assert used == set(OPTIONS)
-    assert set(task["tcptune.linux.tcp_settings"]) == set(constant("ARGUMENTS"))
+
+def test_the_role_judges_dangers_itself_and_hands_every_other_variable_to_the_module():
+    danger, change = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    judged = {"tcp_settings_dangers", "tcp_settings_allow_risk"}
+    arguments = change["tcptune.linux.tcp_settings"]
+
+    assert variables(danger) == {*judged, "tcp_settings_state"}
+    assert variables(arguments) == set(OPTIONS) - judged
+    assert set(arguments) == set(constant("ARGUMENTS"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -117,10 +123,12 @@ def oldest_python():
 @pytest.mark.skipif(oldest_python() is None, reason="there is no Python 3.8 here")
 def test_there_and_back_with_the_oldest_python(tmp_path):
     code = (
-        "from pathlib import Path; from fake_host import FakeHost, asking, dropin; from module_utils import changeset\n"
+        "from pathlib import Path; from fake_host import FakeHost, asking, dropin\n"
+        "from module_utils import changeset, status\n"
         f"fake = FakeHost(Path({str(tmp_path)!r})); before = fake.tree()\n"
         "changeset.predict(fake, asking(files=[dropin()])); changeset.apply(fake, asking(files=[dropin()]))\n"
-        "changeset.confirm(fake, 'run-1'); changeset.status(fake, 'run-1'); assert fake.tree() != before\n"
+        "changeset.confirm(fake, 'run-1'); assert fake.tree() != before\n"
+        "status.status(fake, 'run-1'); status.runs(fake)\n"
         "changeset.rollback(fake, 'run-1'); assert fake.tree() == before; print('there and back')\n"
     )
     path = os.pathsep.join([str(ROOT / "plugins"), str(Path(__file__).parent)])

@@ -198,3 +198,57 @@ def test_a_failure_can_be_read_by_a_program_and_leaves_the_host_as_it_was(projec
     assert found[5]["stdout"] == ""
     assert (found[6]["host_state"], found[6]["changed"], found[6]["failure"]["errno"]) == ("rolled_back", False, 22)
     assert found[7]["stdout"].split() == ["4096", "60"]
+
+
+def test_the_host_takes_back_by_itself_what_nobody_confirms(project):
+    apply = {"settings": SETTINGS, "files": FILES, "revert_after_s": 60}
+    found = answers(
+        project,
+        settings("check", **apply),
+        settings(**apply),
+        settings(state="extended", revert_after_s=300),
+        settings(state="extended", revert_after_s=30),
+        settings(state="status"),
+        settings(state="rolled_back"),
+        settings(**{**apply, "run": "run-2", "revert_after_s": 1}),
+        shell(f"sleep 4; cat {SOMAXCONN} {FIN_TIMEOUT}"),
+        settings(run="run-2", state="confirmed"),
+        settings(run=None, state="status"),
+        settings(state="extended"),
+    )
+    checked, applied, longer, shorter, told, _, again, shown, late, runs, incomplete = found
+
+    assert (checked["timer"], checked["deadline"], checked["seconds_left"]) == ("process", None, 60)
+    assert (applied["host_state"], applied["timer"]) == ("held", "process")
+    assert 50 < applied["seconds_left"] <= 61
+    assert applied["deadline"].endswith("Z")
+    assert (longer["changed"], longer["host_state"]) == (True, "held")
+    assert 290 < longer["seconds_left"] <= 301
+    assert longer["deadline"] > applied["deadline"]
+    assert (shorter["changed"], shorter["deadline"]) == (False, longer["deadline"])
+    assert told["changed"] is False
+    assert (told["record"]["ends"], told["record"]["timer"]["alive"]) == (None, True)
+    assert [key["now"] for key in told["record"]["keys"]] == ["1024", "30"]
+    assert again["host_state"] == "held"
+    assert shown["stdout"].split() == ["4096", "60"]
+    assert (late["failed"], late["host_state"], late["failure"]["kind"]) == (True, "reverted", "refused")
+    assert "its time was over" in late["msg"]
+    assert [(run["run"], run["host_state"]) for run in runs["runs"]] == [
+        ("run-1", "rolled_back"),
+        ("run-2", "reverted"),
+    ]
+    assert runs["busy"] is None
+    assert "revert_after_s" in incomplete["msg"]
+
+
+def test_the_role_hands_the_time_on_and_a_playbook_gives_more(project):
+    (said, shown), (more, _), (back, restored) = play(
+        project,
+        "site.yml -e tcp_settings_revert_after_s=600",
+        "tcptune.linux.extend -e tcp_settings_revert_after_s=900",
+        "tcptune.linux.rollback",
+    )
+
+    assert shown == ["0", "1024", "30", "tcptune"]
+    assert ("changed=1" in said, "changed=1" in more, "changed=1" in back) == (True, True, True)
+    assert restored == ["0", "4096", "60", "tcptune"]

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.lab, needs_namespaces]
 START, RANGE = "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_port_range"
 _HERE = Path(__file__).resolve().parent
 _FIRST = """
-import json, os, sys
+import json, os, subprocess, sys
 sys.path[:0] = [{plugins!r}]
 from module_utils import changeset
 from module_utils.errors import ChangeError
@@ -197,7 +197,8 @@ def test_coupled_settings_are_written_in_the_given_order_and_restored_backwards(
     ],
 )
 @pytest.mark.parametrize("touched", [False, True], ids=["untouched interface", "interface set by hand"])
-def test_a_setting_that_changes_others_is_taken_back_with_them(key, value, own, touched):
+@pytest.mark.parametrize("back", ["the module", "the script"])
+def test_a_setting_that_changes_others_is_taken_back_with_them(key, value, own, touched, back):
     found = told(
         f"""
         import glob
@@ -209,10 +210,14 @@ def test_a_setting_that_changes_others_is_taken_back_with_them(key, value, own, 
         before = look()
         apply({{{key!r}: {value!r}}})
         there = look()
-        done = changeset.rollback(host, "run-1")
-        after = look()
-        print(json.dumps([there != before, sorted(p for p in after if after[p] != before[p]), done.changed_since]))
+        if {back!r} == "the module":
+            changeset.rollback(host, "run-1")
+        else:
+            subprocess.run(["sh", host.runs.file("run-1", "rollback.sh")], check=True)
+        after, record = look(), host.runs.load("run-1")
+        changed = sorted(path for path in after if after[path] != before[path])
+        print(json.dumps([there != before, changed, record.state, record.left]))
         """
     )
 
-    assert found == [True, [], []]
+    assert found == [True, [], "rolled_back", []]

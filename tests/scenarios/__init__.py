@@ -36,7 +36,7 @@ c12  ansible#36992: one unknown key makes another fail
 c13  moby#47966, nixpkgs#118656: a global reload switches forwarding off
      test_complaints_writing.py::test_nothing_that_runs_on_a_host_reloads_all_files
      test_complaints_writing.py::test_forwarding_that_a_file_would_switch_off_at_boot_is_a_finding
-     not in this tool yet: a list of all keys that a reload would flip, beyond those of the profile
+     unit/planning/checks/test_checks.py::test_a_reload_names_every_key_and_line_outside_the_profile_too_and_who_does_it
 c14  ansible#55695: sysctl ends well and has refused the value
      test_complaints_writing.py::test_a_value_that_the_kernel_takes_and_does_not_keep_is_a_failure_that_names_what_it_shows
      test_complaints_writing.py::test_a_refused_write_is_known_by_its_number_and_not_by_a_text
@@ -71,7 +71,9 @@ c23  ansible-collection-hardening#360: hardening turns timestamps off, reuse nee
      not in this tool yet: the variables of other roles are not read, so a clash with them is not found
 c24  amazon-eks-ami#1307, bottlerocket#4786: a wide port range takes ports of services
      test_complaints.py::test_the_harm_of_a_wide_port_range_is_said_beside_the_change
-     not in this tool yet: the range is not compared with what listens on the host
+     unit/planning/checks/test_checks.py::test_the_range_that_is_wanted_counts_and_not_the_one_that_is
+     unit/planning/checks/test_checks.py::test_the_reservation_that_is_proposed_keeps_what_is_there_and_adds_no_more_than_is_needed
+     unit/planning/test_danger.py::test_a_range_over_the_port_of_ssh_is_named
 c25  talos#7878, systemd#39256: VLAN names with dots
      test_complaints.py::test_a_vlan_with_a_dot_in_its_name_is_one_key_on_both_sides
      test_complaints.py::test_a_vlan_is_read_at_boot_in_either_spelling_and_explained
@@ -91,7 +93,8 @@ d6   UBUNTU20-CIS#127: rollback is not realistic
      test_complaints_writing.py::test_taking_back_restores_the_value_that_was_there_and_not_a_default
      test_complaints_writing.py::test_the_record_of_what_was_there_survives_a_reboot
 d7   linux-system-roles/network#33, nixos-cli#119: take back unless somebody confirms
-     not in this tool yet: there is no revert timer; an unconfirmed change ends with the next boot
+     acceptance/test_revert_timer.py::test_a_host_that_is_cut_off_after_apply_is_as_before_within_the_window_and_5_seconds
+     acceptance/test_revert_timer.py::test_a_run_that_is_confirmed_in_time_stays
      acceptance/test_main_way.py::test_what_nobody_confirmed_is_lost_at_the_next_boot
 d8   netplan#548: the way back did not work, and no test had run it
      acceptance/test_main_way.py::test_what_is_planned_is_applied_kept_over_a_reboot_and_taken_back
@@ -136,7 +139,9 @@ o1   the range of local ports and the first unprivileged port go in an order tha
      test_order.py::test_the_order_is_data_for_both_directions
      test_order.py::test_explain_tells_the_order_and_the_reason
      test_order.py::test_a_line_that_the_other_setting_makes_the_kernel_refuse_does_not_count_at_boot
-     not in this tool yet: a plan is in the order of the catalogue's list, not in the order these pages ask for
+     unit/planning/test_order.py::test_the_start_of_the_free_ports_never_passes_the_low_end_of_the_range
+     unit/planning/test_order.py::test_between_two_states_the_kernel_allows_no_write_is_refused_there_or_back
+     acceptance/test_write_order.py::test_coupled_settings_go_there_back_and_through_a_boot
 o2   the way back wants the reverse
      test_order.py::test_the_host_writes_in_the_order_of_the_plan_and_takes_back_in_reverse
      test_order.py::test_the_preview_of_the_way_back_is_the_plan_in_reverse
@@ -145,13 +150,15 @@ o2   the way back wants the reverse
 o3   one setting moves another
      test_order.py::test_what_a_change_of_forwarding_resets_is_known_before_it_is_planned
      test_order.py::test_a_restore_that_moves_another_setting_is_repaired
+     plugins/test_host_side_effects.py::test_what_a_setting_took_along_comes_back_with_it
+     plugins/test_host_real_kernel.py::test_a_setting_that_changes_others_is_taken_back_with_them
 o4   settings that work only together: reuse and timestamps, bbr and fq, tracking and its buckets
      test_order.py::test_what_works_only_together_is_explained
 o5   tcp_tw_recycle is gone
      test_containers.py::test_a_removed_setting_is_said_to_be_removed_by_kernels_that_removed_it
 o6   both ends of the port range have one parity
      test_order.py::test_an_explicit_range_of_one_parity_is_met_where_it_is_there
-     not in this tool yet: nothing warns of it
+     unit/planning/checks/test_checks.py::test_a_check_says_what_its_case_expects
 
 e1   somaxconn reaches a listener with its next listen()
      test_effect.py::test_explain_says_when_a_change_takes_effect
@@ -237,6 +244,7 @@ r2   batches and thresholds
 r3   a dry run is no proof that nothing is pending
      test_complaints.py::test_pending_changes_have_an_exit_code_of_their_own_and_a_plan_without_any_says_so
 r4   a timer that depends on the controller is none
-     not in this tool yet: there is no revert timer
+     plugins/test_host_real_timer.py::test_the_timer_restores_real_settings_after_whoever_armed_it_was_killed
+     acceptance/test_revert_timer.py::test_a_host_that_is_cut_off_after_apply_is_as_before_within_the_window_and_5_seconds
      plugins/test_host_changes.py::test_a_crash_at_any_step_leaves_a_host_that_roll_back_restores
 """

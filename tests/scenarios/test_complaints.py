@@ -267,7 +267,8 @@ def test_the_harm_of_a_wide_port_range_is_said_beside_the_change(tcptune: Comman
     path = put(host, settings={RANGE: "exactly: 1024 65535"})
     said = flat(tcptune("plan", "wanted.yml", "--facts", path, "-i", "web1,").out)
 
-    assert "risk high: 1024-65535 collides with services (NodePorts 30000-32767, databases)" in said
+    assert "! danger: 1024-65535 collides with services (NodePorts 30000-32767, databases)" in said
+    assert f"apply wants --allow-risk {RANGE}" in said
 
 
 # Several who want something

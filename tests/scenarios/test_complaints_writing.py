@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from module_utils import changeset
+from module_utils import changeset, status
 from module_utils.errors import AbsentKey, Failed, Refused
 from module_utils.host import Host
 from module_utils.request import make_request
@@ -129,7 +129,7 @@ def test_nothing_is_taken_back_but_by_command(fake: FakeHost) -> None:
     again = Host(fake.root, fake.kernel)
 
     assert fake.get(QUEUE) == "1024"
-    assert changeset.status(again, "run-1")["host_state"] == "held"
+    assert status.status(again, "run-1")["host_state"] == "held"
 
 
 def test_taking_back_restores_the_value_that_was_there_and_not_a_default(fake: FakeHost) -> None:

@@ -52,9 +52,27 @@ class FakeApplier:
     def __init__(self, **outcomes: Sequence[HostOutcome]) -> None:
         self.outcomes = outcomes
         self.calls: list[tuple[str, list[str], list[str]]] = []
+        self.seconds: list[int | None] = []
 
-    def apply(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:  # noqa: ARG002
+    def apply(
+        self,
+        run_id: str,  # noqa: ARG002
+        plan: Plan,  # noqa: ARG002
+        hosts: Sequence[Host],
+        revert_after_s: int | None = None,
+    ) -> Iterator[HostOutcome]:
+        self.seconds.append(revert_after_s)
         return self._act("apply", hosts, HostState.HELD)
+
+    def extend(
+        self,
+        run_id: str,  # noqa: ARG002
+        plan: Plan,  # noqa: ARG002
+        hosts: Sequence[Host],
+        revert_after_s: int,
+    ) -> Iterator[HostOutcome]:
+        self.seconds.append(revert_after_s)
+        return self._act("extend", hosts, HostState.HELD)
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:  # noqa: ARG002
         return self._act("confirm", hosts, HostState.CONFIRMED)

@@ -28,7 +28,12 @@ class Patient(Tcptune):
     def argv(self, arguments: Sequence[str | Path]) -> list[str]:
         """Give the whole command line, with time for hosts to be read."""
         reads = arguments[0] in {"apply", "audit", "facts", "plan", "verify"}
-        return super().argv([*arguments, *(["--timeout", "120"] if reads else [])])
+        more = ["--timeout", "120"] if reads else []
+        if arguments[0] == "apply":
+            more += ["--allow-risk", "net.ipv4.tcp_mem"]
+            # Long enough for a test that confirms, and short enough to wait for in one that does not.
+            more += [] if "--confirm-within" in arguments else ["--confirm-within", "1h"]
+        return super().argv([*arguments, *more])
 
 
 def profile(tcptune: Tcptune) -> Path:

@@ -19,7 +19,7 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.runs import MOVES, HostResult, HostState, Move, Run
 from tcptune.errors import TcptuneError, UsageError
 
-_HEAD = "0001"
+_HEAD = "0002"
 _LOCK_NUMBER = 0x7463_7074
 """Any number that no other program on the server locks."""
 
@@ -70,6 +70,7 @@ class SqlJournal:
             if result.state is not before and result.state not in MOVES[before]:
                 raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
             row.state, row.error, row.hint = result.state.value, result.error, result.hint
+            row.deadline = result.deadline
             # What was replaced is what a rollback restores: once known it is never forgotten.
             row.replaced = row.replaced or result.replaced
             session.add(
@@ -211,6 +212,7 @@ def _result_row(run_id: str, result: HostResult) -> HostResultRow:
         cohort=result.cohort,
         state=result.state.value,
         replaced=result.replaced,
+        deadline=result.deadline,
         error=result.error,
         hint=result.hint,
     )
@@ -234,6 +236,7 @@ def _run(session: Session, row: RunRow) -> Run:
                 cohort=r.cohort,
                 state=HostState(r.state),
                 replaced=r.replaced,
+                deadline=r.deadline,
                 error=r.error,
                 hint=r.hint,
             )

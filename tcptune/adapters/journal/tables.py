@@ -57,6 +57,7 @@ class HostResultRow(Base):
     cohort: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(32))
     replaced: Mapped[dict[str, Any]] = mapped_column(JSON)
+    deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
     hint: Mapped[str | None] = mapped_column(Text)
 

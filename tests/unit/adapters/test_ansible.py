@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,40 @@ def test_each_act_plays_its_own_playbook_and_leaves_its_own_state(what: str, pla
 
     assert act(applier, what) == [HostOutcome("web1", state, {SOMAXCONN: "128"})]
     assert applier.played == [(playbook, ["web1"])]
+
+
+def test_a_held_host_says_when_it_takes_the_change_back() -> None:
+    [held] = act(Applier(ok(deadline="2026-03-02T10:02:00Z")), revert_after_s=120)
+
+    assert held.deadline == datetime(2026, 3, 2, 10, 2, tzinfo=UTC)
+    assert act(Applier(ok(deadline=None)))[0].deadline is None
+    assert act(Applier(ok(deadline="2026-03-02T10:02:00Z")), "confirm")[0].deadline is None
+
+
+def test_more_time_is_asked_for_by_a_playbook_of_its_own() -> None:
+    applier = Applier(ok(deadline="2026-03-02T10:02:00Z"))
+
+    [held] = act(applier, "extend", revert_after_s=1800)
+
+    assert applier.played == [("extend.yml", ["web1"])]
+    assert (held.state, held.deadline) == (HostState.HELD, datetime(2026, 3, 2, 10, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("left_in", "state"), [("reverted", HostState.REVERTED), ("lost", HostState.LOST)])
+@pytest.mark.parametrize("what", ["confirm", "extend"])
+def test_a_host_that_took_the_change_back_by_itself_cannot_keep_it(what: str, left_in: str, state: HostState) -> None:
+    more = {"revert_after_s": 60} if what == "extend" else {}
+
+    [found] = act(Applier(failed("refused", left_in)), what, **more)
+
+    assert (found.state, found.error) == (state, "said no")
+
+
+@pytest.mark.parametrize(("left_in", "state"), [("reverted", HostState.REVERTED), ("lost", HostState.LOST)])
+def test_a_rollback_of_what_is_back_already_says_who_did_it(left_in: str, state: HostState) -> None:
+    [found] = act(Applier(ok(host_state=left_in)), "roll_back")
+
+    assert (found.state, found.error) == (state, None)
 
 
 def test_without_hosts_nothing_is_played() -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command, config
 
+from tcptune.adapters.journal import store
 from tcptune.adapters.journal.store import SqlJournal
 from tcptune.adapters.journal.tables import Base
 from tcptune.domain.changes import Plan
@@ -351,3 +353,33 @@ def test_a_moment_without_a_time_zone_is_never_stored_as_if_it_were_utc(journal:
     journal.end(RUN, at=datetime(2026, 3, 14, 15, tzinfo=timezone(timedelta(hours=2))))
 
     assert journal.find(RUN)[0].ended_at == datetime(2026, 3, 14, 13, tzinfo=UTC)
+
+
+def test_a_journal_of_the_first_form_keeps_its_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    settings = config.Config()
+    settings.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+        kept = {"run_id": "r1", "plan_id": PLAN.plan_id, "profile": "p", "started_at": NOW.isoformat(sep=" ")}
+        kept |= {"operator": "ada", "tool_version": "0.1.0", "plan": PLAN.model_dump_json()}
+        host = {"run_id": "r1", "host": "web1", "cohort": "cohort1", "state": "held", "replaced": "{}"}
+        for table, row in (("runs", kept), ("host_results", host)):
+            connection.execute(sa.insert(sa.table(table, *map(sa.column, row))).values(row))
+
+    [found] = SqlJournal(url).runs()
+
+    assert (found.run_id, found.result("web1").state, found.result("web1").deadline) == ("r1", HostState.HELD, None)
+
+
+def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(tmp_path: Path) -> None:
+    journal = SqlJournal(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    journal.begin(run(result("web1", HostState.APPLYING), run_id="r1"), PLAN)
+
+    journal.move("r1", result("web1", HostState.HELD, deadline=NOW), at=NOW)
+    assert journal.find("r1")[0].result("web1").deadline == NOW
+
+    journal.move("r1", result("web1", HostState.CONFIRMED), at=NOW)
+    assert journal.find("r1")[0].result("web1").deadline is None

@@ -19,12 +19,13 @@ PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
 COMMANDS = {name: command for name, command in TOP.items() if name != "profile"} | {
     f"profile {name}": command for name, command in TOP["profile"].commands.items()
 }
-CHANGING = {"apply", "confirm", "rollback"}
+CHANGING = {"apply", "confirm", "extend", "rollback"}
 VERBS = {
     "Apply",
     "Check",
     "Compare",
     "Explain",
+    "Give",
     "Keep",
     "List",
     "Look",
@@ -41,7 +42,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "doctor", "explain"}
 
     assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE}
 

@@ -123,3 +123,16 @@ def test_the_time_is_in_utc_and_whole_seconds() -> None:
 
 def test_whoever_is_at_work_is_named_with_the_machine() -> None:
     assert re.fullmatch(r"[^@]+@[^@]+", wiring.operator())
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("2h", 7200), ("168h", 604800), ("never", None)]
+)
+def test_a_time_is_seconds_minutes_or_hours(text: str, seconds: int | None) -> None:
+    assert wiring.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5d", "1.5h", "ten", "169h", "9999999", " 5", "5 m", "٥"])
+def test_what_is_no_time_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(UsageError, match="no time between a second and a week"):
+        wiring.seconds(text)

@@ -5,7 +5,14 @@ import pytest
 from tcptune.domain.runs import CHANGED_STATES, FAILED_STATES, MOVES, HostState
 from tests.unit.builders import result, run
 
-TERMINAL = {HostState.ROLLED_BACK, HostState.STALE, HostState.UNREACHABLE, HostState.FAILED}
+TERMINAL = {
+    HostState.ROLLED_BACK,
+    HostState.REVERTED,
+    HostState.LOST,
+    HostState.STALE,
+    HostState.UNREACHABLE,
+    HostState.FAILED,
+}
 
 
 def test_every_state_stands_in_the_table() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcptune.domain.changes import Change, Plan
-from tcptune.planning.playbook import GROUP, render
+from tcptune.planning.playbook import GROUP, RenderOptions, render
 from tests.unit.builders import PORTS, RMEM, SOMAXCONN, SYNCOOKIES, change, cohort, connection, dropin, plan
 
 SETTINGS = (
@@ -34,7 +34,7 @@ def read(files: dict[str, str], name: str) -> Any:
 
 
 def variables(made: Plan, **options: Any) -> dict[str, Any]:
-    found: dict[str, Any] = read(render(made, "run1", **options), COHORT1)
+    found: dict[str, Any] = read(render(made, "run1", RenderOptions(**options)), COHORT1)
     return found
 
 
@@ -46,6 +46,7 @@ def test_the_project_is_made_of_these_files() -> None:
         "ansible.cfg",
         "site.yml",
         "confirm.yml",
+        "extend.yml",
         "rollback.yml",
         INVENTORY,
         f"inventory/group_vars/{GROUP}.yml",
@@ -162,13 +163,13 @@ def test_what_the_plan_does_not_know_of_a_host_is_left_to_ansible() -> None:
 
 def test_words_for_ssh_travel_even_where_another_inventory_says_the_rest() -> None:
     where = connection(ssh_args=("-o", "ProxyCommand=ssh -W %h:%p bastion"))
-    text = render(plan(hosts={"web1": where}), "run1", connections=False)[INVENTORY]
+    text = render(plan(hosts={"web1": where}), "run1", RenderOptions(connections=False))[INVENTORY]
 
     assert "tcptune_ssh_args: -o 'ProxyCommand=ssh -W %h:%p bastion'" in text
 
 
 def test_another_inventory_may_say_how_hosts_are_reached() -> None:
-    files = render(plan(), "run1", connections=False)
+    files = render(plan(), "run1", RenderOptions(connections=False))
 
     assert "ansible_" not in files[INVENTORY]
     assert "web1" in files[INVENTORY]
@@ -177,7 +178,9 @@ def test_another_inventory_may_say_how_hosts_are_reached() -> None:
 # What runs
 
 
-@pytest.mark.parametrize(("name", "playbook"), [("site", "apply"), ("confirm", "confirm"), ("rollback", "rollback")])
+@pytest.mark.parametrize(
+    ("name", "playbook"), [("site", "apply"), ("confirm", "confirm"), ("extend", "extend"), ("rollback", "rollback")]
+)
 def test_a_playbook_imports_the_one_of_the_collection_for_the_hosts_of_the_plan(name: str, playbook: str) -> None:
     [play] = read(render(plan(), "run1"), f"{name}.yml")
 
@@ -187,13 +190,31 @@ def test_a_playbook_imports_the_one_of_the_collection_for_the_hosts_of_the_plan(
 
 def test_the_run_is_named_once_for_all_hosts() -> None:
     assert read(render(plan(), "20260314-a1b2c3"), f"inventory/group_vars/{GROUP}.yml") == {
-        "tcp_settings_run": "20260314-a1b2c3"
+        "tcp_settings_run": "20260314-a1b2c3",
+        "tcp_settings_revert_after_s": 0,
     }
+
+
+def test_the_time_to_confirm_is_one_for_all_hosts_and_in_the_readme() -> None:
+    files = render(plan(), "run1", RenderOptions(revert_after_s=600))
+
+    assert read(files, f"inventory/group_vars/{GROUP}.yml")["tcp_settings_revert_after_s"] == 600
+    assert "they are gone after 600 s, or a reboot" in files["README.md"]
+    assert "a reboot takes them back" in render(plan(), "run1")["README.md"]
+
+
+def test_a_danger_travels_with_its_reason_and_is_allowed_only_by_name() -> None:
+    risky = change(SOMAXCONN).model_copy(update={"danger": "it strands the host."})
+    made = plan(cohort("a", changes=(risky, change(SYNCOOKIES))))
+
+    assert variables(made)["tcp_settings_dangers"] == {SOMAXCONN: "it strands the host."}
+    assert "tcp_settings_allow_risk" not in variables(made)
+    assert variables(made, allow_risk=(SOMAXCONN, SYNCOOKIES))["tcp_settings_allow_risk"] == [SOMAXCONN]
 
 
 def test_a_forced_key_reaches_the_cohorts_that_change_it_and_no_other() -> None:
     made = plan(cohort("a", changes=(change(SOMAXCONN),)), cohort("b", changes=(change(SYNCOOKIES),), name="cohort2"))
-    files = render(made, "run1", force_keys=[SOMAXCONN])
+    files = render(made, "run1", RenderOptions(force_keys=(SOMAXCONN,)))
 
     assert read(files, COHORT1)["tcp_settings_force_keys"] == [SOMAXCONN]
     assert "tcp_settings_force_keys" not in read(files, "inventory/group_vars/tcptune_cohort2.yml")

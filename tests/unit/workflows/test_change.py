@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -295,3 +296,97 @@ def test_a_new_run_has_every_host_of_the_plan_still_to_do() -> None:
         ("db1", "cohort2", HostState.PLANNED),
     }
     assert (found.plan_id, found.profile, found.ended_at) == (PLAN.plan_id, PLAN.profile, None)
+
+
+# Dangers
+
+RISKY = change(SOMAXCONN, "128", "4096").model_copy(update={"danger": "the table is full."})
+DANGEROUS = plan(
+    cohort("web1", "web2", changes=(RISKY,)),
+    cohort("db1", changes=(change(SYNCOOKIES, "0", "1"),), name="cohort2"),
+)
+
+
+def apply_danger(*allowed: str, to: Sequence[str] = NAMES) -> Story:
+    story = Story()
+    hosts = [host(name) for name in to]
+    story.changer.apply(collector(UNMOVED), DANGEROUS, hosts, story.run, allow_risk=allowed)
+    return story
+
+
+def test_a_danger_that_nobody_allowed_stops_everything_before_any_host_is_touched() -> None:
+    with pytest.raises(UsageError, match=f"(?s)nothing was changed.*{SOMAXCONN}: the table is full") as refused:
+        apply_danger()
+
+    assert refused.value.hint == f"--allow-risk {SOMAXCONN}"
+    with pytest.raises(UsageError, match="the table is full"):
+        apply_danger(SYNCOOKIES)
+
+
+def test_a_danger_that_is_allowed_by_name_is_applied() -> None:
+    assert apply_danger(SOMAXCONN).acts() == [("apply", list(NAMES))]
+
+
+def test_a_danger_of_other_hosts_need_not_be_allowed() -> None:
+    assert apply_danger(to=["db1"]).acts() == [("apply", ["db1"])]
+
+
+def test_allowing_more_than_the_plan_has_does_no_harm() -> None:
+    # What is allowed in a runbook meets plans of many kinds; a key in another spelling leaves its danger refused.
+    assert apply_danger(SOMAXCONN, "net.ipv4.tcp_mem").acts() == [("apply", list(NAMES))]
+
+
+# Time to confirm
+
+
+def test_the_time_to_confirm_reaches_the_hosts_and_their_deadline_the_record() -> None:
+    held = [HostOutcome(name, HostState.HELD, {}, deadline=NOW) for name in NAMES]
+    story = Story(apply=held)
+
+    story.apply(revert_after_s=600)
+
+    assert story.applier.seconds == [600]
+    assert {story.recorded(name).deadline for name in NAMES} == {NOW}
+
+
+def test_a_host_that_waits_no_longer_has_no_deadline() -> None:
+    story = Story(run(*(result(name, HostState.HELD, deadline=NOW) for name in NAMES)))
+
+    story.confirm()
+
+    assert {story.recorded(name).deadline for name in NAMES} == {None}
+
+
+def test_held_hosts_are_given_more_time() -> None:
+    later = NOW + timedelta(minutes=30)
+    before = run(result("web1", HostState.HELD, deadline=NOW), result("web2", HostState.CONFIRMED))
+    story = Story(before, extend=[HostOutcome("web1", HostState.HELD, {}, deadline=later)])
+
+    story.changer.extend(before, PLAN, [host("web1"), host("web2")], 1800)
+
+    assert story.acts() == [("extend", ["web1"])]
+    assert (story.applier.seconds, story.recorded("web1").deadline) == ([1800], later)
+
+
+def test_where_nobody_is_held_there_is_no_time_to_give() -> None:
+    before = run(result("web1", HostState.CONFIRMED))
+
+    with pytest.raises(UsageError, match="no host of these is held"):
+        Story(before).changer.extend(before, PLAN, [host("web1")], 60)
+
+
+def test_a_host_that_could_not_be_given_more_time_keeps_its_deadline() -> None:
+    before = run(result("web1", HostState.HELD, deadline=NOW))
+    story = Story(before, extend=[HostOutcome("web1", HostState.BROKEN, {}, error="connection lost")])
+
+    story.changer.extend(before, PLAN, [host("web1")], 60)
+
+    assert (story.recorded("web1").state, story.recorded("web1").deadline) == (HostState.HELD, NOW)
+
+
+def test_a_confirm_that_came_too_late_records_that_the_host_took_it_back() -> None:
+    before = run(result("web1", HostState.HELD, deadline=NOW))
+    story = Story(before, confirm=[HostOutcome("web1", HostState.REVERTED, {}, error="its time was over")])
+
+    assert story.confirm() == {"web1": HostState.REVERTED}
+    assert (story.recorded("web1").error, story.recorded("web1").deadline) == ("its time was over", None)

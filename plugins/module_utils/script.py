@@ -1,0 +1,509 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rollback.sh, which each run carries: the way back that needs no Python, no network and nobody watching.
+
+It is the same text for every run. What differs is data, in files beside it that it reads line by line (see wayback):
+no value, name or path is ever read as shell. It decides as `decisions` and `changeset` do, and takes the same lock.
+"""
+
+NAME = "rollback.sh"
+
+SCRIPT = r"""#!/bin/sh
+# Puts back what one run of tcptune replaced, from the files beside this one. Needs root.
+#
+#   sh rollback.sh          now
+#   sh rollback.sh timer    when the time in `deadline` is over, unless the run was confirmed or rolled back before;
+#                           at once if the process that was changing the host has died in the middle
+#
+# Files come before values, so that a boot in the middle gives the previous ones. Values go back one by one, in the
+# reverse order of the writes, and are read back; then what the kernel changes along with them. What a third party has
+# changed since is left alone, and its name written to `left`. The state it ends in is added to `state`. Exits 0 if
+# there is nothing left to put back, 1 if something could not be.
+
+set -u
+set -f
+umask 077
+LC_ALL=C
+PATH="${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin"
+unset IFS
+export LC_ALL PATH
+
+case $0 in
+*/*) cd -- "${0%/*}" || exit 1 ;;
+esac
+here=$(pwd -P) || exit 1
+run=${here##*/}
+lock=../../lock
+act=${1:-now}
+nl='
+'
+
+say() {
+  printf 'tcptune: run %s: %s\n' "$run" "$*" >&2
+}
+
+# The lock. How it works, and why it is safe, is written in lock.py.
+
+started() { # sets start: when process $1 began, - if it is gone
+  start=-
+  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  # The name in front can hold anything, so count from the last bracket.
+  set -- ${line##*)}
+  case ${1:-Z} in
+  Z | X) ;;
+  *) start=${20:--} ;;
+  esac
+}
+
+gone() { # whether the process that a link names, $1, has ended for certain
+  set -- $1
+  [ $# -eq 5 ] || return 0
+  case $1 in
+  *[!0-9]*) return 0 ;;
+  esac
+  [ "$3" = "$boot" ] || return 0
+  began=$2
+  if [ "$4" != "$namespace" ]; then
+    # Gone if it began before the first process here: the container was started again.
+    started 1
+    case $began$start in
+    *[!0-9]*) return 1 ;;
+    esac
+    [ "$began" -lt "$start" ]
+    return
+  fi
+  started "$1"
+  [ "$start" != "$began" ]
+}
+
+look_at_lock() { # sets top and owner: the highest link and its text
+  top=0 owner=
+  set +f
+  for name in "$lock"/*; do
+    name=${name##*/}
+    case $name in
+    '' | *[!0-9]*) ;;
+    *) [ "$name" -gt "$top" ] && top=$name ;;
+    esac
+  done
+  set -f
+  [ "$top" -eq 0 ] || owner=$(readlink "$lock/$top") || owner=
+}
+
+try_lock() { # fails if somebody lives who holds it
+  look_at_lock
+  gone "$owner" || return 1
+  before_top=$top before_owner=$owner held=$((top + 1))
+  if ! ln -s "$me" "$lock/$held" 2>/dev/null; then
+    look_at_lock
+    [ "$top" = "$before_top" ] && [ "$owner" = "$before_owner" ] || return 1
+    # Nobody was faster: the disk is full or read-only. Then nobody else can begin a change either, and the way back
+    # must not depend on it.
+    refusals=$((refusals + 1))
+    held=
+    [ "$refusals" -ge 3 ] || return 1
+    say "goes on without the lock: $lock cannot be written"
+    return 0
+  fi
+  look_at_lock
+  now_owner=$owner
+  if [ "$top" = "$held" ] && [ "$now_owner" = "$me" ]; then
+    [ "$before_top" -eq 0 ] && return 0
+    owner=$(readlink "$lock/$before_top") || owner=
+    [ "$owner" = "$before_owner" ] && return 0
+  fi
+  unlock
+  return 1
+}
+
+unlock() {
+  [ -z "$held" ] || rm -f "$lock/$held"
+  held=
+}
+
+# The record.
+
+read_state() { # sets state: the last one that was entered
+  state=
+  while read -r word rest; do
+    state=$word
+  done <state
+}
+
+reached() { # whether the run was ever in one of the given states
+  while read -r word rest; do
+    for wanted in "$@"; do
+      [ "$word" != "$wanted" ] || return 0
+    done
+  done <state
+  return 1
+}
+
+durable() { # makes $1.new be $1 for good
+  sync "$1.new" && mv -f "$1.new" "$1" && sync .
+}
+
+which_boot() { # sets boot_then and boot_now: on which boot the run began, and which one this is
+  boot_then= boot_now=
+  { read -r path && read -r boot_then; } <boot && boot_now=$(cat "$path" 2>/dev/null)
+}
+
+enter() { # records the state $1
+  if { cat state && printf '%s %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"; } >state.new && durable state; then
+    return 0
+  fi
+  say "the state $1 could not be recorded"
+  return 1
+}
+
+# Values, as kernel.py compares them.
+
+words() { # sets text: $1 with single spaces
+  set -- $1
+  text=$*
+}
+
+count() { # sets number: how many words $1 has
+  set -- $1
+  number=$#
+}
+
+within() { # whether each word of $1 is one of $2
+  for word in $1; do
+    case " $2 " in
+    *" $word "*) ;;
+    *) return 1 ;;
+    esac
+  done
+}
+
+bare() { # sets text: the hexadecimal mask $1 without commas and leading zeros
+  text=$1
+  while :; do
+    case $text in
+    *,*) text=${text%%,*}${text#*,} ;;
+    0?*) text=${text#0} ;;
+    *) return 0 ;;
+    esac
+  done
+}
+
+same() { # whether $2 and $3 mean the same, compared as $1 says
+  [ "$2" != "$3" ] || return 0
+  case $1 in
+  names) within "$2" "$3" && within "$3" "$2" ;;
+  mask)
+    bare "$2"
+    one=$text
+    bare "$3"
+    [ "$one" = "$text" ]
+    ;;
+  *) return 1 ;;
+  esac
+}
+
+mixed() { # whether $1 is a vector of which each number is that of $2, $3 or $4
+  count "$1"
+  length=$number
+  [ "$length" -gt 1 ] || return 1
+  rest=$1 one=$2 two=$3 three=$4
+  count "$one"
+  [ "$number" -eq "$length" ] || one=
+  count "$two"
+  [ "$number" -eq "$length" ] || two=
+  count "$three"
+  [ "$number" -eq "$length" ] || three=
+  while [ "$length" -gt 0 ]; do
+    case ${rest%% *} in
+    "${one%% *}" | "${two%% *}" | "${three%% *}") ;;
+    *) return 1 ;;
+    esac
+    rest=${rest#* } one=${one#* } two=${two#* } three=${three#* }
+    length=$((length - 1))
+  done
+}
+
+look() { # sets found: the value in the file $1. One read: the kernel gives most values to the first one only.
+  found=$(dd if="$1" bs=262144 count=1 2>/dev/null) || return 1
+  words "$found"
+  found=$text
+}
+
+put() { # one write: what a second one would write is a value of its own
+  [ -e "$1" ] && printf '%s\n' "$2" | dd of="$1" obs=65536 2>/dev/null
+}
+
+is_in() { # whether $2 is one of the names in $1
+  case $1 in
+  *" $2 "*) return 0 ;;
+  esac
+  return 1
+}
+
+each_key() { # calls $1 for each key, in the order of the way back
+  while read -r key <&3; do
+    read -r path <&3 && read -r how <&3 && read -r before <&3 && read -r after <&3 && read -r stored <&3 || return 1
+    "$1"
+  done 3<keys
+  return 0
+}
+
+ours() {
+  same "$how" "$found" "$after" || same "$how" "$found" "$stored" || mixed "$found" "$before" "$after" "$stored"
+}
+
+judge() { # adds the key to back if it is to be restored
+  if ! look "$path"; then
+    leave "$key" "is gone"
+    return
+  fi
+  recall "$key"
+  if same "$how" "$found" "$before" || ours || { [ -z "$was_held" ] && is_in "$along" "$key"; }; then
+    back="$back$key "
+  else
+    leave "$key" "is $found now"
+  fi
+}
+
+restore() {
+  is_in "$back" "$key" || return 0
+  look "$path" && same "$how" "$found" "$before" || put "$path" "$before"
+}
+
+check() {
+  is_in "$back" "$key" || return 0
+  if ! look "$path"; then
+    leave "$key" "is gone"
+  elif same "$how" "$found" "$before"; then
+    return 0
+  elif ours || is_in "$along" "$key"; then
+    say "$key is still $found"
+    failed=yes
+  else
+    leave "$key" "is $found now"
+  fi
+}
+
+leave() {
+  left="$left$1 "
+  say "$1 $2: somebody else has changed it, so it is left alone"
+}
+
+# What the kernel changes along with the keys. Why it is done so is written in side_effects.py.
+
+each_effect() { # calls $1 for each side effect
+  while read -r key <&3; do
+    read -r path <&3 && read -r how <&3 && read -r by <&3 && read -r before <&3 && read -r stored <&3 || return 1
+    "$1"
+  done 3<effects
+  return 0
+}
+
+note() { # adds the side effect to along, and its value to record, unless the way back had begun before
+  along="$along$key "
+  case $record in
+  *"$nl$key "*) ;;
+  *) look "$path" && record="$record$key $found$nl" ;;
+  esac
+}
+
+recall() { # sets found: what $1 was when the way back began, where it is a side effect
+  case $record in
+  *"$nl$1 "*)
+    found=${record#*"$nl$1 "}
+    found=${found%%"$nl"*}
+    ;;
+  esac
+}
+
+aim() { # sets now, and aim: what the side effect has to be. Fails if it is not to be restored
+  is_in "$back" "$by" && ! is_in "$back" "$key" && look "$path" || return 1
+  now=$found aim=$before
+  recall "$key"
+  # What a third party has put there is kept, and the kernel would not keep it.
+  [ -z "$was_held" ] || same "$how" "$found" "$before" || same "$how" "$found" "$stored" || aim=$found
+}
+
+restore_effect() {
+  aim || return 0
+  same "$how" "$now" "$aim" || put "$path" "$aim"
+}
+
+check_effect() {
+  aim || return 0
+  same "$how" "$now" "$aim" && return 0
+  say "$key is still $now"
+  failed=yes
+}
+
+# Files.
+
+digest() { # sets sum: the SHA-256 of the file $1, absent if there is none, other if it is no file
+  sum=absent
+  if [ -L "$1" ]; then
+    sum=other
+  elif [ -f "$1" ]; then
+    sum=$(sha256sum <"$1") || sum=other
+    sum=${sum%% *}
+  elif [ -e "$1" ]; then
+    sum=other
+  fi
+}
+
+give_back() { # makes $path be the previous file, at once
+  new="$folder/.$name.rollback.tmp"
+  if [ "$before" = absent ]; then
+    rm -f "$path" && sync "$folder"
+    return
+  fi
+  digest "$number.before"
+  if [ "$sum" != "$before" ]; then
+    say "$here/$number.before is damaged"
+    return 1
+  fi
+  cp "$number.before" "$new" && chown "$owner" "$new" && chmod "$mode" "$new" || return 1
+  # Not every host that has labels has chcon; then the folder decides, as for any new file.
+  if [ -n "$label" ] && command -v chcon >/dev/null; then
+    chcon -- "$label" "$new" || return 1
+  fi
+  sync "$new" && mv -f "$new" "$path" && sync "$folder"
+}
+
+files() { # gives each file back that is still ours, in the order of the way back
+  while read -r file <&3; do
+    read -r path <&3 && read -r number <&3 && read -r before <&3 && read -r after <&3 && read -r mode <&3 &&
+      read -r owner <&3 && read -r label <&3 || return 1
+    folder=${path%/*} name=${path##*/}
+    # What a write has left that was killed.
+    set +f
+    rm -f "$folder/.$name."*.tmp
+    set -f
+    digest "$path"
+    case $sum in
+    "$before") ;;
+    "$after")
+      if ! give_back; then
+        say "$file could not be given back"
+        failed=yes
+      fi
+      ;;
+    *) leave "$file" "is another file" ;;
+    esac
+  done 3<files
+}
+
+undo() { # ends in the state $1
+  failed= left=' ' back=' ' along=' ' record=$nl known= was_held=
+  ! reached held || was_held=yes
+  which_boot
+  case $state in
+  rolling_back | failed_restored)
+    # Another boot has given all settings values of its own.
+    if [ -e found ] && read -r line <found && [ "$line" = "$boot_now" ]; then
+      record=$nl$(cat found)$nl known=yes
+    fi
+    ;;
+  esac
+  each_effect note || failed=yes
+  if [ "$along" != ' ' ] && [ -z "$known" ]; then
+    { printf '%s%s' "$boot_now" "$record" >found.new && durable found; } || say "what was there could not be recorded"
+  fi
+  [ "$state" = rolling_back ] || enter rolling_back
+  ! reached confirming || files || failed=yes
+  if reached running; then
+    each_key judge || failed=yes
+    # Twice: restoring one can move another that was right before, as ip_forward does.
+    each_key restore && each_effect restore_effect && each_key restore && each_effect restore_effect || failed=yes
+    each_key check && each_effect check_effect || failed=yes
+  fi
+  if ! { for name in $left; do printf '%s\n' "$name"; done >left.new && durable left; }; then
+    say "what was left alone could not be recorded"
+  fi
+  [ -z "$failed" ] || set -- failed_restored
+  enter "$1"
+  unlock
+  say "$1"
+  [ -z "$failed" ]
+  exit
+}
+
+# The time.
+
+due() { # whether the time is over. Sets nap: for how many seconds to sleep otherwise
+  [ -e deadline ] || return 1
+  read -r end <deadline
+  read -r up rest </proc/uptime
+  nap=$((end - ${up%%.*}))
+  [ "$nap" -gt 5 ] && nap=5
+  [ "$nap" -le 0 ]
+}
+
+timer() {
+  while :; do
+    read_state
+    nap=1
+    case $state in
+    held)
+      # A guard of a confirm that failed and was taken back: there is no time to wait for.
+      [ -e deadline ] || exit 0
+      if ! due; then
+        sleep "$nap"
+        continue
+      fi
+      ;;
+    prepared | running | confirming | rolling_back) ;;
+    *) exit 0 ;;
+    esac
+    if try_lock; then
+      read_state
+      case $state in
+      held) ! due || undo reverted ;;
+      # Whoever was at work would hold the lock.
+      prepared | running | confirming | rolling_back) undo reverted ;;
+      esac
+      unlock
+    else
+      sleep 1
+    fi
+  done
+}
+
+held= refusals=0
+started "$$"
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
+namespace=$(readlink /proc/self/ns/pid) || namespace=-
+me="$$ $start $boot $namespace $run"
+
+case $act in
+timer) timer ;;
+now) ;;
+*)
+  echo "usage: rollback.sh [timer]" >&2
+  exit 2
+  ;;
+esac
+
+if ! try_lock; then
+  say "waits for another process to end: ${owner:-unknown}"
+  until try_lock; do
+    sleep 1
+  done
+fi
+read_state
+if reached rolled_back reverted lost; then
+  unlock
+  say "$state: there is nothing to put back"
+  exit 0
+fi
+case $state in
+prepared | running | held)
+  if ! which_boot || [ "$boot_now" != "$boot_then" ]; then
+    enter lost
+    unlock
+    say "lost: the host was booted since, so nothing of it is left"
+    exit 0
+  fi
+  ;;
+esac
+undo rolled_back
+"""

@@ -1,0 +1,62 @@
+"""What hosts know of runs, and what is left over there of runs that nobody ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from tcptune.domain.runs import HostState
+from tcptune.domain.values import Frozen
+
+
+class HostRun(Frozen):
+    """One run in a host's own record."""
+
+    run: str
+    state: str
+    """As the host calls it: held, confirmed, rolled_back, reverted, lost, failed_restored; or what was going on."""
+    since: datetime
+    boot_id: str | None
+    """The boot in which it was applied."""
+    deadline: datetime | None = None
+    """When the host takes it back by itself."""
+    timer_alive: bool = False
+
+
+class HostRuns(Frozen):
+    """Every run that a host remembers."""
+
+    runs: tuple[HostRun, ...] = ()
+
+
+class Leftover(Frozen):
+    """A run that somebody has to end on one host, or whose end the journal does not know."""
+
+    host: str
+    run: str
+    on_host: str | None
+    """The state in the host's own record; None where it has none."""
+    in_journal: HostState | None
+    """None where this journal does not know the run."""
+    what: str
+    command: str
+    """The one command that settles it."""
+
+
+class Unseen(Frozen):
+    """A host whose records could not be read."""
+
+    host: str
+    why: str
+    hint: str | None = None
+
+
+class Doctor(Frozen):
+    """What is left over on a fleet."""
+
+    tcptune: Literal["doctor"] = "doctor"
+    format_version: Literal[1] = 1
+    fine: tuple[str, ...]
+    """Hosts on which nothing is left over."""
+    leftovers: tuple[Leftover, ...]
+    unseen: tuple[Unseen, ...]

@@ -1,0 +1,66 @@
+"""What a host knows of its runs: the records that the module and rollback.sh keep below /var/lib/tcptune.
+
+Not part of what `facts` reads: only who looks for leftovers asks for it. It needs root, as the records do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from tcptune.domain.host_runs import HostRun, HostRuns
+
+_FOLDER = "/var/lib/tcptune/runs"
+
+SCRIPT = f"""
+if [ ! -e {_FOLDER} ]; then
+  if [ ! -e /var/lib/tcptune ] || [ -x /var/lib/tcptune ]; then echo none; else echo closed; fi
+elif [ -r {_FOLDER} ] && [ -x {_FOLDER} ]; then
+  for run in {_FOLDER}/*/; do
+    [ -e "$run"state ] || continue
+    grep -s '' "$run"state "$run"deadline /dev/null
+    grep -s '"boot_id"' "$run"manifest.json /dev/null
+    [ -e "$run"timer ] || continue
+    read -r kind name rest < "$run"timer
+    if [ "$kind" = process ]; then [ -d "/proc/$name" ]; else [ -e "/run/systemd/transient/$name.timer" ]; fi &&
+      printf '%s\\n' "$run"alive:yes
+  done
+  :
+else
+  echo closed
+fi
+"""
+
+_LINE = re.compile(rf"{_FOLDER}/([A-Za-z0-9._-]+)/([a-z.]+):(.*)")
+_BOOT_ID = re.compile(r'"boot_id": *"([^"]*)"')
+
+
+def parse(lines: Sequence[str]) -> HostRuns:
+    """Understand the section. Raises ValueError for a line that is none of ours, and where the records are closed."""
+    if "closed" in lines:
+        raise ValueError("this login may not read /var/lib/tcptune/runs")
+    files: dict[str, dict[str, list[str]]] = {}
+    for line in lines:
+        if line == "none":
+            continue
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ValueError(f"unexpected line {line!r}")
+        files.setdefault(found[1], {}).setdefault(found[2], []).append(found[3])
+    return HostRuns(runs=tuple(_run(name, said) for name, said in sorted(files.items())))
+
+
+def _run(name: str, said: dict[str, list[str]]) -> HostRun:
+    state, _, since = said["state"][-1].partition(" ")
+    boot_id = _BOOT_ID.search("".join(said.get("manifest.json", ())))
+    # Seconds since the boot, which boot, and the same moment in UTC.
+    deadline = said.get("deadline", ())
+    return HostRun(
+        run=name,
+        state=state,
+        since=datetime.fromisoformat(since),
+        boot_id=boot_id[1] if boot_id else None,
+        deadline=datetime.fromisoformat(deadline[2]) if len(deadline) == 3 else None,
+        timer_alive="alive" in said,
+    )

@@ -1,0 +1,277 @@
+"""SIGKILL at every durable step, and at every call that changes a disk or the kernel, of each act.
+
+Whoever calls next finds the truth: each setting and each file is all before or all after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from fake_host import SETTINGS, FakeHost, FakeKernel, asking, dropin
+from module_utils import changeset
+from module_utils.errors import AbsentKey, Refused, Unfinished, UnknownRun
+from module_utils.steps import STEPS, steps_of
+
+SECOND = "/etc/sysctl.d/98-tcptune-more.conf"
+FORWARD, ETH0, ETH1 = "net.ipv4.ip_forward", "net.ipv4.conf.eth0.forwarding", "net.ipv4.conf.eth1.forwarding"
+WANTED = {"net.core.somaxconn": "1024", FORWARD: "1", "net.ipv4.tcp_rmem": "4096 131072 16777216"}
+BEFORE = {**SETTINGS, FORWARD: "0", ETH0: "1", ETH1: "0"}
+"""The kernel gives each interface the value of ip_forward: there that changes eth1, and on the way back eth0."""
+APPLIED = {**WANTED, ETH0: "1", ETH1: "1"}
+ACTS = {
+    "apply": lambda host: changeset.apply(host, request()),
+    "confirm": lambda host: changeset.confirm(host, "run-1"),
+    "extend": lambda host: changeset.extend(host, "run-1", 900),
+    "roll back": lambda host: changeset.rollback(host, "run-1"),
+}
+# Where there is no disk to wait for, which makes no difference to a process that dies.
+QUICK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+CHANGING = ("chmod", "fchmod", "fchown", "fsync", "mkdir", "rename", "rmdir", "symlink", "unlink", "write")
+
+
+def request():
+    return asking(WANTED, files=[dropin(), dropin("more\n", path=SECOND)], revert_after_s=600)
+
+
+class WholeKernel(FakeKernel):
+    """Takes a value at once, as a kernel does: a plain file is empty for a moment."""
+
+    def _put(self, path, data):
+        # What is taken along comes first: a kernel that shows the new value has done all of it.
+        for one in (*map(self.path, self.moved_by(self._name(path))), path):
+            Path(one + ".new").write_bytes(data)
+            Path(one + ".new").replace(one)
+
+
+def router(host):
+    """Make the host one where ip_forward takes two interfaces along."""
+    host.kernel = WholeKernel(host.kernel.root)
+    host.kernel.moves[FORWARD] = (ETH0, ETH1)
+    for key, value in BEFORE.items():
+        host.set(key, value)
+    return host
+
+
+class Fixture:
+    """A host where `act` can begin, with what it looks like in each of the states in which it may end."""
+
+    def __init__(self, folder, act):
+        self.host = host = router(FakeHost(Path(folder)))
+        host.file().write_bytes(b"old")
+        host.file().chmod(0o640)
+        before = host.tree()
+        self.trees = {None: before, "rolled_back": before, "reverted": before, "lost": before}
+        if act == "apply":
+            return
+        changeset.apply(host, request())
+        self.trees["held"] = host.tree()
+        if act == "roll back":
+            changeset.confirm(host, "run-1")
+            self.trees["confirmed"] = host.tree()
+        host.steps.clear()
+
+    def is_sound(self):
+        """Check that the host is what its record says it is, and return the state."""
+        try:
+            state = self.host.runs.load("run-1").state
+        except UnknownRun:
+            state = None
+        tree = self.host.tree()
+        if state == "held" and "held" not in self.trees:
+            assert {key: self.host.get(key) for key in APPLIED} == APPLIED
+            assert self.host.file().read_bytes() == b"old"
+        elif state == "confirmed" and "confirmed" not in self.trees:
+            assert {key: self.host.get(key) for key in APPLIED} == APPLIED
+            assert self.host.file().read_text() == dropin()["content"]
+            assert self.host.file(SECOND).read_text() == "more\n"
+            assert sorted(tree) == sorted({*self.trees[None], SECOND[1:]})
+        else:
+            assert tree == self.trees[state], state
+        return state
+
+
+def killed(work):
+    """Run `work` in a process of its own. Return whether it was killed; else it has to succeed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at_step(host, number):
+    seen = []
+
+    def reached(step):
+        seen.append(step)
+        if len(seen) == number:
+            die()
+
+    host.reached = reached
+
+
+def die_before_call(number):
+    """From now on, end this process before its change number `number` of a disk or the kernel."""
+    count = [0]
+
+    def dying(function):
+        def call(*arguments, **more):
+            count[0] += 1
+            if count[0] == number:
+                die()
+            return function(*arguments, **more)
+
+        return call
+
+    for name in CHANGING:
+        setattr(os, name, dying(getattr(os, name)))
+
+
+def other_change(host):
+    """The next call is about something else, and is refused in the end: it settles what it finds before that."""
+    with pytest.raises((AbsentKey, Unfinished)):
+        changeset.apply(host, asking({"net.core.nosuch": "1"}, run="run-2"))
+
+
+def same_again(act):
+    def again(host):
+        # An apply that was taken back cannot be had again under its name, nor be confirmed or given time.
+        with contextlib.suppress(*(() if act == "roll back" else (Refused,))):
+            ACTS[act](host)
+
+    return again
+
+
+def roll_back(host):
+    # Apply may have died before there was a run.
+    with contextlib.suppress(UnknownRun):
+        changeset.rollback(host, "run-1")
+
+
+NEXT = {"another change": other_change, "a roll back": roll_back}
+
+
+EARLIER = {"apply": (), "confirm": ("apply",), "extend": ("apply",), "roll back": ("apply", "confirm")}
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["with a timer", "without"])
+@pytest.mark.parametrize("act", STEPS)
+def test_the_table_of_steps_is_what_happens(fake, monkeypatch, act, timed):
+    monkeypatch.setattr("module_utils.timer.alive", lambda _folder: timed)
+    monkeypatch.setitem(
+        ACTS,
+        "apply",
+        lambda host: changeset.apply(host, request()._replace(revert_after_s=600 if timed else None)),
+    )
+    router(fake)
+    for earlier in EARLIER[act]:
+        ACTS[earlier](fake)
+    fake.steps.clear()
+    ACTS[act](fake)
+
+    assert fake.steps == [*steps_of(act, fake.runs.load("run-1"), timed=timed)]
+
+
+def points(act):
+    """Return the steps of an act, from the table, for the run that these tests make."""
+    with TemporaryDirectory(dir=QUICK) as folder:
+        fixture = Fixture(folder, act)
+        if act == "apply":
+            changeset.apply(fixture.host, request())
+        # No process waits here, so confirm and extend arm one.
+        return [*steps_of(act, fixture.host.runs.load("run-1"), timed=act == "apply")]
+
+
+POINTS = [(act, number, step) for act in STEPS for number, step in enumerate(points(act), 1)]
+
+
+@pytest.mark.parametrize("after", [*NEXT, "the same again"])
+@pytest.mark.parametrize(
+    ("act", "number", "step"), POINTS, ids=[f"{act}-{number}-{step}" for act, number, step in POINTS]
+)
+def test_killed_at_any_step_the_next_call_finds_all_before_or_all_after(tmp_path, act, number, step, after):
+    fixture = Fixture(tmp_path, act)
+
+    def work():
+        die_at_step(fixture.host, number)
+        ACTS[act](fixture.host)
+
+    assert killed(work), step
+    fixture.host.reached = fixture.host._step
+    (NEXT | {"the same again": same_again(act)})[after](fixture.host)
+
+    state = fixture.is_sound()
+    if step == "found" and after == "another change":
+        # The roll back had not begun.
+        assert state == "confirmed"
+    elif after == "a roll back" or act == "roll back":
+        assert state == "rolled_back" or (act, state) == ("confirm", "reverted")
+    if after == "another change" and act == "confirm":
+        # The one that died was not confirmed, unless that was on disk.
+        assert state == ("confirmed" if step in ("confirmed", "disarmed") else "reverted")
+
+
+@pytest.mark.parametrize("after", NEXT)
+@pytest.mark.parametrize("act", STEPS)
+def test_killed_before_any_call_that_changes_something_the_next_call_finds_all_before_or_all_after(act, after):
+    number = 0
+    while True:
+        number += 1
+        with TemporaryDirectory(dir=QUICK) as folder:
+            fixture = Fixture(folder, act)
+
+            def work(fixture=fixture, number=number):
+                die_before_call(number)
+                ACTS[act](fixture.host)
+
+            if not killed(work):
+                break
+            NEXT[after](fixture.host)
+            fixture.is_sound()
+    # So that nobody counts an act that never changed anything.
+    assert number > {"apply": 50, "confirm": 18, "extend": 5, "roll back": 18}[act]
+
+
+@pytest.mark.parametrize("after", NEXT)
+@pytest.mark.parametrize("act", STEPS)
+def test_the_power_goes_before_any_call_and_after_the_boot_it_is_all_before_or_all_after(act, after):
+    number = 0
+    while True:
+        number += 1
+        with TemporaryDirectory(dir=QUICK) as folder:
+            fixture = Fixture(folder, act)
+
+            def work(fixture=fixture, number=number):
+                die_before_call(number)
+                ACTS[act](fixture.host)
+
+            if not killed(work):
+                break
+            host = fixture.host
+            # The boot reads the file that holds the values, if it is there.
+            booted = {**BEFORE, **(APPLIED if host.file().read_text() == dropin()["content"] else {})}
+            host.boot("second-boot", booted)
+            NEXT[after](host)
+            state = fixture.is_sound()
+            assert state != "held"
+            if state in ("lost", "rolled_back", "reverted", None):
+                assert {key: host.get(key) for key in BEFORE} == {
+                    key: " ".join(value.split()) for key, value in BEFORE.items()
+                }
