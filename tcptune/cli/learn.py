@@ -13,7 +13,7 @@ from tcptune.cli.options import Facts, Forks, Format, FormatOption, Inventory, O
 from tcptune.domain.explanation import Hits
 from tcptune.domain.facts import Collected, HostFacts
 from tcptune.domain.parameters import Parameter
-from tcptune.errors import HostError
+from tcptune.errors import HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 
 _PANEL = "Learn (needs no host)"
@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     context: typer.Context,
-    word: Annotated[list[str], typer.Argument(help="A setting, or words to search for.", metavar="KEY|WORD")],
+    word: Annotated[
+        list[str],
+        typer.Argument(help="A setting, and hosts to look at; or words to search for.", metavar="KEY [HOST]|WORD"),
+    ],
     kernel: Annotated[
         str | None, typer.Option("--kernel", "-k", help="Kernel release to explain it for. Default: this machine's.")
     ] = None,
@@ -42,20 +45,25 @@ def explain(
 ) -> None:
     """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.
 
-    A word that is no setting searches names, summaries, symptoms and myths. With -i, --limit or --facts it also says
-    what the setting is on each host: now, in every file that speaks of it, and at the next boot, and who may write it.
+    A word that is no setting searches names, summaries, symptoms and myths. With hosts, named behind the setting or by
+    -i, --limit or --facts, it also says what the setting is on each: now, in every file that speaks of it, and at the
+    next boot, and who may write it.
 
     Exits 0, 2 if nothing is known of it, 4 if a host could not be read.
 
       tcptune explain net.ipv4.tcp_fin_timeout --kernel 5.10
       tcptune explain TIME_WAIT
-      tcptune explain net.core.somaxconn -i hosts.yml --limit web1
+      tcptune explain net.core.somaxconn web1 -i hosts.yml
     """
     from tcptune.workflows.explain import explain as page_of
-    from tcptune.workflows.explain import resolve
+    from tcptune.workflows.explain import resolve, split_hosts
 
     known = catalogue()
-    found = resolve(" ".join(word), known)
+    named, hosts = split_hosts(word, known)
+    if hosts and limit:
+        raise UsageError("hosts are named twice", hint=f"leave out --limit {limit}, or {' '.join(word[1:])}")
+    limit = hosts or limit
+    found = resolve(named, known)
     if isinstance(found, Hits):
         deliver(found, format, output)
         return
@@ -81,12 +89,14 @@ def _collected(
         return [one for one in read_facts(facts) if names is None or one.host in names]
     if limit is None:
         return []
-    from tcptune.probes import REQUIRED
+    from tcptune.probes import REQUIRED, WHEN_LOADED
 
     hosts = wiring.inventory(sources, limit)
     keys = [asked, *(bound.key for bound in page.limits)]
     return tracked(
-        wiring.collector(forks, timeout_s).stream(hosts, keys, [*REQUIRED, "rivals"]), len(hosts), "reading hosts"
+        wiring.collector(forks, timeout_s).stream(hosts, keys, [*REQUIRED, *WHEN_LOADED, "rivals"]),
+        len(hosts),
+        "reading hosts",
     )
 
 

@@ -34,6 +34,8 @@ class Change(Frozen):
     """What the next boot would have given without us."""
     shadowed_by: str | None = None
     """'file:line' that wins at boot even over our drop-in: the change will not survive a reboot."""
+    lost_at_boot: str | None = None
+    """Why no file can set it for the next boot, and what to do: until then the change will not survive a reboot."""
     demand: str
     why: str
     source: str

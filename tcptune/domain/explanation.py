@@ -40,6 +40,8 @@ class OnHost(Frozen):
     procps: BootValue
     boots_with_systemd: bool | None
     """None where nobody looked."""
+    late: str | None = None
+    """Why a boot loses what the files say, and what to do."""
     hz: int | None = None
     """The host's timer rate, where it is known."""
     rivals: tuple[RivalHere, ...] = ()

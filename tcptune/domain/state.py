@@ -138,6 +138,8 @@ class Conntrack(Frozen):
     """Connection tracking, as this network namespace sees it."""
 
     loaded: bool
+    built_in: bool | None = None
+    """Whether it is part of the kernel, and so there before any file is read. None where /sys does not tell."""
     count: int | None = None
     max: int | None = None
     buckets: int | None = None

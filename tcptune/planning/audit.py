@@ -32,6 +32,7 @@ from tcptune.planning.boot import BootModel
 from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
 from tcptune.planning.kernel_default import computed_default, is_near
+from tcptune.planning.late_modules import loaded_late, remedy
 from tcptune.planning.limits import audit_limits
 from tcptune.planning.rules import Rule, rule_for, situation
 from tcptune.planning.unset import judge_unset
@@ -120,12 +121,15 @@ def _compare(
     if facts.boot_gap is not None:
         return _runtime_only(rule, reading, facts.boot_gap)
     wanted = rule.demand.settle(reading.text)
-    if parameter := parameters.get(rule.key):
+    parameter = parameters.get(rule.key)
+    if parameter is not None:
         wanted = _read_back(parameter, wanted, facts.system)
     layers = _layers(rule.key, wanted, reading.text, facts, model, parameters)
     runtime_met = wanted == reading.text
+    if not layers.at_boot.known and not isinstance(rule.demand, Leave):
+        return Unknown(key=rule.key, why=f"what a boot gives is not known: {layers.at_boot.by}")
     if layers.at_boot.value is None and (about := _own_default(rule.key, reading.text, facts, parameters)):
-        at_boot = Boot(value=None, by=f"kernel default, about {about}")
+        at_boot = Boot(value=None, by=f"{layers.at_boot.by}, about {about}")
         layers = layers.model_copy(update={"at_boot": at_boot})
         boot_met = meets(rule.demand, about)
     else:
@@ -140,6 +144,7 @@ def _compare(
         # Whoever is not root is told nothing by access(2) about what root may write.
         writable=reading.writable or facts.system.user != "0",
         shadowed_by=_shadow(rule, wanted, facts, model, parameters),
+        lost_at_boot=_lost(parameter, facts),
         why=rule.why,
         source=rule.source,
     )
@@ -209,8 +214,13 @@ def _both_loaders(
     found = model.at_boot(key)
     parameter = parameters.get(key)
     default = _default(key, facts, parameters)
+    try:
+        module = loaded_late(parameter, facts) if found.systemd.winner or found.procps.winner else None
+    except ValueError as problem:
+        unknown = Boot(value=None, by=str(problem), known=False)
+        return unknown, unknown
     systemd, procps = (
-        _as_stored(_boot(one, default, parameter, model), parameter, facts.system)
+        _as_stored(_boot(one, default, parameter, model, module), parameter, facts.system)
         for one in (found.systemd, found.procps)
     )
     return (systemd, procps) if facts.system.systemd else (procps, systemd)
@@ -221,11 +231,15 @@ def _default(key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) ->
     return parameter.default(facts.system.kernel) if parameter else None
 
 
-def _boot(found: BootValue, default: str | None, parameter: Parameter | None, model: BootModel) -> Boot:
+def _boot(
+    found: BootValue, default: str | None, parameter: Parameter | None, model: BootModel, late: str | None
+) -> Boot:
     if not found.certain:
         return Boot(value=None, by=f"not known: {_doubt(model)}")
     if found.winner is None or found.value is None:
         return Boot(value=default, by="kernel default")
+    if late is not None:
+        return Boot(value=default, by=f"kernel default: {late} is loaded after {found.winner.place} is read")
     value = kernel_text(found.value)
     if found.partial and parameter is not None:
         # The file names the first numbers only; the kernel keeps its own for the rest.
@@ -285,6 +299,14 @@ def _shadow(
     if _boot_meets(rule, wanted, boot_layer(rule.key, facts, then, parameters), facts, parameters, otherwise=False):
         return None
     return winner.place
+
+
+def _lost(parameter: Parameter | None, facts: HostFacts) -> str | None:
+    try:
+        module = loaded_late(parameter, facts)
+    except ValueError as problem:
+        return f"whether a boot keeps it is not known: {problem}"
+    return remedy(module) if module else None
 
 
 def _under(found: AtBoot, facts: HostFacts) -> BootValue:

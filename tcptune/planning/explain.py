@@ -11,6 +11,7 @@ from tcptune.domain.facts import HostFacts
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
 from tcptune.planning.audit import boot_model
+from tcptune.planning.late_modules import loaded_late, remedy
 
 _PER_INTERFACE = (
     (re.compile(r"(net\.ipv[46]\.conf)\.[^.]+\.(\w+)"), r"\1.all.\2"),
@@ -69,6 +70,14 @@ def near_misses(word: str, parameters: Mapping[str, Parameter], most: int = 3) -
     return tuple(dict.fromkeys(by_name[name] for name in close))[:most]
 
 
+def _late(parameter: Parameter, facts: HostFacts) -> str | None:
+    try:
+        module = loaded_late(parameter, facts)
+    except ValueError as problem:
+        return str(problem)
+    return remedy(module) if module else None
+
+
 def on_host(parameter: Parameter, key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> OnHost:
     """Say what a setting is on one host: now, and at the next boot under either loader."""
     model = boot_model(facts, parameters)
@@ -81,6 +90,7 @@ def on_host(parameter: Parameter, key: str, facts: HostFacts, parameters: Mappin
         systemd=found.systemd,
         procps=found.procps,
         boots_with_systemd=facts.system.systemd,
+        late=_late(parameter, facts),
         hz=facts.system.hz,
         rivals=tuple(_rivals_here(parameter, facts)),
         rivals_gap=_rivals_gap(facts) if parameter.rivals and facts.rivals is None else None,

@@ -101,6 +101,8 @@ def _cannot(finding: Deviates) -> str | None:
         return finding.by_hand
     if finding.where is not Where.BOOT and not finding.writable:
         return "read-only here: this network namespace only shows it; set it on the host that owns the kernel"
+    if finding.where is Where.BOOT and finding.lost_at_boot:
+        return f"right now, but {finding.lost_at_boot}"
     if finding.where is Where.BOOT and finding.shadowed_by:
         return f"right now, but {finding.shadowed_by} sets {finding.layers.at_boot.value} at boot; change that file"
     return None
@@ -113,6 +115,7 @@ def _change(finding: Deviates, parameter: Parameter) -> Change:
         after=finding.layers.wanted,
         at_boot=finding.layers.at_boot,
         shadowed_by=finding.shadowed_by,
+        lost_at_boot=finding.lost_at_boot,
         demand=finding.demand,
         why=finding.why,
         source=finding.source,

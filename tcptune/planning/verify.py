@@ -29,7 +29,7 @@ def verify_host(
                 actual=reading.text if isinstance(reading, Value) else None,
                 at_boot=boot_layer(change.key, facts, model, parameters),
                 # A file that wins over ours was in the plan: it is known, and no news.
-                boot_matters=result.state is HostState.CONFIRMED and change.shadowed_by is None,
+                boot_matters=result.state is HostState.CONFIRMED and not (change.shadowed_by or change.lost_at_boot),
             ),
         )
     return HostVerdict(host=facts.host, state=result.state, checks=tuple(checks))

@@ -40,3 +40,6 @@ PROBES = {**REQUIRED, **OPTIONAL}
 
 ON_REQUEST = {"runs": runs}
 """Sections that are no part of facts: whoever needs one names it."""
+
+WHEN_LOADED = ("config_files", "conntrack")
+"""Sections that tell whether a module is there before sysctl.d is read."""

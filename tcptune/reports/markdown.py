@@ -82,6 +82,7 @@ def _plan(result: Plan) -> str:
                 + c.why
                 + (f"; {c.order}" if c.order else "")
                 + (f" **Danger: {c.danger}**" if c.danger else "")
+                + (f" **Lasts until the next boot: {c.lost_at_boot}.**" if c.lost_at_boot else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes
@@ -159,6 +160,8 @@ def _others_why(finding: NotApplicable | Unknown | Waived) -> str:
 
 def _why(finding: Deviates) -> str:
     parts = [finding.why, *(f"**{remark}.**" for remark in (finding.by_hand, finding.note) if remark)]
+    if finding.lost_at_boot:
+        parts.append(f"**{finding.lost_at_boot}.**")
     if finding.shadowed_by:
         parts.append(f"**{finding.shadowed_by} wins at boot.**")
     if not finding.writable:

@@ -105,6 +105,8 @@ def _remarks(finding: Deviates) -> list[str]:
     lines = []
     for remark in (finding.by_hand, finding.note):
         lines += wrapped(f"! {remark}", indent="      ") if remark else []
+    if finding.lost_at_boot:
+        lines += wrapped(f"! {finding.lost_at_boot}", indent="      ")
     if finding.shadowed_by:
         lines += wrapped(
             f"! {finding.shadowed_by} wins at boot even over our own file: change it there", indent="      "
@@ -166,6 +168,8 @@ def _cohort(cohort: Cohort) -> list[str]:
             lines += wrapped(f"! danger: {change.danger} apply wants --allow-risk {change.key}", indent="      ")
         elif change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
+        if change.lost_at_boot:
+            lines += wrapped(f"! lasts until the next boot only: {change.lost_at_boot}", indent="      ")
         if change.shadowed_by:
             lines += wrapped(
                 f"! lasts until the next boot only: {change.shadowed_by} wins over our file; change it there",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.facts import Collected, HostFacts, Unread
@@ -10,6 +10,17 @@ from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
 from tcptune.errors import UsageError
 from tcptune.planning.explain import find_key, near_misses, on_host, search
+
+
+def split_hosts(words: Sequence[str], parameters: Mapping[str, Parameter]) -> tuple[str, str | None]:
+    """Return what is asked about, and the host pattern behind it: only a setting, and no search, has one."""
+    if len(words) < 2:
+        return " ".join(words), None
+    try:
+        is_setting = find_key(words[0], parameters) is not None
+    except ValueError:
+        is_setting = True  # a secret: said by whoever resolves it
+    return (words[0], ",".join(words[1:])) if is_setting else (" ".join(words), None)
 
 
 def resolve(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, Parameter] | Hits:

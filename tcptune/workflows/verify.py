@@ -12,7 +12,7 @@ from tcptune.domain.runs import HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.errors import UsageError
 from tcptune.planning.verify import verify_host
-from tcptune.probes import REQUIRED
+from tcptune.probes import REQUIRED, WHEN_LOADED
 from tcptune.workflows.collect import Collector
 
 _NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE, HostState.UNREACHABLE})
@@ -31,7 +31,7 @@ def verify(
         raise UsageError(f"run {run.run_id} changed none of these hosts", hint=f"tcptune runs {run.run_id}")
     keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
     verdicts = []
-    for one in collector.stream(reached, keys, REQUIRED):
+    for one in collector.stream(reached, keys, [*REQUIRED, *WHEN_LOADED]):
         result = by_host[one.host]
         if isinstance(one, Unread):
             verdicts.append(
