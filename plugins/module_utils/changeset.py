@@ -283,6 +283,8 @@ def _extend(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
 
 def _write_file(host: Host, change: FileChange, data: bytes) -> None:
     path = host.path(change.path)
+    # What a confirm that was killed has left, where this one finishes it.
+    storage.sweep(path)
     found = storage.look(path)
     if found is None or found.data != data:
         storage.write(path, found._replace(data=data) if found else storage.new_file(data))
