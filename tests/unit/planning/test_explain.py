@@ -112,6 +112,7 @@ def test_what_is_not_known_is_a_usage_error(words: list[str]) -> None:
 def test_near_misses_are_named() -> None:
     assert near_misses("tcp_fin_timout", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
     assert near_misses("net.core.somaxcon", catalogue())[0] == "net.core.somaxconn"
+    assert near_misses("tcp_finn", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
 
 
 def test_a_host_of_which_nobody_knows_how_it_boots_is_shown_all_the_same() -> None:
