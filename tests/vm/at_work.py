@@ -47,10 +47,10 @@ class Watch:
 
     def __enter__(self) -> Watch:
         argv = self._vm.command(None, shlex.join(["python3", "-c", _WATCH]))
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self._process.stdout is not None
         self._said = self._process.stdout.fileno()
-        assert os.read(self._said, 1) == b"!", "nobody watches the lock"
+        assert os.read(self._said, 1) == b"!", f"nobody watches the lock: {self._process.communicate()[1]!r}"
         os.set_blocking(self._said, False)
         return self
 
