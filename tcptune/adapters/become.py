@@ -7,6 +7,8 @@ the account nearer to being locked.
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -69,9 +71,16 @@ def is_user(name: str) -> bool:
     return _USER.fullmatch(name) is not None
 
 
+def becomes(host: Host) -> bool:
+    """Say whether somebody else does the work. As with Ansible, nobody becomes who they are: root needs no sudo."""
+    connection = host.connection
+    login = connection.user if connection.kind == "ssh" else pwd.getpwuid(os.geteuid()).pw_name
+    return connection.become and connection.become_user != login
+
+
 def talks(host: Host) -> bool:
     """Say whether sudo may ask for a password that we have."""
-    return host.connection.become and host.secrets.become is not None
+    return becomes(host) and host.secrets.become is not None
 
 
 def wrapped(host: Host, command: Sequence[str]) -> list[str]:
@@ -80,7 +89,7 @@ def wrapped(host: Host, command: Sequence[str]) -> list[str]:
     Raises BecomeRefused for a method that is not supported.
     """
     connection = host.connection
-    if not connection.become:
+    if not becomes(host):
         return list(command)
     if connection.become_method not in {"sudo", "ansible.builtin.sudo"}:
         raise BecomeRefused(
@@ -134,7 +143,7 @@ def enter(host: Host, hear: Callable[[], bytes], say: Callable[[bytes], object])
 
 def check(host: Host, output: Output) -> None:
     """Raise BecomeRefused where it was sudo that ended the command."""
-    if not host.connection.become or output.status == 0 or output.stdout:
+    if not becomes(host) or output.status == 0 or output.stdout:
         return
     if refused := refusal(host.name, output.stderr):
         raise refused
@@ -147,7 +156,7 @@ def check(host: Host, output: Output) -> None:
 
 
 def refusal(host: str, text: str) -> BecomeRefused | None:
-    """Return the error that stands for sudo's refusal in `text`, which sudo, a shell or Ansible said; None for others."""
+    """Return the error for what sudo, a shell or Ansible said, where it is a refusal of sudo's."""
     for known in _REFUSALS:
         if found := known.said.search(text):
             reason = known.reason or _line_of(text, found.start())

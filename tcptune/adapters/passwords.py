@@ -116,7 +116,8 @@ def offered(password: SecretStr | None, path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Wakes a giver to whom nobody came.
-        with contextlib.suppress(FileNotFoundError):
-            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-        giver.join(_PATIENCE_S)
+        # Where nobody came, the giver waits; whoever it is, here is somebody who listens to no word of it.
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(FileNotFoundError):
+                stack.callback(os.close, os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+            giver.join(_PATIENCE_S)

@@ -91,12 +91,10 @@ def with_a_password_that_nobody_asks_for(fleet: Fleet) -> tuple[Path, Run]:
 
 def from_the_inventory(fleet: Fleet) -> tuple[Path, Run]:
     fleet.ask_for_a_password()
-    secrets = fleet.tcptune.file(
-        "secrets.yml", f"all: {{vars: {{ansible_become_password: !unsafe {json.dumps(PASSWORD)}}}}}\n"
-    )
-    return fleet.inventory(ansible_become=True), fleet.with_options(
-        "-i", fleet.tcptune.file("inventory.yml"), "-i", secrets
-    )
+    source = fleet.inventory(ansible_become=True)
+    password = f"!unsafe {json.dumps(PASSWORD)}"
+    secrets = fleet.tcptune.file("secrets.yml", f"all: {{vars: {{ansible_become_password: {password}}}}}\n")
+    return source, fleet.with_options("-i", source, "-i", secrets)
 
 
 def from_a_file(fleet: Fleet) -> tuple[Path, Run]:
