@@ -239,6 +239,10 @@ def _failure(host: str, result: Mapping[str, Any], done: HostState, *, first: bo
         return HostOutcome(host, state, {}, str(refused).removeprefix(f"{host}: "), refused.hint)
     kind, left_in = failure.get("kind"), result.get("host_state")
     error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
+    if not failure and "deserialization failed" in error and not said.partition("\n")[2].strip():
+        # Ansible drops what sudo says between the password and the command; our own reading does not.
+        error = f"sudo or Python there ended with status {result.get('rc')}, and nothing was said"
+        hint = f"tcptune facts -l {host}, which meets the same sudo and tells its words"
     if done is not HostState.ROLLED_BACK and left_in in _BY_ITSELF:
         return HostOutcome(host, _BY_ITSELF[left_in], {}, error, hint)
     if not first:

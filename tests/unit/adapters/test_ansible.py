@@ -257,6 +257,17 @@ def test_what_the_module_says_of_sudo_is_the_modules_own() -> None:
     assert outcome.error == "sudo: a password is required"
 
 
+def test_where_ansible_has_nothing_to_tell_it_is_told_who_has() -> None:
+    dropped = {"msg": "Module result deserialization failed: No start of json char found", "rc": 1}
+    [outcome] = act(Applier(event("runner_on_failed", **dropped, module_stdout="", module_stderr="")))
+    [other] = act(Applier(event("runner_on_failed", **dropped, module_stdout="", module_stderr="python: bus error")))
+
+    assert outcome.state is other.state is HostState.BROKEN
+    assert "ended with status 1, and nothing was said" in (outcome.error or "")
+    assert "tcptune facts -l web1" in (outcome.hint or "")
+    assert "deserialization" in (other.error or "")
+
+
 def test_a_sudo_that_ansible_gave_up_may_have_let_the_module_begin() -> None:
     said = "Timeout (32s) waiting for privilege escalation prompt: "
     [outcome] = act(Applier(event("runner_on_unreachable", msg=said)))
