@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,8 +83,12 @@ class Tcptune:
         return said
 
     def at_terminal(self, *arguments: str | Path, answer: str, expect: int = 0) -> tuple[Said, str]:
-        """Run one command with a terminal of its own, and type `answer` when it asks. Give what the terminal showed."""
+        """Run one command with a terminal of its own, and type `answer` when it asks. Give what the terminal showed.
+
+        It must leave the terminal as it was.
+        """
         ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
         with os.fdopen(ours, "r+b", buffering=0) as terminal, os.fdopen(theirs, "r+b", buffering=0) as line:
             process = subprocess.Popen(
                 ["setsid", "--ctty", "--wait", *self.argv(arguments)],
@@ -103,6 +108,7 @@ class Tcptune:
             stdout, stderr = process.communicate(timeout=self.timeout_s)
             while select.select([terminal], [], [], 0)[0]:
                 shown += terminal.read(1024)
+            assert termios.tcgetattr(line) == before
         said = Said(process.returncode, stdout, stderr)
         assert TRACEBACK not in stdout + stderr, said
         assert said.status == expect, f"not exit {expect}: tcptune {' '.join(map(str, arguments))}: {said}"

@@ -163,3 +163,26 @@ def test_the_whole_way_there_and_back(fleet: Fleet, way: Callable[[Fleet], tuple
     assert not [path for path in kept if PASSWORD.encode() in path.read_bytes()]
     assert not [one for one in [*said, fleet.shown] if PASSWORD in str(one)]
     assert machine.run("sh", "-c", 'grep -rlsF -e "$0" /etc /var /root /home /tmp /run || true', PASSWORD) == ""
+
+
+def test_a_host_with_a_password_of_its_own_is_not_told_the_prompts(
+    tcptune: Tcptune, machines: Machines, lab: Lab
+) -> None:
+    one, other = machines(2)
+    lab.sudo_with_password(one.name, PASSWORD)
+    lab.sudo_with_password(other.name, "another")
+    before = one.state(), other.state()
+    own = {one.name: {}, other.name: {"ansible_become_password": "another"}}
+    secrets = tcptune.file("secrets.yml", json.dumps({"all": {"hosts": own}}))
+    fleet = ("-i", lab.inventory, "-i", secrets)
+    plan = tcptune.file("plan.json")
+
+    def run(*words: str | Path, expect: int = 0) -> None:
+        tcptune.at_terminal(*words, *fleet, "-K", answer=PASSWORD, expect=expect)
+
+    run("plan", PROFILE, "--limit", f"{one.name},{other.name}", "-o", plan, expect=10)
+    run("apply", plan, *ALLOWED)
+    assert one.values() == other.values() == WANTED
+    run("rollback", "last")
+
+    assert (one.state(), other.state()) == before

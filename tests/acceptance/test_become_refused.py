@@ -142,6 +142,14 @@ def test_without_a_terminal_nobody_can_be_asked(tcptune: Tcptune, machines: Mach
     )
 
 
+def test_ctrl_c_instead_of_an_answer_ends_it(tcptune: Tcptune, machines: Machines, on: On) -> None:
+    [machine] = machines(1)
+
+    said, _ = tcptune.at_terminal("facts", *on(machine), "-K", answer="\x03", expect=130)
+
+    assert (said.stdout, said.stderr) == ("", "stopped\n")
+
+
 def test_ansibles_own_wish_to_ask_keeps_nobody_waiting(tcptune: Tcptune, machines: Machines, on: On) -> None:
     """Ansible would ask where nobody sees it, for ever."""
     [machine] = machines(1)
