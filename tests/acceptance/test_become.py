@@ -116,6 +116,14 @@ def from_a_program(fleet: Fleet) -> tuple[Path, Run]:
     return fleet.inventory(ansible_become=True), fleet.with_options("--become-password-file", program)
 
 
+def by_a_sudo_with_a_pty_of_its_own_and_a_lecture(fleet: Fleet) -> tuple[Path, Run]:
+    """Debian's sudoers has `use_pty`."""
+    fleet.ask_for_a_password()
+    defaults = "Defaults use_pty, lecture=always, timestamp_timeout=0"
+    fleet.machine.write("/etc/sudoers.d/operator", f"{defaults}\noperator ALL=(ALL:ALL) ALL\n", "0440")
+    return fleet.inventory(ansible_become=True), fleet.with_options("--become-password-file", fleet.password_file())
+
+
 def from_the_prompt(fleet: Fleet) -> tuple[Path, Run]:
     fleet.ask_for_a_password()
     return fleet.inventory(ansible_become=True), fleet.at_terminal("-K")
@@ -132,6 +140,7 @@ def from_the_prompt(fleet: Fleet) -> tuple[Path, Run]:
         from_a_file,
         from_a_file_with_become_on_the_command_line_and_the_inventory_every_time,
         from_a_program,
+        by_a_sudo_with_a_pty_of_its_own_and_a_lecture,
         from_the_prompt,
     ],
 )
