@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
+import shlex
 import sys
 import sysconfig
 import tempfile
@@ -13,15 +15,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tcptune.adapters import become
 from tcptune.adapters.bundle import write_project
+from tcptune.adapters.passwords import offered
 from tcptune.domain.changes import Plan
-from tcptune.domain.hosts import Host
+from tcptune.domain.hosts import NO_ESCALATION, Escalation, Host
 from tcptune.domain.runs import HostState
 from tcptune.errors import TcptuneError
 from tcptune.planning.playbook import PLAIN, RenderOptions, render
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
+_FIRST = "site.yml"
+"""The playbook that begins a run."""
 _LAST_LINES = 6
 _PATIENCE_S = 15.0
 _SSH_ARGS = (
@@ -39,9 +45,20 @@ class AnsibleApplier:
     plan never holds) come from. Without them the plan's own connections are used.
     """
 
-    def __init__(self, inventories: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
-        """Make an applier. `environment` is what Ansible needs beside the project's own, to open a vault for one."""
+    def __init__(
+        self,
+        inventories: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        escalation: Escalation = NO_ESCALATION,
+        timeout_s: float = 30,
+    ) -> None:
+        """Make an applier. `environment` is what Ansible needs beside the project's own, to open a vault for one.
+
+        `timeout_s` is how long a host may take to let us in: to connect, and for sudo to answer.
+        """
         self._environment = dict(environment or {})
+        self._escalation = escalation
+        self._timeout_s = timeout_s
         self._inventories = tuple(str(Path(i).resolve()) if "," not in i else i for i in inventories)
 
     def apply(
@@ -51,7 +68,7 @@ class AnsibleApplier:
         # Whoever calls this has asked for each danger; nobody is asked twice.
         allowed = tuple(change.key for cohort in plan.cohorts for change in cohort.changes if change.danger)
         return self._play(
-            "site.yml",
+            _FIRST,
             run_id,
             plan,
             hosts,
@@ -97,7 +114,7 @@ class AnsibleApplier:
                 if isinstance(event, str):
                     said.append(event)
                     continue
-                outcome = _outcome(event, done)
+                outcome = _outcome(event, done, first=playbook == _FIRST)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
                     yield outcome
@@ -121,7 +138,8 @@ class AnsibleApplier:
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         limit = folder / "hosts.txt"
         limit.write_text("".join(f"{host}\n" for host in hosts), encoding="utf-8")
-
+        password = self._escalation.password
+        words = self._words(None if password is None else folder / "sudo")
         stopped = threading.Event()
 
         def handle(event: dict[str, Any]) -> bool:
@@ -130,21 +148,23 @@ class AnsibleApplier:
 
         def work() -> None:
             try:
-                ended = ansible_runner.run(
-                    private_data_dir=str(folder),
-                    project_dir=str(project),
-                    playbook=playbook,
-                    inventory=[*self._inventories, str(project / "inventory")],
-                    limit=f"@{limit}",
-                    # Extra variables win over the user's own: nothing in an inventory switches the check of host
-                    # keys off, since ssh takes the first word on an option.
-                    extravars={"ansible_ssh_args": _SSH_ARGS},
-                    envvars={**_environment(project), **self._environment},
-                    event_handler=handle,
-                    cancel_callback=stopped.is_set,
-                    quiet=True,
-                    suppress_env_files=True,
-                )
+                with offered(password, folder / "sudo"):
+                    ended = ansible_runner.run(
+                        private_data_dir=str(folder),
+                        project_dir=str(project),
+                        playbook=playbook,
+                        inventory=[*self._inventories, str(project / "inventory")],
+                        limit=f"@{limit}",
+                        cmdline=shlex.join(words),
+                        # Extra variables win over the user's own: nothing in an inventory switches the check of host
+                        # keys off, since ssh takes the first word on an option.
+                        extravars={"ansible_ssh_args": _SSH_ARGS},
+                        envvars={**_environment(project), **self._environment},
+                        event_handler=handle,
+                        cancel_callback=stopped.is_set,
+                        quiet=True,
+                        suppress_env_files=True,
+                    )
                 for line in ended.stdout.read().splitlines()[-_LAST_LINES:]:
                     events.put({"event": "verbose", "stdout": line})
             finally:
@@ -163,13 +183,24 @@ class AnsibleApplier:
             stopped.set()
             thread.join(_PATIENCE_S)
 
+    def _words(self, password_file: Path | None) -> list[str]:
+        """Return the options of ansible-playbook by which it becomes whom the caller says."""
+        words = [f"--timeout={math.ceil(self._timeout_s)}"]
+        if self._escalation.become:
+            words.append("--become")
+        if self._escalation.user is not None:
+            words.append(f"--become-user={self._escalation.user}")
+        if password_file is not None:
+            words.append(f"--become-password-file={password_file}")
+        return words
+
 
 def _reached(plan: Plan, hosts: Sequence[Host]) -> Plan:
     """Return the plan with each host reached as the caller says."""
     return plan.model_copy(update={"hosts": {**plan.hosts, **{host.name: host.connection for host in hosts}}})
 
 
-def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
+def _outcome(event: Mapping[str, Any], done: HostState, *, first: bool) -> HostOutcome | None:
     data = event.get("event_data") or {}
     host, result = str(data.get("host", "")), data.get("res") or {}
     match event.get("event"):
@@ -190,20 +221,31 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
             )
         case "runner_on_unreachable":
             # The connection may have gone while the module was at work, so nothing is known of the outcome.
-            return HostOutcome(host, HostState.BROKEN, {}, f"connection lost: {_brief(result.get('msg'))}", _ASK_HOST)
+            said = _brief(result.get("msg"))
+            why = become.too_slow(said) or f"connection lost: {said}"
+            return HostOutcome(host, HostState.BROKEN, {}, why, _ASK_HOST)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            return _failure(host, result, done)
+            return _failure(host, result, done, first=first)
         case _:
             return None
 
 
-def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutcome:
+def _failure(host: str, result: Mapping[str, Any], done: HostState, *, first: bool) -> HostOutcome:
     failure = result.get("failure") or {}
+    said = "\n".join(str(result.get(part) or "") for part in ("msg", "module_stderr", "module_stdout"))
+    if not failure and (refused := become.refusal(host, said)):
+        # The module never began. Whatever a run did before is as it was.
+        state = HostState.FAILED if first else HostState.BROKEN
+        return HostOutcome(host, state, {}, str(refused).removeprefix(f"{host}: "), refused.hint)
     kind, left_in = failure.get("kind"), result.get("host_state")
     error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
+    if not failure and "deserialization failed" in error and not said.partition("\n")[2].strip():
+        # Ansible drops what sudo says between the password and the command; our own reading does not.
+        error = f"sudo or Python there ended with status {result.get('rc')}, and nothing was said"
+        hint = f"tcptune facts -l {host}, which meets the same sudo and tells its words"
     if done is not HostState.ROLLED_BACK and left_in in _BY_ITSELF:
         return HostOutcome(host, _BY_ITSELF[left_in], {}, error, hint)
-    if done is not HostState.HELD:
+    if not first:
         return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
     if kind == "stale":
         return HostOutcome(host, HostState.STALE, {}, error, hint)
@@ -233,6 +275,10 @@ def _environment(project: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_NOCOLOR": "1",
+        # Nobody would see it ask, nor could answer.
+        "ANSIBLE_ASK_PASS": "0",
+        "ANSIBLE_ASK_VAULT_PASS": "0",
+        "ANSIBLE_BECOME_ASK_PASS": "0",
         # Ansible refuses to start where the locale's encoding is not UTF-8.
         "LC_ALL": "C.UTF-8",
         "PATH": os.pathsep.join([str(Path(_ansible_playbook()).parent), os.environ.get("PATH", os.defpath)]),

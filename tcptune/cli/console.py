@@ -37,7 +37,7 @@ def _stop(_number: int, _frame: object) -> None:
 @contextlib.contextmanager
 def error_boundary() -> Iterator[None]:
     """Turn what a user can meet into one message and the right exit code. Nothing below prints or exits."""
-    signal.signal(signal.SIGINT, _stop)
+    before = signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except TcptuneError as problem:
@@ -50,6 +50,8 @@ def error_boundary() -> Iterator[None]:
         sys.stdout.flush()
         # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
         os._exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +81,38 @@ class Tcptune:
         assert TRACEBACK not in said.stdout + said.stderr, shown
         assert said.status == expect, f"not exit {expect}: {shown}"
         return said
+
+    def at_terminal(self, *arguments: str | Path, answer: str, expect: int = 0) -> tuple[Said, str]:
+        """Run one command with a terminal of its own, and type `answer` when it asks. Give what the terminal showed.
+
+        It must leave the terminal as it was.
+        """
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        with os.fdopen(ours, "r+b", buffering=0) as terminal, os.fdopen(theirs, "r+b", buffering=0) as line:
+            process = subprocess.Popen(
+                ["setsid", "--ctty", "--wait", *self.argv(arguments)],
+                cwd=self.work,
+                env=self.environment,
+                stdin=line,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            shown = b""
+            while not shown.endswith(b"password: "):
+                readable, _, _ = select.select([terminal], [], [], 30)
+                assert readable, f"it does not ask: {shown!r}"
+                shown += terminal.read(1024)
+            terminal.write(answer.encode() + b"\n")
+            stdout, stderr = process.communicate(timeout=self.timeout_s)
+            while select.select([terminal], [], [], 0)[0]:
+                shown += terminal.read(1024)
+            assert termios.tcgetattr(line) == before
+        said = Said(process.returncode, stdout, stderr)
+        assert TRACEBACK not in stdout + stderr, said
+        assert said.status == expect, f"not exit {expect}: tcptune {' '.join(map(str, arguments))}: {said}"
+        return said, shown.decode()
 
     @contextmanager
     def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:

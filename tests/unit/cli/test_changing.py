@@ -29,7 +29,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     (tmp_path / "plan.json").write_text(PLAN.model_dump_json())
     found: dict[str, object] = {"says": UNMOVED, "applier": FakeApplier()}
     monkeypatch.setattr(wiring, "collector", lambda _forks, _timeout: collector(found["says"]))  # type: ignore[arg-type]
-    monkeypatch.setattr(wiring, "applier", lambda _inventory: found["applier"])
+    monkeypatch.setattr(wiring, "applier", lambda *_: found["applier"])
     return found
 
 
