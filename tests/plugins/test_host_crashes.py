@@ -273,6 +273,8 @@ def test_killed_before_any_call_of_confirm_the_same_again_leaves_its_files_and_n
             fixture = Fixture(folder, "confirm")
 
             def work(fixture=fixture, number=number):
+                # A folder is closed to others until it is opened.
+                os.umask(0o077)
                 die_before_call(number)
                 ACTS["confirm"](fixture.host)
 
@@ -285,6 +287,8 @@ def test_killed_before_any_call_of_confirm_the_same_again_leaves_its_files_and_n
             assert {path.suffix for path in found} <= {".tmp"}
             changeset.confirm(fixture.host, "run-1")
             assert fixture.is_sound() == "confirmed"
+            changeset.rollback(fixture.host, "run-1")
+            assert fixture.is_sound() == "rolled_back"
     # Each of the four files was left in the middle of its write, more than once.
     assert leftovers > 4
 
