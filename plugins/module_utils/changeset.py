@@ -244,9 +244,12 @@ def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
         manifest = files.record_folders(host, manifest, absent)
         if manifest.state == HELD:
             manifest = host.move(manifest, CONFIRMING)
-        if any(change.changes for change in manifest.files) and not timer.alive(host.runs.at(manifest.run)):
+        if any(change.changes for change in manifest.files):
             # Should we die between two files, somebody has to undo the first before a boot reads it.
-            host.arm(manifest.run, timer.GUARD_S)
+            if timer.alive(host.runs.at(manifest.run)):
+                timer.wake(host.runs.at(manifest.run))
+            else:
+                host.arm(manifest.run, timer.GUARD_S)
         manifest = files.make_folders(host, manifest, absent)
         files.write(host, manifest)
         # Before it is confirmed: who dies here is called again, and tells systemd again.

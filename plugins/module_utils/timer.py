@@ -100,6 +100,16 @@ def alive(folder: str) -> bool:
     return bool(words) and _alive(words)
 
 
+def wake(folder: str) -> None:
+    """Let the timer of the run in `folder` look now: while confirm is at work it waits for its end, or its death.
+
+    A process looks every few seconds anyway; a unit of systemd would sleep until the deadline, and does if this fails.
+    """
+    words = _words(folder, "timer")
+    if words and words[0] == SYSTEMD:
+        systemd.run(["systemctl", "start", "--no-block", f"{words[1]}.service"])
+
+
 def disarm(folder: str) -> None:
     """Stop what was started. It would find that there is nothing to do, so it does no harm if that fails."""
     words = _words(folder, "timer")

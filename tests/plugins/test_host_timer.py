@@ -326,6 +326,15 @@ def test_confirm_stops_the_unit(timed, systemd):
     ]
 
 
+def test_confirm_wakes_the_unit_which_would_else_sleep_until_the_deadline(timed, systemd):
+    changeset.apply(timed, asking(revert_after_s=120, files=[dropin()]))
+    seen = []
+    timed.reached = lambda step: seen.append((step, called(systemd)[-1])) if step == dropin()["path"] else None
+    changeset.confirm(timed, "run-1")
+
+    assert seen == [(dropin()["path"], ["systemctl", "start", "--no-block", "tcptune-revert-run-1.service"])]
+
+
 def test_more_time_needs_no_second_unit(timed, systemd):
     changeset.apply(timed, asking(revert_after_s=120))
     changeset.extend(timed, "run-1", 600)
