@@ -65,10 +65,14 @@ class HostVerdict(Frozen):
         return self.in_place and not self.waiting
 
     @property
+    def moved(self) -> bool:
+        """Whether something is certainly not as the run left it."""
+        return any(not check.ok for check in self.checks) or any(f.outcome is FileOutcome.MOVED for f in self.files)
+
+    @property
     def in_place(self) -> bool:
         """Whether all is as the run left it: a restart that nobody has done yet is no fault of the run."""
-        known = self.error is None and all(check.ok for check in self.checks)
-        return known and all(file.outcome in {FileOutcome.AS_LEFT, FileOutcome.WAITS} for file in self.files)
+        return self.error is None and not self.moved and not self.unknown
 
     @property
     def waiting(self) -> tuple[FileCheck, ...]:

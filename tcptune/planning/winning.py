@@ -63,7 +63,7 @@ def _settings(facts: HostFacts, cohort: Cohort, parameters: Mapping[str, Paramet
 
 
 def _in_plan(change: Change, boot: Boot) -> bool:
-    """Say whether the plan showed it: a line that wins over ours, or one that gives something else that is good, too."""
+    """Say whether the plan showed it: a line that wins over ours, or one that gives another value which is as good."""
     if change.shadowed_by is not None and _file(boot.by) == _file(change.shadowed_by):
         return True
     return boot.value == change.at_boot.value and _file(boot.by) == _file(change.at_boot.by)
