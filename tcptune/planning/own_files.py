@@ -22,7 +22,11 @@ _MODULES = (
     f"{_OWNED}# These modules are loaded before sysctl.d is read, so that what it says of them counts. {_BACK[2:]}"
 )
 _LIMITS = f"{_OWNED}# They count from the next login on. {_BACK[2:]}"
-_UNIT = f"{_OWNED}# It counts from the next start of the service on. {_BACK[2:]}"
+# What else is in it cannot be seen from here, so that a plan leaves it alone then.
+_UNIT = (
+    "# Written by tcptune, which owns this file. Lines of your own belong in another: with them in here no plan writes it.\n"
+    f"# It counts from the next start of the service on. {_BACK[2:]}"
+)
 _LIMIT_LINE = re.compile(r"\[Service\]\nLimitNOFILE=([0-9]+(?::[0-9]+)?)\n")
 
 
