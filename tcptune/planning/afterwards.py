@@ -13,6 +13,7 @@ from tcptune.domain.parameters import Effect
 from tcptune.domain.runs import HostState, Run
 from tcptune.domain.state import Listener, Process
 from tcptune.domain.values import numbers
+from tcptune.knowledge.surroundings import program
 
 SOMAXCONN = "net.core.somaxconn"
 
@@ -94,7 +95,8 @@ def _listening_again(change: Change, facts: HostFacts) -> Iterator[_Key]:
         owners = [processes[pid] for pid in listener.pids if pid in processes]
         unseen = unseen or not owners
         for process in owners:
-            yield _of_process(process)
+            if change.key != SOMAXCONN or not _few(process):
+                yield _of_process(process)
     if unseen:
         yield "restart what else listens: not every program could be seen", None, None
 
@@ -103,6 +105,12 @@ def _capped(listener: Listener, change: Change) -> bool:
     """Say whether a queue is as long as the old value let it be, or longer than the new one does."""
     before, after = (numbers(text) or (0,) for text in (change.before, change.after))
     return listener.backlog is None or listener.backlog == before[0] or listener.backlog > after[0]
+
+
+def _few(process: Process) -> bool:
+    """Say whether so few connections come that the length of the queue is no matter: a login is no web page."""
+    known = program(process.name)
+    return known is not None and bool(known.few)
 
 
 def _of_process(process: Process) -> _Key:

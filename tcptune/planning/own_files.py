@@ -24,7 +24,7 @@ _MODULES = (
 _LIMITS = f"{_OWNED}# They count from the next login on. {_BACK[2:]}"
 # What else is in it cannot be seen from here, so that a plan leaves it alone then.
 _UNIT = (
-    "# Written by tcptune, which owns this file. Lines of your own belong in another: with them in here no plan writes it.\n"
+    "# Written by tcptune, which owns this file. Lines of your own belong in another: no plan writes this one then.\n"
     f"# It counts from the next start of the service on. {_BACK[2:]}"
 )
 _LIMIT_LINE = re.compile(r"\[Service\]\nLimitNOFILE=([0-9]+(?::[0-9]+)?)\n")

@@ -18,6 +18,7 @@ from tcptune.domain.facts import Absent, Unread, Unreadable
 from tcptune.domain.findings import Deviates, Met, NotApplicable, Unknown
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.runs import HostState
+from tcptune.domain.state import NetNamespace, Virtualization
 from tcptune.domain.values import key_path, sysctl_key
 from tcptune.errors import ProfileError
 from tcptune.knowledge.catalogue import catalogue
@@ -84,7 +85,7 @@ def test_a_plan_can_be_pasted_into_a_review_with_both_values(tcptune: Command, p
     path = put(facts(sysctl={QUEUE: "128"}), settings={QUEUE: "at_least: 4096"})
     said = tcptune("plan", "wanted.yml", "--facts", path, "-i", "web1,", "--format", "markdown")
 
-    [row] = [line for line in said.out.splitlines() if line.startswith("|") and QUEUE in line]
+    [row] = [line for line in said.out.splitlines() if line.startswith(f"| {QUEUE} |")]
     assert "128" in row
     assert "4096" in row
 
@@ -214,9 +215,22 @@ def test_our_own_file_is_in_the_sysctl_folder_and_needs_no_daemon() -> None:
 def test_a_value_that_is_lost_at_boot_because_its_module_comes_later_is_seen_by_verify() -> None:
     kept = cohort(changes=(change(CONNTRACK, "65536", "262144"),))
     booted = facts(sysctl={CONNTRACK: "65536"}, files={DROPIN_PATH: f"{CONNTRACK} = 262144\n"})
+    booted = booted.model_copy(update={"config_files": ()})
     [check] = verify_host(booted, kept, result(state=HostState.CONFIRMED), catalogue()).checks
 
-    assert (check.at_boot.value, check.actual, check.ok) == ("262144", "65536", False)
+    assert (check.at_boot.value, check.actual, check.ok) == (None, "65536", False)
+    assert "nf_conntrack is loaded after" in check.at_boot.by
+
+
+def test_a_plan_brings_the_module_up_before_its_settings_are_read() -> None:
+    here = Virtualization(machine="kvm", container=None, signs=("dmi",))
+    said = facts(sysctl={CONNTRACK: "65536"}, virtualization=here, namespace=NetNamespace(child=False, sign="test"))
+    said = said.model_copy(update={"config_files": ()})
+    made, _ = plan_host(said, audit_host(said, profile(rule(CONNTRACK, "262144")), catalogue()), catalogue())
+
+    assert [file.path for file in made.files] == ["/etc/modules-load.d/99-tcptune.conf", DROPIN_PATH]
+    assert made.files[0].after.splitlines()[-1] == "nf_conntrack"
+    assert made.changes[0].lost_at_boot is None
 
 
 def test_that_a_module_has_to_come_first_is_explained(tcptune: Command) -> None:

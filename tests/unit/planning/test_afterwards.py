@@ -51,6 +51,15 @@ def test_programs_whose_queue_was_cut_have_to_listen_again() -> None:
     assert commands(afterwards(here, [QUEUE], ())) == [f"systemctl restart {NGINX}", "systemctl restart redis.service"]
 
 
+def test_a_program_to_which_few_connect_is_not_restarted_for_its_queue_and_is_for_its_buffers() -> None:
+    here = host(("sshd", "ssh.service", 128))
+
+    assert afterwards(here, [QUEUE], ()) == ()
+    assert commands(afterwards(here, [change(RMEM, "4096 131072 6291456", "4096 262144 6291456")], ())) == [
+        "systemctl restart ssh.service"
+    ]
+
+
 def test_programs_whose_queue_is_longer_than_a_lowered_value_have_to_listen_again() -> None:
     here = host(("nginx", NGINX, 511), ("java", "app.service", 100))
 
@@ -85,8 +94,9 @@ def test_a_service_that_has_enough_files_now_need_not_be_restarted() -> None:
 
 def test_outside_a_unit_of_systemd_the_program_is_named() -> None:
     here = host(("busybox", None, 128), ("node", "session-3.scope", 128), ("systemd", "init.scope", 128))
+    buffers = change(RMEM, "4096 131072 6291456", "4096 262144 6291456")
 
-    assert commands(afterwards(here, [QUEUE], ())) == [
+    assert commands(afterwards(here, [buffers], ())) == [
         "start busybox again",
         "start node again",
         "systemctl restart the .socket units that systemd listens for",
