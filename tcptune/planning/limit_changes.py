@@ -16,8 +16,11 @@ from tcptune.planning.own_files import is_unit_path, limit_value, limits_text, t
 
 NR_OPEN = "fs.nr_open"
 
-_PLAIN_UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\.service")
-"""A name of which the host takes a drop-in. Others hold escapes, `\\x2d`."""
+LEAST = 1024
+"""The fewest files that a host lets a file of ours say: what every process gets without us."""
+
+_PLAIN_UNIT = re.compile(r"(?!\.)(?!.*\.\.)(?:[A-Za-z0-9:_.@-]|\\x[0-9a-f]{2}){1,240}(?<!-)\.service")
+"""A name of which the host takes a drop-in. A folder that ends in a dash would be about more than one service."""
 
 
 class LimitPlan(NamedTuple):
@@ -61,6 +64,8 @@ def _obstacle(finding: LimitDeviates, path: str, facts: HostFacts, planned: Mapp
         return f"{NR_OPEN} is not known, above which no process can be allowed more"
     if wanted > most and wanted > (raised_to(planned) or 0):
         return f"{NR_OPEN} is {most}, and this plan does not raise it to {wanted}"
+    if wanted < LEAST:
+        return f"no file of ours says less than {LEAST}"
     if is_unit_path(path) and not _PLAIN_UNIT.fullmatch(finding.unit or ""):
         return f"the name of {finding.unit} has other characters than the host takes: write {path} by hand"
     try:

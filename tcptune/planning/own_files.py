@@ -28,6 +28,8 @@ _UNIT = (
     f"# It counts from the next start of the service on. {_BACK[2:]}"
 )
 _LIMIT_LINE = re.compile(r"\[Service\]\nLimitNOFILE=([0-9]+(?::[0-9]+)?)\n")
+_MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_PLAIN = re.compile(r"[1-9][0-9]{3,9}")
 
 
 def unit_path(unit: str) -> str:
@@ -51,17 +53,22 @@ def unit_text(value: str) -> str:
 
 
 def modules_text(before: str | None, modules: Iterable[str]) -> str:
-    """Return our list of modules: what it names already, and these."""
-    named = [line.split()[0] for line in (before or "").splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+    """Return our list of modules: what it names already, and these. Nothing else that somebody put there stays."""
+    named = [line.strip() for line in (before or "").splitlines() if _MODULE.fullmatch(line.strip())]
     return _MODULES + "".join(f"{module}\n" for module in dict.fromkeys([*named, *modules]))
 
 
 def limits_text(before: str | None, domain: str, soft: int, hard: int) -> str:
-    """Return our limits of logins: what the file says of others, and these of `domain`."""
+    """Return our limits of logins: the plain ones that the file has of others, and these of `domain`."""
     lines: dict[tuple[str, str], str] = {}
     for line in (before or "").splitlines():
         words = line.partition("#")[0].split()
-        if len(words) == 4 and words[1] in {"soft", "hard", "-"} and words[2] == "nofile":
+        if (
+            len(words) == 4
+            and words[1] in {"soft", "hard", "-"}
+            and words[2] == "nofile"
+            and _PLAIN.fullmatch(words[3])
+        ):
             lines[words[0], words[1]] = " ".join(words)
     kept = [text for (whose, _), text in lines.items() if whose != domain]
     return _LIMITS + "".join(

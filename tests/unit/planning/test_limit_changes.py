@@ -131,11 +131,25 @@ def test_a_unit_that_a_boot_does_not_find_gets_no_drop_in() -> None:
 
 
 def test_a_unit_whose_name_the_host_would_refuse_is_left_to_a_person() -> None:
-    name = r"web\x2dfront.service"
+    name = "web-.service"
     made, [left] = planned(host(process(unit=name), files={f"{LIB}/{name}": "[Service]\n"}))
 
     assert made.files == ()
     assert f"write {unit_path(name)} by hand" in left.why
+
+
+def test_an_escaped_name_of_a_unit_is_one_that_the_host_takes() -> None:
+    name = r"web\x2dfront@a.service"
+    made, _ = planned(host(process(unit=name), files={f"{LIB}/{name}": "[Service]\n"}))
+
+    assert [file.path for file in made.files] == [unit_path(name)]
+
+
+def test_a_limit_lower_than_any_file_of_ours_may_say_is_left_to_a_person() -> None:
+    made, [left] = planned(host(process(64, 64), files=unit("64")), limit(512))
+
+    assert made.files == ()
+    assert "no file of ours says less than 1024" in left.why
 
 
 # fs.nr_open
@@ -186,11 +200,13 @@ def test_a_program_of_a_login_of_root_gets_a_line_of_limits_d() -> None:
 
 
 def test_lines_about_others_stay_in_our_limits() -> None:
-    before = limits_text(None, "web", 4096, 8192)
+    before = limits_text(None, "web", 4096, 8192) + "@dev - nofile unlimited\n"
     made, _ = planned(login({LIMITS_PATH: before}))
 
     assert made.files[0].before == before
     assert "web soft nofile 4096\n" in made.files[0].after
+    # The host takes plain numbers alone.
+    assert "unlimited" not in made.files[0].after
 
 
 @pytest.mark.parametrize(
