@@ -14,8 +14,8 @@ from tcptune.planning.own_files import unit_text, with_files
 from tcptune.planning.plan import plan_host
 from tcptune.planning.verify import verify_host
 from tests.unit.builders import ABSENT, LATER, SOMAXCONN, UNREADABLE, change, cohort, facts, result
-from tests.unit.planning.test_late_modules import CONNTRACK
-from tests.unit.planning.test_late_modules import host as tracking
+from tests.unit.planning.test_late_modules_planned import CONNTRACK
+from tests.unit.planning.test_late_modules_planned import host as tracking
 from tests.unit.planning.test_limit_changes import with_ours
 from tests.unit.planning.test_limits import host as listening
 from tests.unit.planning.test_limits import limit, of, process

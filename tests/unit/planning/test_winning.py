@@ -14,8 +14,8 @@ from tcptune.planning.own_files import modules_text
 from tcptune.planning.plan import plan_host
 from tcptune.planning.winning import check_at_boot
 from tests.unit.builders import ETC, LATER, SOMAXCONN, change, cohort, dropin, facts
-from tests.unit.planning.test_late_modules import CONNTRACK
-from tests.unit.planning.test_late_modules import host as tracking
+from tests.unit.planning.test_late_modules_planned import CONNTRACK
+from tests.unit.planning.test_late_modules_planned import host as tracking
 from tests.unit.planning.test_limits import ETC as UNITS
 from tests.unit.planning.test_limits import LIB, NGINX, limit, of, process
 from tests.unit.planning.test_limits import host as listening
