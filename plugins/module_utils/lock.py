@@ -5,39 +5,46 @@
 flock(1) is not on every host and a shell has no other way to a lock of the kernel. So the lock is a folder of symbolic
 links, which both can make, and a link is made at once and with its text, or not at all:
 
-    /var/lib/tcptune/lock/7 -> "PID START BOOT NAMESPACE RUN"     the holder, or the one who died as such
+    /var/lib/tcptune/lock/PID-START-BOOT-NAMESPACE -> "PID START BOOT NAMESPACE RUN"
 
-    take      the highest link is N (0 if there is none). If its process lives: locked. Else make the link N+1. If
-              somebody made it first: locked. Then look again: the lock is ours if N+1 is the highest and N is what
-              it was. Else take N+1 away: locked.
-    release   take our link away. A holder may first take away all links below its own: their processes are dead.
+    take      make our link, then look: the lock is ours if the process of every other link is gone. Else take our link
+              away: locked.
+    release   take our link away. A holder first takes away the links of those who are gone.
 
-A dead holder's link is never taken over, it is outnumbered, so two who find it cannot both believe to have replaced it:
-one of them makes N+1. Whoever sleeps between the look and the link, and makes a number that has been cleaned up since,
-sees that in the second look: either a higher link is there, or N is not what it was. A process is known by its id, its
-start and the boot, so neither a reused id nor a reboot keeps a lock. In another PID namespace he is gone if he began
-before the first process of ours: the container was started again. Where it cannot be told whether he lives, he does.
+Of two who come at once, the later link is there before its maker looks, and so is the other one: one of them, at
+least, sees the other and lets go. Nothing is concluded from a link that is missing, or has been released since. That a
+killed process has left its link keeps nobody out, and it can be taken away by anybody: its name says which process it
+was, so nobody makes it again.
+
+A process is known by its id, its start and the boot, so neither a reused id nor a reboot keeps a lock. In another PID
+namespace it is gone if it began before the first process of ours: the container was started again. Where it cannot be
+told whether it lives, it does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 from typing import Iterator, NamedTuple
 
 from . import processes, storage
 from .errors import Locked
 
+_LOOKS, _BETWEEN_S = 20, 0.01
+"""How often, and after how long, the first by name of those who came at once looks whether the others have let go."""
+
 
 class Owner(NamedTuple):
-    """What a link says."""
+    """A link: its name, and what it says."""
 
-    number: int
+    name: str
     text: str
 
     @property
     def gone(self) -> bool:
-        """Return whether the process has ended for certain. Nobody's link, and one that nobody wrote so, is free."""
+        """Return whether the process has ended for certain. A link that nobody wrote so is nobody's."""
         words = self.text.split(" ")
         if len(words) != 5 or not words[0].isdigit():
             return True
@@ -58,58 +65,72 @@ class HostLock:
 
     @contextlib.contextmanager
     def hold(self, run: str) -> Iterator[None]:
-        """Hold the lock for `run`. Never waits: raises Locked, naming the holder."""
+        """Hold the lock for `run`. Waits for nobody who holds it: raises Locked, naming the holder."""
         storage.make_folder(self.path)
-        link = self._take("{} {} {} {} {}".format(*processes.me(), run))
+        me = processes.me()
+        mine = Owner("-".join(map(str, me)), " ".join([*map(str, me), run]))
+        self._take(mine)
         try:
             yield
         finally:
-            os.unlink(link)
+            os.unlink(self._link(mine))
 
     def peek(self) -> None:
         """Raise Locked if somebody holds the lock. Creates nothing."""
-        top = self._top()
-        if not top.gone:
-            raise _locked(top)
+        for owner in self._owners():
+            if not owner.gone:
+                raise _locked(owner)
 
-    def _take(self, text: str) -> str:
-        top = self._top()
-        if not top.gone:
-            raise _locked(top)
-        mine = Owner(top.number + 1, text)
-        link = os.path.join(self.path, str(mine.number))
+    def _take(self, mine: Owner) -> None:
+        # Whoever holds it is not to be disturbed by another link.
+        self.peek()
         try:
-            os.symlink(text, link)
+            os.symlink(mine.text, self._link(mine))
         except FileExistsError:
-            raise _locked(self._top()) from None
-        if self._top() != mine or (top.number and self._text(top.number) != top.text):
-            os.unlink(link)
-            raise _locked(self._top())
-        for number in self._numbers():
-            if number < mine.number:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(self.path, str(number)))
-        return link
-
-    def _numbers(self) -> list[int]:
+            # Another thread of this process.
+            raise _locked(mine) from None
         try:
-            return sorted(int(name) for name in os.listdir(self.path) if name.isdigit())
+            self._wait_for_the_others(mine)
+        except BaseException:
+            os.unlink(self._link(mine))
+            raise
+
+    def _wait_for_the_others(self, mine: Owner) -> None:
+        """Return once all others are gone, and their links too. Raises Locked where one may live.
+
+        The first by name stays a little, for those who came at once would else all let go.
+        """
+        for _ in range(_LOOKS):
+            others = [owner for owner in self._owners() if owner.name != mine.name]
+            alive = [owner for owner in others if not owner.gone]
+            if not alive:
+                for owner in others:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(self._link(owner))
+                return
+            if min(alive).name < mine.name:
+                break
+            time.sleep(_BETWEEN_S)
+        raise _locked(alive[0])
+
+    def _owners(self) -> list[Owner]:
+        try:
+            names = sorted(os.listdir(self.path))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        found = []
+        for name in names:
+            try:
+                found.append(Owner(name, os.readlink(os.path.join(self.path, name))))
+            except OSError as error:
+                # Released since, which is no more than that; or it is no link, and so nobody's.
+                if error.errno not in (errno.ENOENT, errno.EINVAL):
+                    raise
+        return found
 
-    def _top(self) -> Owner:
-        number = max(self._numbers(), default=0)
-        return Owner(number, self._text(number) if number else "")
-
-    def _text(self, number: int) -> str:
-        try:
-            return os.readlink(os.path.join(self.path, str(number)))
-        except OSError:
-            # Released since.
-            return ""
+    def _link(self, owner: Owner) -> str:
+        return os.path.join(self.path, owner.name)
 
 
 def _locked(owner: Owner) -> Locked:
-    # Empty: whoever it was has ended since. To try again is as right as to wait.
-    holder = owner.shown if owner.text else "another process"
-    return Locked(f"this host is being changed by {holder}", hint="wait for it to end", holder=holder)
+    return Locked(f"this host is being changed by {owner.shown}", hint="wait for it to end", holder=owner.shown)

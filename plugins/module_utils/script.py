@@ -44,9 +44,12 @@ say() {
 
 # The lock. How it works, and why it is safe, is written in lock.py.
 
-started() { # sets start: when process $1 began, - if it is gone
+started() { # sets start: when process $1 began, - if it is gone, unknown if it is there and cannot be read
   start=-
-  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  if ! line=$(cat "/proc/$1/stat" 2>/dev/null); then
+    [ ! -e "/proc/$1/stat" ] || start=unknown
+    return 0
+  fi
   # The name in front can hold anything, so count from the last bracket.
   set -- ${line##*)}
   case ${1:-Z} in
@@ -73,52 +76,39 @@ gone() { # whether the process that a link names, $1, has ended for certain
     return
   fi
   started "$1"
-  [ "$start" != "$began" ]
+  [ "$start" != unknown ] && [ "$start" != "$began" ]
 }
 
-look_at_lock() { # sets top and owner: the highest link and its text
-  top=0 owner=
+others() { # fails if a process of another link may live. Sets owner: what that link says
+  owner=
   set +f
-  for name in "$lock"/*; do
-    name=${name##*/}
-    case $name in
-    '' | *[!0-9]*) ;;
-    *) [ "$name" -gt "$top" ] && top=$name ;;
-    esac
-  done
+  set -- "$lock"/*
   set -f
-  [ "$top" -eq 0 ] || owner=$(readlink "$lock/$top") || owner=
+  for link in "$@"; do
+    # One that is missing has been released since.
+    [ "${link##*/}" != "$mine" ] && owner=$(readlink "$link") || continue
+    gone "$owner" || return 1
+    rm -f "$link" 2>/dev/null
+  done
+  owner=
 }
 
 try_lock() { # fails if somebody lives who holds it
-  look_at_lock
-  gone "$owner" || return 1
-  before_top=$top before_owner=$owner held=$((top + 1))
-  if ! ln -s "$me" "$lock/$held" 2>/dev/null; then
-    look_at_lock
-    [ "$top" = "$before_top" ] && [ "$owner" = "$before_owner" ] || return 1
-    # Nobody was faster: the disk is full or read-only. Then nobody else can begin a change either, and the way back
-    # must not depend on it.
+  others || return 1
+  if ! ln -s "$me" "$lock/$mine" 2>/dev/null; then
+    # The disk is full or read-only. Then nobody else can begin a change either, and the way back must not depend on it.
     refusals=$((refusals + 1))
-    held=
     [ "$refusals" -ge 3 ] || return 1
     say "goes on without the lock: $lock cannot be written"
     return 0
   fi
-  look_at_lock
-  now_owner=$owner
-  if [ "$top" = "$held" ] && [ "$now_owner" = "$me" ]; then
-    [ "$before_top" -eq 0 ] && return 0
-    owner=$(readlink "$lock/$before_top") || owner=
-    [ "$owner" = "$before_owner" ] && return 0
-  fi
+  others && return 0
   unlock
   return 1
 }
 
 unlock() {
-  [ -z "$held" ] || rm -f "$lock/$held"
-  held=
+  rm -f "$lock/$mine"
 }
 
 # The record.
@@ -468,11 +458,13 @@ timer() {
   done
 }
 
-held= refusals=0
-started "$$"
+refusals=0
+until started "$$" && [ "$start" != unknown ]; do
+  sleep 1
+done
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
 namespace=$(readlink /proc/self/ns/pid) || namespace=-
-me="$$ $start $boot $namespace $run"
+mine="$$-$start-$boot-$namespace" me="$$ $start $boot $namespace $run"
 
 case $act in
 timer) timer ;;

@@ -60,13 +60,16 @@ def _hits(wanted: list[str], parameters: Mapping[str, Parameter]) -> tuple[Hit, 
 
 
 def near_misses(word: str, parameters: Mapping[str, Parameter], most: int = 3) -> tuple[str, ...]:
-    """Return keys that are spelled much like the word."""
+    """Return keys that are spelled much like the word, or begin much like it."""
     text = word.strip().lower()
     by_name: dict[str, str] = {}
     for key in parameters:
         by_name.setdefault(key, key)
         by_name.setdefault(key.rpartition(".")[2], key)
-    close = difflib.get_close_matches(text, by_name, most * 2, 0.6)
+    # A word that breaks off early is little like any whole name.
+    begin = {name[: len(text)]: name for name in sorted(by_name, reverse=True)}
+    close = [begin[start] for start in difflib.get_close_matches(text, begin, 1, 0.85)]
+    close += difflib.get_close_matches(text, by_name, most * 2, 0.6)
     return tuple(dict.fromkeys(by_name[name] for name in close))[:most]
 
 

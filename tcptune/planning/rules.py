@@ -88,8 +88,7 @@ def _joined(key: str, chosen: Sequence[Entry], demands: Sequence[Demand], words:
         except Clash as clash:
             raise ProfileError(clash_message(key, chosen, words, str(clash)), hint=CLASH_HINT) from None
         said = next((w for d, w in zip(demands, words, strict=True) if d == demand), str(demand))
-    # An entry that asks for nothing does not explain what the others ask for.
-    speaking = [entry for entry, d in zip(chosen, demands, strict=True) if d.operator != "leave"] or chosen
+    speaking = [entry for entry, d in zip(chosen, demands, strict=True) if _binds(d, demands, demand)] or chosen
     return Rule(
         key=key,
         demand=demand,
@@ -98,6 +97,12 @@ def _joined(key: str, chosen: Sequence[Entry], demands: Sequence[Demand], words:
         source="; ".join(dict.fromkeys(entry.source for entry in speaking)),
         entries=tuple(chosen),
     )
+
+
+def _binds(one: Demand, demands: Sequence[Demand], solved: Demand) -> bool:
+    """Say whether less would be asked without this demand, and so whether its reason explains what is asked."""
+    others = [d for d in demands if d != one]
+    return one.operator != "leave" and (not others or solve(others) != solved)
 
 
 CLASH_HINT = "override the key in a profile that extends both, or use one of them"

@@ -201,6 +201,8 @@ def _host(host: OnHost, page: Parameter) -> list[str]:
     ):
         rows.append((f"at boot, {name}", f"{_boot(boot, page, host)}{'  (this host boots so)' if own else ''}"))
     lines += aligned([*rows, *_rivals(host)])
+    if host.late and host.definitions:
+        lines += textwrap.wrap(host.late, WIDTH, initial_indent="  ! ", subsequent_indent="    ")
     if not host.definitions:
         return [*lines, "  no file speaks of it"]
     winners = {w.place for w in (host.systemd.winner, host.procps.winner) if w}

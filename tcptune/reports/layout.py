@@ -26,6 +26,15 @@ def visible(text: str) -> str:
     return "".join(c if c == "\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "\ufffd" for c in text)
 
 
+def shown(value: str) -> str:
+    """Return a setting's value as it is to be seen: some lists have nothing in them.
+
+    >>> shown("4096"), shown("")
+    ('4096', '(empty)')
+    """
+    return value or "(empty)"
+
+
 def wrapped(text: str, *, indent: str) -> list[str]:
     """Return a text as lines of at most WIDTH columns."""
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)

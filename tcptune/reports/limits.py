@@ -25,7 +25,7 @@ def terminal(found: Sequence[LimitFinding]) -> list[str]:
         return []
     deviating = [f for f in found if isinstance(f, LimitDeviates)]
     met = [f for f in found if isinstance(f, LimitMet)]
-    lines = [f"  limits: {len(deviating)} deviate, {len(met)} met" if deviating else f"  limits: {len(met)} met"]
+    lines = [f"  limits: {_counts(found)}"]
     if deviating:
         table = aligned(
             [
@@ -41,6 +41,18 @@ def terminal(found: Sequence[LimitFinding]) -> list[str]:
     lines += aligned([("w", f.limit, _who(f), _waiver(f)) for f in found if isinstance(f, LimitWaived)])
     lines += aligned([("-", f.limit, _who(f), f.why) for f in found if isinstance(f, LimitNotApplicable)])
     return lines
+
+
+def _counts(found: Sequence[LimitFinding]) -> str:
+    words = (
+        (LimitDeviates, "deviate"),
+        (LimitMet, "met"),
+        (LimitWaived, "waived"),
+        (LimitNotApplicable, "not applicable"),
+        (LimitUnknown, "unknown"),
+    )
+    counts = ((sum(isinstance(f, kind) for f in found), word) for kind, word in words)
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
 
 
 def rows(found: Sequence[LimitFinding]) -> list[tuple[str, ...]]:

@@ -16,7 +16,7 @@ from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles
-from tcptune.reports.layout import count, visible
+from tcptune.reports.layout import count, shown, visible
 
 
 def render(result: BaseModel) -> str:
@@ -39,7 +39,7 @@ def _audit(result: FleetAudit) -> str:
     for host in result.hosts:
         lines += [f"## {_cell(host.host)}", ""]
         rows = [
-            (f.key, f.demand, f.layers.actual, _boot(f.layers.at_boot), f.where.value, _why(f))
+            (f.key, f.demand, shown(f.layers.actual), _boot(f.layers.at_boot), f.where.value, _why(f))
             for f in host.findings
             if isinstance(f, Deviates)
         ]
@@ -74,7 +74,7 @@ def _plan(result: Plan) -> str:
         rows = [
             (
                 c.key,
-                c.before,
+                shown(c.before),
                 c.after,
                 _boot(c.at_boot),
                 c.effect.value,
@@ -164,12 +164,13 @@ def _verdict(result: RunVerdict) -> str:
 
 def _actual(check: Check) -> str:
     # An empty list of ports was read.
-    return "unreadable" if check.actual is None else check.actual
+    return "unreadable" if check.actual is None else shown(check.actual)
 
 
 def _others_why(finding: NotApplicable | Unknown | Waived) -> str:
     if isinstance(finding, Waived):
-        return f"{finding.demand}, is {finding.layers.actual}; until {finding.until} by {finding.who}: {finding.why}"
+        actual = shown(finding.layers.actual)
+        return f"{finding.demand}, is {actual}; until {finding.until} by {finding.who}: {finding.why}"
     return finding.why
 
 
@@ -189,7 +190,7 @@ def _why(finding: Deviates) -> str:
 def _boot(boot: Boot) -> str:
     if not boot.known:
         return f"not known: {boot.by}"
-    return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
+    return f"{shown(boot.value) if boot.value is not None else 'its own'} ({boot.by})"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

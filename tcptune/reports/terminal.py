@@ -26,7 +26,7 @@ from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles
-from tcptune.reports.layout import aligned, count, names, visible, wrapped
+from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
 def render(result: BaseModel) -> str:
@@ -69,7 +69,7 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
     lines = [f"{names([h.host for h in hosts])}  ({', '.join(p for p in parts if p)})"]
     if deviating:
         rows = [("", "setting", "wanted", "actual", "at boot")]
-        rows += [("~", f.key, _wanted(f.demand)[0], f.layers.actual, _boot(f.layers.at_boot)) for f in deviating]
+        rows += [("~", f.key, _wanted(f.demand)[0], shown(f.layers.actual), _boot(f.layers.at_boot)) for f in deviating]
         table = aligned(rows)
         lines.append(table[0])
         for finding, line in zip(deviating, table[1:], strict=True):
@@ -77,7 +77,7 @@ def _host_findings(findings: Sequence[Finding], hosts: Sequence[HostAudit]) -> l
             lines += [line, *(wrapped(formula, indent="      ") if formula else [])]
             lines += [*wrapped(finding.why, indent="      "), *_remarks(finding)]
     lines += aligned([("?", f.key, f.why) for f in unknown])
-    lines += aligned([("w", f.key, f"{f.demand}, is {f.layers.actual}; {_waiver(f)}") for f in waived])
+    lines += aligned([("w", f.key, f"{f.demand}, is {shown(f.layers.actual)}; {_waiver(f)}") for f in waived])
     lines += aligned([("-", f.key, f.why) for f in absent])
     return lines
 
@@ -193,7 +193,8 @@ def _changes(changes: Sequence[Change]) -> list[str]:
 
 
 def _arrow(change: Change) -> str:
-    return f"{change.before} -> {change.after}" if change.at_runtime else f"{change.before} (stays)"
+    before, after = shown(change.before), shown(change.after)
+    return f"{before} -> {after}" if change.at_runtime else f"{before} (stays)"
 
 
 def _file_diff(file: FileChange) -> list[str]:
@@ -292,7 +293,9 @@ def _host_verdict(host: HostVerdict) -> list[str]:
     if not bad:
         return [f"~ {host.host}  {host.state}: {' and '.join(about)} looked at", *beyond_settings.verdict(host)]
     rows = [("setting", "expected", "actual", "at boot")]
-    rows += [(c.key, c.expected, c.actual if c.actual is not None else "unreadable", _boot(c.at_boot)) for c in bad]
+    rows += [
+        (c.key, c.expected, shown(c.actual) if c.actual is not None else "unreadable", _boot(c.at_boot)) for c in bad
+    ]
     return [
         f"~ {host.host}  {host.state}: {len(bad)} of {len(host.checks)} moved",
         *aligned(rows, indent="    "),
@@ -314,7 +317,7 @@ def runs(found: Sequence[Run]) -> str:
 def _boot(boot: Boot) -> str:
     if not boot.known:
         return f"not known: {boot.by}"
-    return f"{boot.value if boot.value is not None else 'its own'} ({boot.by})"
+    return f"{shown(boot.value) if boot.value is not None else 'its own'} ({boot.by})"
 
 
 def _unread(rows: Iterable[tuple[str, str, str | None]]) -> list[str]:

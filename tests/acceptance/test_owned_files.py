@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import Tcptune
-from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import DROPIN, SOMAXCONN, Machine
+from tests.acceptance.machine import Machine
 from tests.acceptance.test_limits import listen
 
 pytestmark = pytest.mark.lab

@@ -21,7 +21,7 @@ LOCK = (
     "set -u; set -f; run=sh; lock=$1; inside=$2\n"
     "say() { echo $* >&2; }\n"
     + script.SCRIPT[script.SCRIPT.index("# The lock.") : script.SCRIPT.index("# The record.")]
-    + script.SCRIPT[script.SCRIPT.index("held= refusals=0") : script.SCRIPT.index("case $act in")]
+    + script.SCRIPT[script.SCRIPT.index("refusals=0\nuntil") : script.SCRIPT.index("case $act in")]
 )
 IN_SHELL = (
     LOCK
@@ -88,16 +88,40 @@ def alive(run="run-other"):
     return " ".join(map(str, processes.me())) + " " + run
 
 
+def mine(run="run-1"):
+    """Return the name and the text of a link of this process."""
+    me = list(map(str, processes.me()))
+    return "-".join(me), " ".join([*me, run])
+
+
 def test_a_lock_that_was_given_back_leaves_nothing(folder):
     with HostLock(str(folder)).hold("run-1"):
-        assert links(folder) == ["1"]
+        assert {path.name: str(path.readlink()) for path in folder.iterdir()} == dict([mine()])
     assert links(folder) == []
 
 
-def test_a_dead_holder_is_outnumbered_and_then_swept(folder):
-    (folder / "3").symlink_to(DEAD)
+def test_a_dead_holder_keeps_nobody_out_and_is_swept(folder):
+    (folder / "dead").symlink_to(DEAD)
     with HostLock(str(folder)).hold("run-1"):
-        assert links(folder) == ["4"]
+        assert links(folder) == [mine()[0]]
+
+
+@EVERY_SHELL
+def test_a_shell_sweeps_a_dead_holder_too(folder, shell):
+    (folder / "dead").symlink_to(DEAD)
+    assert in_shell(shell, folder).returncode == 0
+    assert links(folder) == []
+
+
+@EVERY_SHELL
+def test_a_living_holder_keeps_everybody_out(folder, shell):
+    (folder / "first").symlink_to(alive())
+    (folder / "dead").symlink_to(DEAD)
+
+    with pytest.raises(Locked, match="run-other"), HostLock(str(folder)).hold("run-1"):
+        pass
+    assert in_shell(shell, folder).returncode == 1
+    assert "first" in links(folder)
 
 
 @pytest.mark.parametrize(
@@ -143,36 +167,58 @@ def test_a_zombie_holds_nothing(folder):
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     try:
         with HostLock(str(folder)).hold("run-2"):
-            assert links(folder) == ["2"]
+            assert links(folder) == [mine()[0]]
     finally:
         os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize(
-    "meanwhile",
-    [
-        pytest.param({"2": None}, id="another was faster"),
-        pytest.param({"1": None, "3": "alive"}, id="two came and the second one swept"),
-        pytest.param({"1": "alive"}, id="one came, swept and left, and another began anew"),
-    ],
-)
-def test_who_sleeps_between_the_look_and_the_link_does_not_get_the_lock(folder, monkeypatch, meanwhile):
-    (folder / "1").symlink_to(DEAD)
+@pytest.mark.parametrize("name", ["0-before-ours", "zz-after-ours"])
+def test_who_comes_between_the_look_and_the_link_is_seen(folder, monkeypatch, name):
     symlink = os.symlink
 
     def late(text, link):
         monkeypatch.undo()
-        for name, what in meanwhile.items():
-            (folder / name).unlink(missing_ok=True)
-            if what or name == "2":
-                (folder / name).symlink_to(alive())
+        (folder / name).symlink_to(alive())
         symlink(text, link)
 
     monkeypatch.setattr("module_utils.lock.os.symlink", late)
-    with pytest.raises(Locked), HostLock(str(folder)).hold("run-1"):
+    with pytest.raises(Locked, match="run-other"), HostLock(str(folder)).hold("run-1"):
         pass
     # What others hold is still theirs, and nothing of ours is left.
-    assert all("run-other" in str(path.readlink()) or path.name == "1" for path in folder.iterdir())
+    assert links(folder) == [name]
+
+
+def test_of_those_who_come_at_once_the_first_by_name_gets_it(folder, monkeypatch):
+    (folder / "zz").symlink_to(alive())
+    monkeypatch.setattr(HostLock, "peek", lambda _lock: None)
+    monkeypatch.setattr("module_utils.lock.time.sleep", lambda _seconds: (folder / "zz").unlink(missing_ok=True))
+
+    with HostLock(str(folder)).hold("run-1"):
+        assert links(folder) == [mine()[0]]
+
+
+def test_a_link_that_is_released_while_it_is_read_says_nothing_of_the_next_one(folder, monkeypatch):
+    # Once the holder is gone another has it, under whatever name, before we have made ours.
+    (folder / "2").symlink_to(alive("run-first"))
+    readlink = os.readlink
+
+    def late(path):
+        if path.endswith("/2"):
+            monkeypatch.undo()
+            (folder / "2").unlink()
+            (folder / "1").symlink_to(alive())
+        return readlink(path)
+
+    monkeypatch.setattr("module_utils.lock.os.readlink", late)
+    with pytest.raises(Locked, match="run-other"), HostLock(str(folder)).hold("run-1"):
+        pass
+    assert links(folder) == ["1"]
+
+
+def test_what_is_no_link_is_nobodys(folder):
+    (folder / "note").write_text("left by a person", encoding="ascii")
+    with HostLock(str(folder)).hold("run-1"):
+        pass
 
 
 @EVERY_SHELL

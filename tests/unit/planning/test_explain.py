@@ -13,12 +13,12 @@ from typer.testing import CliRunner, Result
 from tcptune.adapters.files import facts_lines
 from tcptune.cli.app import app
 from tcptune.domain.facts import HostFacts, SysctlFile, System, Unread, Value
-from tcptune.domain.state import Rival, Rivals
+from tcptune.domain.state import Conntrack, Rival, Rivals
 from tcptune.errors import UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.explain import find_key, near_misses, search
 from tcptune.reports import FORMATS
-from tcptune.workflows.explain import explain
+from tcptune.workflows.explain import explain, split_hosts
 from tests.unit.builders import ETC, SOMAXCONN, facts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,6 +112,7 @@ def test_what_is_not_known_is_a_usage_error(words: list[str]) -> None:
 def test_near_misses_are_named() -> None:
     assert near_misses("tcp_fin_timout", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
     assert near_misses("net.core.somaxcon", catalogue())[0] == "net.core.somaxconn"
+    assert near_misses("tcp_finn", catalogue())[0] == "net.ipv4.tcp_fin_timeout"
 
 
 def test_a_host_of_which_nobody_knows_how_it_boots_is_shown_all_the_same() -> None:
@@ -223,3 +224,44 @@ def test_a_host_is_shown_with_every_definer_the_winners_and_its_runtime_value(tm
     assert "at boot, sysctl --system 128 (/etc/sysctl.conf:2)" in shown
     assert "/etc/sysctl.d/60-web.conf:1 0x400 wins /etc/sysctl.conf:2 128 wins" in shown
     assert "web2 could not be read: timed out" in shown
+
+
+def written(tmp_path: Path, *hosts: HostFacts) -> str:
+    path = tmp_path / "facts.jsonl"
+    path.write_text("".join(facts_lines(list(hosts), NOW)), encoding="utf-8")
+    return str(path)
+
+
+def test_a_value_that_a_late_module_loses_is_marked(tmp_path: Path) -> None:
+    key = "net.netfilter.nf_conntrack_max"
+    web = facts(sysctl={key: "65536"}, files={f"{ETC}/60-web.conf": f"{key} = 65536\n"})
+    web = web.model_copy(update={"config_files": (), "conntrack": Conntrack(loaded=True, built_in=False)})
+
+    shown = text(key, "--facts", written(tmp_path, web))
+
+    assert "! nf_conntrack is loaded after the files are read" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "hosts"),
+    [
+        ((SOMAXCONN,), SOMAXCONN, None),
+        ((SOMAXCONN, "web1"), SOMAXCONN, "web1"),
+        (("somaxconn", "web1", "db*"), "somaxconn", "web1,db*"),
+        (("net/ipv4/tcp_rmem", "web1"), "net/ipv4/tcp_rmem", "web1"),
+        (("connection", "reset"), "connection reset", None),
+        (("TIME_WAIT", "web1"), "TIME_WAIT web1", None),
+    ],
+)
+def test_hosts_may_stand_behind_a_setting_and_never_behind_a_search(
+    words: tuple[str, ...], asked: str, hosts: str | None
+) -> None:
+    assert split_hosts(words, catalogue()) == (asked, hosts)
+
+
+def test_hosts_are_named_once() -> None:
+    result = run(SOMAXCONN, "web1", "--limit", "web2")
+
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == "hosts are named twice"
+    assert result.exception.hint == "leave out --limit web2, or web1"

@@ -219,6 +219,26 @@ def test_two_profiles_are_solved_to_one_value_per_host(tmp_path: Path) -> None:
     assert found.why == "bursts; a reason"
 
 
+@pytest.mark.parametrize(
+    ("demands", "reasons"),
+    [
+        pytest.param(("at_least: 1024", "at_least: 4096"), "why 1", id="the higher one is the reason"),
+        pytest.param(("at_least: 4096", "exactly: 4096"), "why 1", id="an exact value is the reason"),
+        pytest.param(("at_least: 1024", "at_least: 4096", "at_least: 4096"), "why 1; why 2", id="two want the same"),
+        pytest.param(("at_least: 4096", "at_most: 8192"), "why 0; why 1", id="each is one bound"),
+        pytest.param(("leave: true", "at_least: 4096"), "why 1", id="one leaves it alone"),
+    ],
+)
+def test_only_profiles_that_bind_give_the_reason(tmp_path: Path, demands: tuple[str, ...], reasons: str) -> None:
+    texts = [asks(demand).replace("a reason", f"why {at}") for at, demand in enumerate(demands)]
+    names = [written(tmp_path, f"profile{at}", text) for at, text in enumerate(texts)]
+
+    found = only_finding(facts({SOMAXCONN: "128"}), load_profiles(names))
+
+    assert isinstance(found, Deviates)
+    assert found.why == reasons
+
+
 def test_formulas_that_clash_on_a_host_name_both_profiles_and_lines(tmp_path: Path) -> None:
     names = [written(tmp_path, "floor", FORMULA, RATE), written(tmp_path, "ceiling", asks("at_most: 1024"))]
     wanted = load_profiles(names)
