@@ -156,7 +156,7 @@ def test_a_limit_is_held_kept_waited_for_and_taken_back(
     assert "waits for a restart" in waits
     assert "on 1 host a service waits for a restart" in waits
 
-    service.start(machine, WANTED, 524288)
+    service.start(machine, WANTED, 8192)
     tcptune("verify", "last", *on(machine))
     tcptune("audit", profile, *on(machine))
     assert "0 changes" in tcptune("plan", profile, *on(machine)).stdout
