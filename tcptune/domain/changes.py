@@ -42,6 +42,8 @@ class Change(Frozen):
     """What the next boot would have given without us."""
     shadowed_by: str | None = None
     """'file:line' that wins at boot even over our drop-in: the change will not survive a reboot."""
+    other_loader: Boot | None = None
+    """What wins over our drop-in under the loader that this host does not boot with, where ours wins under its own."""
     lost_at_boot: str | None = None
     """Why no file can set it for the next boot, and what to do: until then the change will not survive a reboot."""
     module: str | None = None

@@ -32,6 +32,7 @@ from tcptune.planning.late_modules import brought_up
 from tcptune.planning.limit_changes import plan_limits
 from tcptune.planning.order import in_boot_order, in_write_order
 from tcptune.planning.own_files import modules_text, text_now, with_files
+from tcptune.planning.winning import in_view_of_both_loaders
 
 
 def plan_host(
@@ -66,10 +67,12 @@ def plan_host(
     early = with_files(facts, modules)
     lines = [change for change in ordered if not (change.module and _set_already(change, early, parameters))]
     settings_file = (_dropin(facts, lines, parameters),) if lines else ()
+    files = (*modules, *settings_file, *limits.files)
+    ordered = in_view_of_both_loaders(ordered, with_files(facts, files), parameters)
     host_plan = HostPlan(
         host=facts.host,
         changes=ordered,
-        files=(*modules, *settings_file, *limits.files),
+        files=files,
         limits=limits.changes,
         afterwards=afterwards(facts, ordered, limits.changes),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tcptune.domain.changes import Change, Cohort, LimitChange
 from tcptune.domain.facts import HostFacts, Value
@@ -38,6 +38,20 @@ def check_at_boot(facts: HostFacts, cohort: Cohort, parameters: Mapping[str, Par
     return BootCheck(wins=tuple(dict.fromkeys(wins)), unknown=tuple(dict.fromkeys(unknown)))
 
 
+def in_view_of_both_loaders(
+    changes: Iterable[Change], then: HostFacts, parameters: Mapping[str, Parameter]
+) -> tuple[Change, ...]:
+    """Return the changes, each with what wins under the other loader. `then`: the host with its files written."""
+    model = boot_model(then, parameters)
+    found = []
+    for change in changes:
+        own, other = both_loaders(change.key, then, model, parameters)
+        at_boot = model.at_boot(change.key)
+        loses = at_boot.certain and own.value == change.after and other.known and other.value != change.after
+        found.append(change.model_copy(update={"other_loader": other}) if loses else change)
+    return tuple(found)
+
+
 def _settings(facts: HostFacts, cohort: Cohort, parameters: Mapping[str, Parameter]) -> Iterator[tuple[bool, str]]:
     """Yield what is amiss with each setting, and whether it is certain."""
     model = boot_model(facts, parameters)
@@ -66,7 +80,10 @@ def _in_plan(change: Change, boot: Boot) -> bool:
     """Say whether the plan showed it: a line that wins over ours, or one that gives another value which is as good."""
     if change.shadowed_by is not None and _file(boot.by) == _file(change.shadowed_by):
         return True
-    return boot.value == change.at_boot.value and _file(boot.by) == _file(change.at_boot.by)
+    return any(
+        known is not None and boot.value == known.value and _file(boot.by) == _file(known.by)
+        for known in (change.at_boot, change.other_loader)
+    )
 
 
 def _file(place: str) -> str:

@@ -85,6 +85,7 @@ def _plan(result: Plan) -> str:
                 + (f" **Danger: {c.danger}**" if c.danger else "")
                 + (f"; {c.module} is loaded in time from then on: our own list names it" if c.module else "")
                 + (f" **Lasts until the next boot: {c.lost_at_boot}.**" if c.lost_at_boot else "")
+                + (f" **The other loader gives {_boot(c.other_loader)}.**" if c.other_loader else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes

@@ -184,6 +184,9 @@ def _changes(changes: Sequence[Change]) -> list[str]:
             lines += wrapped(f"{change.module} is loaded in time from then on: our own list names it", indent="      ")
         if change.lost_at_boot:
             lines += wrapped(f"! lasts until the next boot only: {change.lost_at_boot}", indent="      ")
+        if change.other_loader:
+            by = f"{_boot(change.other_loader)} wins over our file"
+            lines += wrapped(f"! under the other boot loader {by}", indent="      ")
         if change.shadowed_by:
             lines += wrapped(
                 f"! lasts until the next boot only: {change.shadowed_by} wins over our file; change it there",

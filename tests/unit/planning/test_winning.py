@@ -13,7 +13,7 @@ from tcptune.planning.audit import audit_host
 from tcptune.planning.own_files import modules_text
 from tcptune.planning.plan import plan_host
 from tcptune.planning.winning import check_at_boot
-from tests.unit.builders import ETC, LATER, SOMAXCONN, change, cohort, dropin, facts
+from tests.unit.builders import ETC, LATER, SOMAXCONN, change, cohort, dropin, facts, profile, rule
 from tests.unit.planning.test_late_modules_planned import CONNTRACK
 from tests.unit.planning.test_late_modules_planned import host as tracking
 from tests.unit.planning.test_limits import ETC as UNITS
@@ -44,6 +44,18 @@ def test_a_file_that_wins_under_the_other_loader_alone_is_named_too() -> None:
         f"{SOMAXCONN}: /etc/sysctl.conf:1 gives 128 at the next boot under the other loader, not 4096",
     )
     assert "under the other loader" not in checked({"/etc/sysctl.conf": f"{SOMAXCONN} = 128\n"}, systemd=False).wins[0]
+
+
+def test_what_wins_under_the_other_loader_is_in_the_plan_and_then_no_news() -> None:
+    files: dict[str, str | None] = {"/etc/sysctl.conf": f"{SOMAXCONN} = 256\n"}
+    before = facts(sysctl={SOMAXCONN: "128"}, files=files)
+    made, _ = plan_host(before, audit_host(before, profile(rule(SOMAXCONN, "4096")), catalogue()), catalogue())
+    [planned] = made.changes
+
+    assert planned.other_loader == Boot(value="256", by="/etc/sysctl.conf:1")
+    kept = cohort(changes=made.changes, files=made.files)
+    assert checked(files, kept).said == ()
+    assert checked({"/etc/sysctl.conf": f"{SOMAXCONN} = 512\n"}, kept).wins != ()
 
 
 def test_what_won_when_the_plan_was_made_is_no_news() -> None:

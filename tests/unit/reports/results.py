@@ -75,6 +75,8 @@ COLLECTED: list[Collected] = [
             DROPIN_PATH: merged(None, {"net.ipv4.tcp_mtu_probing": "1", SOMAXCONN: "1024"}),
         },
     ),
+    # The loader that this host does not use reads a file after ours.
+    facts("otherwise", {**FINE, SOMAXCONN: "512"}, {**KEPT, "/etc/sysctl.conf": f"{SOMAXCONN} = 256\n"}),
     # Only the next boot is off.
     facts("bootonly", FINE, {**KEPT, f"{ETC}/60-old.conf": f"{FIN_TIMEOUT} = 5\n"}),
     facts(
