@@ -29,7 +29,7 @@ from tcptune.cli.options import (
 )
 from tcptune.cli.sudo import Sudo
 from tcptune.domain.hosts import Escalation, Host
-from tcptune.errors import HostError, PlanStale, UsageError
+from tcptune.errors import EXIT_PENDING, HostError, PlanStale, UsageError
 
 if TYPE_CHECKING:
     from tcptune.domain.runs import Run
@@ -75,7 +75,7 @@ def apply(
     passwords are never in a plan, so give -i where the inventory has some.
 
     Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
-    plan was made.
+    plan was made; with --auto-confirm, 10 and 4 as confirm.
 
       tcptune apply plan.json && tcptune confirm last
     """
@@ -119,11 +119,15 @@ def confirm(
     become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    timeout: Reach = 30,
+    forks: Forks = 8,
+    timeout: Timeout = 30,
 ) -> None:
-    """Keep what RUN changed: write the file that the next boot reads. CHANGES HOSTS.
+    """Keep what RUN changed: write the files that the next boot reads. CHANGES HOSTS.
 
-    Exits 0, 4 if a host could not be reached or its file not written, 2 if no host of the run is held.
+    Each host's files are read again first: what wins over ours by now is told with its result.
+
+    Exits 0, 10 if a change is kept and something wins over it at the next boot, 4 if a host could not be reached, its
+    files not written or its next boot not judged, 2 if no host of the run is held.
 
       tcptune confirm last
     """
@@ -135,7 +139,7 @@ def confirm(
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = _changer(inventory, escalation, timeout).confirm(found, plan, hosts)
+    done = _changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -214,9 +218,10 @@ def rollback(
 
 
 def _changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
+    from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
-    return Changer(wiring.applier(inventory, escalation, timeout_s), wiring.journal(), wiring.now, told)
+    return Changer(wiring.applier(inventory, escalation, timeout_s), wiring.journal(), wiring.now, told, catalogue())
 
 
 def _exit(run: Run, hosts: list[Host]) -> None:
@@ -224,7 +229,9 @@ def _exit(run: Run, hosts: list[Host]) -> None:
 
     results = [run.result(host.name) for host in hosts]
     failed = [r for r in results if r.state in FAILED_STATES or (r.error and r.state is not HostState.STALE)]
-    if failed:
+    if failed or any(r.at_boot and r.at_boot.unknown for r in results):
         raise typer.Exit(HostError.exit_code)
     if any(r.state is HostState.STALE for r in results):
         raise typer.Exit(PlanStale.exit_code)
+    if any(r.at_boot and r.at_boot.wins for r in results):
+        raise typer.Exit(EXIT_PENDING)

@@ -96,6 +96,8 @@ def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
     from tcptune.domain.runs import FAILED_STATES
 
+    doubts = result.at_boot.said if result.at_boot else ()
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
-    why = f" ({result.error})" if result.error else ""
+    colour = typer.colors.MAGENTA if doubts and not result.error else colour
+    why = f" ({'; '.join([*([result.error] if result.error else []), *doubts])})" if result.error or doubts else ""
     typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)

@@ -267,7 +267,8 @@ def verify(
 ) -> None:
     """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
 
-    Exits 0 if so, 10 if something moved, 4 if a host could not be read, 2 if the run changed none of these hosts.
+    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
+    be judged, 2 if the run changed none of these hosts.
 
       tcptune verify last
     """
@@ -278,7 +279,7 @@ def verify(
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     deliver(verdict, format, output)
-    if any(host.error for host in verdict.hosts):
+    if any(host.error or host.unknown for host in verdict.hosts):
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
 
@@ -298,7 +299,9 @@ def runs(
 
     journal = wiring.journal()
     if run is not None:
-        deliver(journal.find(run)[0], format, output)
+        from tcptune.planning.afterwards import with_afterwards
+
+        deliver(with_afterwards(*journal.find(run)), format, output)
     elif format is Format.TERMINAL:
         text(terminal.runs(journal.runs()), output)
     else:

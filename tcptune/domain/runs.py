@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from tcptune.domain.followups import FollowUp
 from tcptune.domain.values import Frozen
 
 
@@ -63,6 +64,20 @@ FAILED_STATES = frozenset({HostState.UNREACHABLE, HostState.FAILED, HostState.BR
 """States that make a command exit with 4."""
 
 
+class BootCheck(Frozen):
+    """What a look at a host's files, just before they were written, said of its next boot with ours among them."""
+
+    wins: tuple[str, ...] = ()
+    """What wins over our files by now, and did not when the plan was made: a sentence each."""
+    unknown: tuple[str, ...] = ()
+    """What could not be told, and why."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Everything a person has to know."""
+        return (*self.wins, *self.unknown)
+
+
 class HostResult(Frozen):
     """A host in a run."""
 
@@ -73,6 +88,8 @@ class HostResult(Frozen):
     """Key -> value the host really had before: what a rollback restores."""
     deadline: datetime | None = None
     """While it is held: when the host takes the change back by itself. None where it waits for ever."""
+    at_boot: BootCheck | None = None
+    """Of a host that was confirmed; None where all is well, or before."""
     error: str | None = None
     hint: str | None = None
 
@@ -91,6 +108,8 @@ class Run(Frozen):
     """Login name and machine of who started it."""
     tool_version: str
     results: tuple[HostResult, ...]
+    afterwards: tuple[FollowUp, ...] = ()
+    """What is left to a person on the hosts that hold or keep the change."""
 
     def result(self, host: str) -> HostResult:
         """Return a host's result. Raises KeyError where the run does not know the host."""

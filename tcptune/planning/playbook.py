@@ -40,7 +40,7 @@ Profile {profile}, {changes} changes on {hosts} hosts. Made by tcptune; runs wit
 
     ansible-playbook site.yml --check --diff     what would change; changes nothing
     ansible-playbook site.yml                    set the values at runtime; {back}
-    ansible-playbook confirm.yml                 keep them: write the sysctl.d file
+    ansible-playbook confirm.yml                 keep them: write the files that a boot reads
     ansible-playbook extend.yml                  give held hosts that time once more
     ansible-playbook rollback.yml                restore what each host had
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.facts import Unread
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.runs import CHANGED_STATES, BootCheck, HostResult, HostState, Run
 from tcptune.errors import PlanStale, UsageError
+from tcptune.planning.afterwards import with_afterwards
 from tcptune.planning.plan import moved
+from tcptune.planning.winning import check_at_boot
 from tcptune.ports import Applier, HostOutcome, Journal
-from tcptune.probes import REQUIRED
-from tcptune.workflows.collect import Collector
+from tcptune.workflows.collect import Collector, keys_of, sections_of
 
 _NOT_SURE = frozenset({HostState.APPLYING, HostState.BROKEN})
 """States in which the journal cannot say whether the host was changed."""
@@ -32,6 +35,7 @@ class Changer:
     journal: Journal
     clock: Callable[[], datetime]
     on_move: OnMove
+    parameters: Mapping[str, Parameter]
 
     def apply(
         self,
@@ -70,16 +74,19 @@ class Changer:
         self._record(run, by_host, self.applier.apply(run.run_id, plan, going, revert_after_s))
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
-            self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+            self._keep(collector, run, plan, by_host, held)
         return self._ended(run)
 
-    def confirm(self, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
-        """Keep the changes of the hosts that are held. Raises UsageError where none is."""
+    def confirm(self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
+        """Keep the changes of the hosts that are held. Raises UsageError where none is.
+
+        What a boot reads there is looked at again before: what wins over our files by now is told with the host.
+        """
         by_host = {result.host: result for result in run.results}
         held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
         if not held:
             raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
-        self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        self._keep(collector, run, plan, by_host, held)
         return self._ended(run)
 
     def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
@@ -113,17 +120,34 @@ class Changer:
     def _look(
         self, collector: Collector, plan: Plan, hosts: Sequence[Host]
     ) -> tuple[dict[str, Unread], dict[str, str]]:
-        keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
         lost: dict[str, Unread] = {}
         stale: dict[str, str] = {}
-        for one in collector.stream(hosts, keys, REQUIRED):
+        for one in collector.stream(hosts, keys_of(plan), sections_of(plan, boot=False)):
             if isinstance(one, Unread):
                 lost[one.host] = one
             elif why := moved(plan.cohort_of(one.host), one):
                 stale[one.host] = why
         return lost, stale
 
-    def _record(self, run: Run, by_host: dict[str, HostResult], outcomes: Iterator[HostOutcome]) -> None:
+    def _keep(
+        self, collector: Collector, run: Run, plan: Plan, by_host: dict[str, HostResult], held: Sequence[Host]
+    ) -> None:
+        """Confirm hosts, and note with each what a boot would make of it."""
+        seen: dict[str, BootCheck] = {}
+        for one in collector.stream(held, keys_of(plan), sections_of(plan, boot=True)):
+            if isinstance(one, Unread):
+                seen[one.host] = BootCheck(unknown=(f"what wins at the next boot was not looked at: {one.error}",))
+            else:
+                seen[one.host] = check_at_boot(one, plan.cohort_of(one.host), self.parameters)
+        self._record(run, by_host, self.applier.confirm(run.run_id, plan, held), seen)
+
+    def _record(
+        self,
+        run: Run,
+        by_host: dict[str, HostResult],
+        outcomes: Iterator[HostOutcome],
+        seen: Mapping[str, BootCheck] = MappingProxyType({}),
+    ) -> None:
         for outcome in outcomes:
             before = by_host[outcome.host].state
             # A confirm or rollback that did not get through leaves the host where it was, with a note.
@@ -141,6 +165,7 @@ class Changer:
                 error=error,
                 hint=error and outcome.hint,
                 deadline=outcome.deadline,
+                at_boot=seen.get(outcome.host),
             )
 
     def _move(
@@ -154,6 +179,7 @@ class Changer:
         error: str | None = None,
         hint: str | None = None,
         deadline: datetime | None = None,
+        at_boot: BootCheck | None = None,
     ) -> None:
         before = by_host[host]
         after = HostResult(
@@ -164,6 +190,10 @@ class Changer:
             replaced=before.replaced or replaced or {},
             # An attempt that did not get through leaves the timer as it was.
             deadline=(deadline or before.deadline) if state is HostState.HELD else None,
+            # Whoever looks at the run later still has to know; a host that gives the change back has nothing to lose.
+            at_boot=((at_boot if at_boot and at_boot.said else None) or before.at_boot)
+            if state is HostState.CONFIRMED
+            else None,
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )
@@ -173,7 +203,7 @@ class Changer:
 
     def _ended(self, run: Run) -> Run:
         self.journal.end(run.run_id, at=self.clock())
-        return self.journal.find(run.run_id)[0]
+        return with_afterwards(*self.journal.find(run.run_id))
 
 
 def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, started_at: datetime) -> Run:

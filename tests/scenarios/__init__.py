@@ -54,6 +54,7 @@ c18  systemd#43362, salt#38433: connection tracking loads later than its setting
      test_complaints.py::test_a_value_that_is_lost_at_boot_because_its_module_comes_later_is_seen_by_verify
      test_complaints.py::test_a_value_that_a_late_module_loses_is_no_met_rule_though_it_is_right_now
      test_complaints.py::test_that_a_module_has_to_come_first_is_explained
+     test_complaints.py::test_a_plan_brings_the_module_up_before_its_settings_are_read
 c19  kubernetes#142035, kops#2223: kube-proxy overrides what the admin set
      test_complaints.py::test_who_else_writes_a_setting_is_explained
      test_complaints.py::test_who_else_writes_settings_is_looked_for_on_each_host

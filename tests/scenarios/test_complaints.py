@@ -18,7 +18,7 @@ from tcptune.domain.facts import Absent, HostFacts, Unread, Unreadable
 from tcptune.domain.findings import Deviates, Met, NotApplicable, Unknown, Where
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.runs import HostState
-from tcptune.domain.state import Conntrack
+from tcptune.domain.state import Conntrack, NetNamespace, Virtualization
 from tcptune.domain.values import key_path, sysctl_key
 from tcptune.errors import ProfileError
 from tcptune.knowledge.catalogue import catalogue
@@ -85,7 +85,7 @@ def test_a_plan_can_be_pasted_into_a_review_with_both_values(tcptune: Command, p
     path = put(facts(sysctl={QUEUE: "128"}), settings={QUEUE: "at_least: 4096"})
     said = tcptune("plan", "wanted.yml", "--facts", path, "-i", "web1,", "--format", "markdown")
 
-    [row] = [line for line in said.out.splitlines() if line.startswith("|") and QUEUE in line]
+    [row] = [line for line in said.out.splitlines() if line.startswith(f"| {QUEUE} |")]
     assert "128" in row
     assert "4096" in row
 
@@ -233,6 +233,17 @@ def test_a_value_that_a_late_module_loses_is_no_met_rule_though_it_is_right_now(
 
     assert isinstance(finding, Deviates)
     assert finding.where is Where.BOOT
+
+
+def test_a_plan_brings_the_module_up_before_its_settings_are_read() -> None:
+    here = Virtualization(machine="kvm", container=None, signs=("dmi",))
+    said = facts(sysctl={CONNTRACK: "65536"}, virtualization=here, namespace=NetNamespace(child=False, sign="test"))
+    said = said.model_copy(update={"config_files": ()})
+    made, _ = plan_host(said, audit_host(said, profile(rule(CONNTRACK, "262144")), catalogue()), catalogue())
+
+    assert [file.path for file in made.files] == ["/etc/modules-load.d/99-tcptune.conf", DROPIN_PATH]
+    assert made.files[0].after.splitlines()[-1] == "nf_conntrack"
+    assert made.changes[0].lost_at_boot is None
 
 
 def test_that_a_module_has_to_come_first_is_explained(tcptune: Command) -> None:

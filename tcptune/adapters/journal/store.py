@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from tcptune.adapters.journal.tables import HostResultRow, MoveRow, RunRow
 from tcptune.domain.changes import Plan
-from tcptune.domain.runs import MOVES, HostResult, HostState, Move, Run
+from tcptune.domain.runs import MOVES, BootCheck, HostResult, HostState, Move, Run
 from tcptune.errors import TcptuneError, UsageError
 
-_HEAD = "0002"
+_HEAD = "0003"
 _LOCK_NUMBER = 0x7463_7074
 """Any number that no other program on the server locks."""
 
@@ -71,6 +71,7 @@ class SqlJournal:
                 raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
             row.state, row.error, row.hint = result.state.value, result.error, result.hint
             row.deadline = result.deadline
+            row.at_boot = _at_boot(result)
             # What was replaced is what a rollback restores: once known it is never forgotten.
             row.replaced = row.replaced or result.replaced
             session.add(
@@ -213,9 +214,14 @@ def _result_row(run_id: str, result: HostResult) -> HostResultRow:
         state=result.state.value,
         replaced=result.replaced,
         deadline=result.deadline,
+        at_boot=_at_boot(result),
         error=result.error,
         hint=result.hint,
     )
+
+
+def _at_boot(result: HostResult) -> dict[str, Any] | None:
+    return result.at_boot.model_dump(mode="json") if result.at_boot else None
 
 
 def _run(session: Session, row: RunRow) -> Run:
@@ -237,6 +243,7 @@ def _run(session: Session, row: RunRow) -> Run:
                 state=HostState(r.state),
                 replaced=r.replaced,
                 deadline=r.deadline,
+                at_boot=BootCheck.model_validate(r.at_boot) if r.at_boot else None,
                 error=r.error,
                 hint=r.hint,
             )

@@ -58,6 +58,7 @@ class HostResultRow(Base):
     state: Mapped[str] = mapped_column(String(32))
     replaced: Mapped[dict[str, Any]] = mapped_column(JSON)
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    at_boot: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
     hint: Mapped[str | None] = mapped_column(Text)
 

@@ -17,7 +17,7 @@ from tcptune.adapters.journal import store
 from tcptune.adapters.journal.store import SqlJournal
 from tcptune.adapters.journal.tables import Base
 from tcptune.domain.changes import Plan
-from tcptune.domain.runs import MOVES, HostState, Run
+from tcptune.domain.runs import MOVES, BootCheck, HostState, Run
 from tcptune.errors import TcptuneError, UsageError
 from tests.unit.builders import NOW, SOMAXCONN, cohort, plan, result, run
 
@@ -383,3 +383,15 @@ def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(tmp_path: Path
 
     journal.move("r1", result("web1", HostState.CONFIRMED), at=NOW)
     assert journal.find("r1")[0].result("web1").deadline is None
+
+
+def test_what_wins_over_a_confirmed_host_is_remembered_with_it(tmp_path: Path) -> None:
+    journal = SqlJournal(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    journal.begin(run(result("web1", HostState.HELD), run_id="r1"), PLAN)
+    seen = BootCheck(wins=("a file wins",), unknown=("another cannot be read",))
+
+    journal.move("r1", result("web1", HostState.CONFIRMED, at_boot=seen), at=NOW)
+    assert journal.find("r1")[0].result("web1").at_boot == seen
+
+    journal.move("r1", result("web1", HostState.ROLLED_BACK), at=NOW)
+    assert journal.find("r1")[0].result("web1").at_boot is None

@@ -9,6 +9,7 @@ import pytest
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
 from tcptune.errors import HostUnreachable, PlanStale, TcptuneError, UsageError
+from tcptune.knowledge.catalogue import catalogue
 from tcptune.ports import HostOutcome
 from tcptune.workflows.change import Changer, new_run
 from tests.unit.builders import NOW, SOMAXCONN, SYNCOOKIES, answer, change, cohort, host, plan, result, run
@@ -32,15 +33,15 @@ class Story:
         self.journal = MemoryJournal(*([(found, PLAN)] if found else []))
         self.applier = FakeApplier(**outcomes)
         self.told: list[HostResult] = []
-        self.changer = Changer(self.applier, self.journal, clock, self.told.append)
+        self.changer = Changer(self.applier, self.journal, clock, self.told.append, catalogue())
 
     def apply(self, says: Said = UNMOVED, **options: Any) -> dict[str, HostState]:
         given = {"skip_stale": False, "confirm": False}
         hosts = [host(name) for name in NAMES]
         return states(self.changer.apply(collector(says), PLAN, hosts, self.run, **{**given, **options}))
 
-    def confirm(self) -> dict[str, HostState]:
-        return states(self.changer.confirm(self.run, PLAN, [host(r.host) for r in self.run.results]))
+    def confirm(self, says: Said = UNMOVED) -> dict[str, HostState]:
+        return states(self.changer.confirm(collector(says), self.run, PLAN, [host(r.host) for r in self.run.results]))
 
     def roll_back(self, *force_keys: str) -> dict[str, HostState]:
         return states(self.changer.roll_back(self.run, PLAN, [host(r.host) for r in self.run.results], force_keys))
@@ -150,7 +151,7 @@ def test_where_the_controller_dies_half_way_the_record_says_who_may_have_been_ch
 
     story = Story()
     story.applier = Dies()
-    story.changer = Changer(story.applier, story.journal, clock, story.told.append)
+    story.changer = Changer(story.applier, story.journal, clock, story.told.append, catalogue())
     with pytest.raises(TcptuneError, match="not installed"):
         story.apply()
 
@@ -181,7 +182,7 @@ def test_only_hosts_that_are_held_are_confirmed_at_once() -> None:
 
 def test_only_hosts_that_are_held_are_confirmed() -> None:
     story = Story(run(*(result(state.value, state) for state in HostState)))
-    found = story.confirm()
+    found = story.confirm({"held": LOST})
 
     assert story.acts() == [("confirm", ["held"])]
     assert found == {state.value: state for state in HostState} | {"held": HostState.CONFIRMED}
