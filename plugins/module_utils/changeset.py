@@ -16,8 +16,17 @@ from __future__ import annotations
 from typing import Callable, Iterable, Sequence
 
 from . import recovery, side_effects, storage, timer
-from .decisions import Decision, Left, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
-from .errors import ChangeError, Failed, explained
+from .decisions import (
+    Decision,
+    Left,
+    Outcome,
+    decide_apply,
+    decide_confirm,
+    decide_extend,
+    decide_fence,
+    decide_rollback,
+)
+from .errors import ChangeError, Failed, UnknownRun, explained
 from .host import Host
 from .kernel import VALUE, Kernel, Written, hint_for, same
 from .request import Request, check_seconds, new_run
@@ -82,13 +91,27 @@ def extend(host: Host, run: str, seconds: int, *, check: bool = False) -> Outcom
     )
 
 
-def rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False) -> Outcome:
-    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced."""
+def rollback(
+    host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False, fence: bool = False
+) -> Outcome:
+    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced.
+
+    With `fence`, a run that this host has no record of gets one, so that it is refused should it still come.
+    """
     forced = tuple(force_keys)
+
+    def decide() -> Decision:
+        try:
+            return decide_rollback(host, run, forced)
+        except UnknownRun:
+            if not fence:
+                raise
+            return decide_fence(host, run)
+
     return _act(
         host,
         run,
-        lambda: decide_rollback(host, run, forced),
+        decide,
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
         lambda manifest, end: (manifest.run, end) != (run, LOST),
@@ -291,6 +314,9 @@ def _write_file(host: Host, change: FileChange, data: bytes) -> None:
 
 def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
+    if not manifest.history:
+        manifest = host.runs.create(manifest, host.way_back(manifest), {NAME: SCRIPT.encode()})
+        host.reached(manifest.state)
     if manifest.side_effects and not host.runs.found(manifest, host.boot_id()):
         host.runs.keep_found(manifest, host.boot_id(), decision.found)
         host.reached("found")

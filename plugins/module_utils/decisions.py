@@ -34,6 +34,10 @@ UNCHANGED = "unchanged"
 """The state of a host where nothing was to be done, so that no run was made."""
 
 
+NO_REQUEST = ""
+"""In the place of the digest of a request: the run was taken back before it began here."""
+
+
 class KeyShift(NamedTuple):
     """A setting now, and once the act is done."""
 
@@ -228,6 +232,12 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     )
 
 
+def decide_fence(host: Host, run: str) -> Decision:
+    """Return what keeps a run from beginning that this host has no record of: a record of it, taken back already."""
+    manifest = Manifest(check_run(run), PREPARED, NO_REQUEST, host.boot_id(), (), ())
+    return Decision(Outcome(True, run, ROLLED_BACK), manifest)
+
+
 def _same_run(host: Host, request: Request) -> Decision | None:
     """Return what to answer to an apply that names a run this host knows already. None if it does not."""
     if request.run is None:
@@ -237,7 +247,7 @@ def _same_run(host: Host, request: Request) -> Decision | None:
     except UnknownRun:
         return None
     facts = {"run": known.run, "host_state": known.state}
-    if known.request_sha256 != request.sha256:
+    if known.request_sha256 not in (NO_REQUEST, request.sha256):
         raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
     if recovery.ending(host, known):
         raise _unfinished(host, known)
