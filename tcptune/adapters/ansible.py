@@ -16,7 +16,7 @@ from typing import Any
 from tcptune.adapters.bundle import write_project
 from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import HostState
+from tcptune.domain.runs import Act, HostState
 from tcptune.errors import TcptuneError
 from tcptune.planning.playbook import PLAIN, RenderOptions, render
 from tcptune.ports import HostOutcome
@@ -29,6 +29,19 @@ _SSH_ARGS = (
 )
 _BY_ITSELF = {"reverted": HostState.REVERTED, "lost": HostState.LOST}
 """What the host calls it when it took a run back without being asked."""
+_PLAYBOOKS = {
+    Act.APPLY: "site.yml",
+    Act.CONFIRM: "confirm.yml",
+    Act.EXTEND: "extend.yml",
+    Act.ROLLBACK: "rollback.yml",
+}
+_DONE = {
+    Act.APPLY: HostState.HELD,
+    Act.CONFIRM: HostState.CONFIRMED,
+    Act.EXTEND: HostState.HELD,
+    Act.ROLLBACK: HostState.ROLLED_BACK,
+}
+"""The state of a host where an act went well."""
 _ASK_HOST = "tcptune rollback RUN asks the host's own record"
 
 
@@ -51,38 +64,41 @@ class AnsibleApplier:
         # Whoever calls this has asked for each danger; nobody is asked twice.
         allowed = tuple(change.key for cohort in plan.cohorts for change in cohort.changes if change.danger)
         return self._play(
-            "site.yml",
+            Act.APPLY,
             run_id,
             plan,
             hosts,
-            done=HostState.HELD,
             options=RenderOptions(allow_risk=allowed, revert_after_s=revert_after_s),
         )
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Keep the values: write the files that a boot reads."""
-        return self._play("confirm.yml", run_id, plan, hosts, done=HostState.CONFIRMED)
+        return self._play(Act.CONFIRM, run_id, plan, hosts)
 
     def extend(self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Iterator[HostOutcome]:
         """Give held hosts at least so many seconds from now."""
         options = RenderOptions(revert_after_s=revert_after_s)
-        return self._play("extend.yml", run_id, plan, hosts, done=HostState.HELD, options=options)
+        return self._play(Act.EXTEND, run_id, plan, hosts, options=options)
 
     def roll_back(
-        self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
+        self,
+        run_id: str,
+        plan: Plan,
+        hosts: Sequence[Host],
+        force_keys: Sequence[str] = (),
+        fence: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
-        """Restore what each host's own manifest says it had."""
-        options = RenderOptions(force_keys=tuple(force_keys))
-        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, options=options)
+        """Restore what each host's own manifest says it had; see to it that no run comes late to one of `fence`."""
+        options = RenderOptions(force_keys=tuple(force_keys), fence=tuple(fence))
+        return self._play(Act.ROLLBACK, run_id, plan, hosts, options=options)
 
     def _play(
         self,
-        playbook: str,
+        act: Act,
         run_id: str,
         plan: Plan,
         hosts: Sequence[Host],
         *,
-        done: HostState,
         options: RenderOptions = PLAIN,
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
@@ -93,11 +109,11 @@ class AnsibleApplier:
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self._events(Path(folder), project, playbook, sorted(waiting)):
+            for event in self._events(Path(folder), project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
-                outcome = _outcome(event, done)
+                outcome = _outcome(event, act)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
                     yield outcome
@@ -169,7 +185,8 @@ def _reached(plan: Plan, hosts: Sequence[Host]) -> Plan:
     return plan.model_copy(update={"hosts": {**plan.hosts, **{host.name: host.connection for host in hosts}}})
 
 
-def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
+def _outcome(event: Mapping[str, Any], act: Act) -> HostOutcome | None:
+    done = _DONE[act]
     data = event.get("event_data") or {}
     host, result = str(data.get("host", "")), data.get("res") or {}
     match event.get("event"):
@@ -192,19 +209,21 @@ def _outcome(event: Mapping[str, Any], done: HostState) -> HostOutcome | None:
             # The connection may have gone while the module was at work, so nothing is known of the outcome.
             return HostOutcome(host, HostState.BROKEN, {}, f"connection lost: {_brief(result.get('msg'))}", _ASK_HOST)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            return _failure(host, result, done)
+            return _failure(host, result, act)
         case _:
             return None
 
 
-def _failure(host: str, result: Mapping[str, Any], done: HostState) -> HostOutcome:
+def _failure(host: str, result: Mapping[str, Any], act: Act) -> HostOutcome:
     failure = result.get("failure") or {}
     kind, left_in = failure.get("kind"), result.get("host_state")
     error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
-    if done is not HostState.ROLLED_BACK and left_in in _BY_ITSELF:
+    key = failure.get("key")
+    if act is not Act.ROLLBACK and left_in in _BY_ITSELF:
         return HostOutcome(host, _BY_ITSELF[left_in], {}, error, hint)
-    if done is not HostState.HELD:
-        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
+    if act is not Act.APPLY:
+        no_record, busy = kind == "unknown_run", kind == "locked"
+        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=no_record, busy=busy, key=key)
     if kind == "stale":
         return HostOutcome(host, HostState.STALE, {}, error, hint)
     # Each of these is said before the first write; after it, only the module's own word counts.

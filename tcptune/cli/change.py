@@ -183,7 +183,7 @@ def rollback(
 def _changer(inventory: list[str]) -> Changer:
     from tcptune.workflows.change import Changer
 
-    return Changer(wiring.applier(inventory), wiring.journal(), wiring.now, told)
+    return Changer(wiring.applier(inventory), wiring.journal(), wiring.now, told, wiring.operator())
 
 
 def _exit(run: Run, hosts: list[Host]) -> None:

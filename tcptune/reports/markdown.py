@@ -14,7 +14,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, profiles, run_notes
 from tcptune.reports.layout import count, visible
 
 
@@ -128,8 +128,11 @@ def _run(result: Run) -> str:
         f"Profile {result.profile}, plan `{result.plan_id}`, by {_cell(result.operator)}.",
         "",
     ]
+    if at_work := run_notes.work(result):
+        lines += [f"{_cell(at_work)}.", ""]
     lines += _table(
-        ("host", "cohort", "state", "note"), [(r.host, r.cohort, r.state, r.error or "") for r in result.results]
+        ("host", "cohort", "state", "note"),
+        [(r.host, r.cohort, r.state, run_notes.said(result, r)) for r in result.results],
     )
     return "\n".join(lines)
 

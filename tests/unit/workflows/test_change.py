@@ -32,7 +32,8 @@ class Story:
         self.journal = MemoryJournal(*([(found, PLAN)] if found else []))
         self.applier = FakeApplier(**outcomes)
         self.told: list[HostResult] = []
-        self.changer = Changer(self.applier, self.journal, clock, self.told.append)
+        self.pauses: list[float] = []
+        self.changer = Changer(self.applier, self.journal, clock, self.told.append, "ada@c", self.pauses.append)
 
     def apply(self, says: Said = UNMOVED, **options: Any) -> dict[str, HostState]:
         given = {"skip_stale": False, "confirm": False}
