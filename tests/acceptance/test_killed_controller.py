@@ -219,7 +219,10 @@ def one_command(doctor: dict[str, Any], name: str) -> list[str]:
 
 def went_wrong(tcptune: Tcptune, fleet: Fleet, lab: Lab, kill: Kill, took_s: dict[str, float], plan: str) -> bool:
     """Take the fleet through one kill and back again. Return whether the command was killed at work."""
-    if kill.act != "apply":
+    stands = any("confirmed" in truth.runs.values() for truth in fleet.look().values())
+    if stands and kill.act != "rollback":
+        tcptune("rollback", "last")
+    if kill.act == "confirm" or (kill.act == "rollback" and not stands):
         tcptune("apply", plan, *ALLOWED)
     arguments = {"apply": ("apply", plan, *ALLOWED)}.get(kill.act, (kill.act, "last"))
     known = tcptune("runs").stdout
@@ -271,8 +274,6 @@ def went_wrong(tcptune: Tcptune, fleet: Fleet, lab: Lab, kill: Kill, took_s: dic
         settled = fleet.look()
         tcptune(*command, expect=2)
         assert fleet.look() == settled
-    if "confirmed" in states.values():
-        tcptune("rollback", name)
     return at_work
 
 
@@ -306,6 +307,40 @@ def test_whatever_a_kill_leaves_is_told_truly_and_settled_by_one_command(
     hit = list(survive(kills[:rounds]))
 
     assert sum(hit) > len(hit) / 2, "most commands were through before they were killed"
+
+
+def test_a_change_that_is_still_on_its_way_when_its_run_is_taken_back_is_refused(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    fleet = machines(2)
+    before = {machine: machine.state() for machine in fleet}
+    plan = str(tcptune.file("plan.json"))
+    tcptune("plan", PROFILE, *on(*fleet), "-o", plan, expect=10)
+    stopped: set[int] = set()
+    with tcptune.started("apply", plan, *ALLOWED) as process:
+        deadline = time.monotonic() + 30
+        while len(stopped) < len(fleet):
+            assert time.monotonic() < deadline, "Ansible never asked the hosts"
+            for pid, line in processes({"HOME": str(tcptune.home)}).items():
+                if line.startswith("ssh ") and pid not in stopped:
+                    os.kill(pid, signal.SIGSTOP)
+                    stopped.add(pid)
+        process.kill()
+    said = json.loads(tcptune("doctor", "--format", "json", expect=10).stdout)
+    assert [one["on_host"] for one in said["leftovers"]] == [None, None]
+    assert "it has not begun there" in said["leftovers"][0]["what"]
+
+    tcptune("rollback", "last")
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    deadline = time.monotonic() + 30
+    while workers(tcptune):
+        assert time.monotonic() < deadline, "what the controller had started never ends"
+        time.sleep(0.05)
+
+    assert {machine: machine.state() for machine in fleet} == before
+    assert "2 rolled back" in tcptune("runs", "last").stdout
+    assert "nothing is left over" in tcptune("doctor").stdout
 
 
 @pytest.mark.slow
