@@ -9,6 +9,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.runs import Act, HostState
 from tcptune.errors import TcptuneError
 from tcptune.planning.playbook import PLAIN, RenderOptions, render
+from tcptune.planning.writers import named
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
@@ -116,7 +118,7 @@ class AnsibleApplier:
                 outcome = _outcome(event, act)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
-                    yield outcome
+                    yield _with_writer(outcome, plan)
             for host in sorted(waiting):
                 # No word about this host: whether something was changed there is not known.
                 yield HostOutcome(
@@ -214,6 +216,14 @@ def _outcome(event: Mapping[str, Any], act: Act) -> HostOutcome | None:
             return None
 
 
+def _with_writer(outcome: HostOutcome, plan: Plan) -> HostOutcome:
+    """Return the outcome with who is known to write the setting that its error is about."""
+    change = next((c for c in plan.cohort_of(outcome.host).changes if c.key == outcome.key), None)
+    if change is None or outcome.error is None:
+        return outcome
+    return replace(outcome, error=named(outcome.error, change.writer))
+
+
 def _failure(host: str, result: Mapping[str, Any], act: Act) -> HostOutcome:
     failure = result.get("failure") or {}
     kind, left_in = failure.get("kind"), result.get("host_state")
@@ -225,7 +235,7 @@ def _failure(host: str, result: Mapping[str, Any], act: Act) -> HostOutcome:
         no_record, busy = kind == "unknown_run", kind == "locked"
         return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=no_record, busy=busy, key=key)
     if kind == "stale":
-        return HostOutcome(host, HostState.STALE, {}, error, hint)
+        return HostOutcome(host, HostState.STALE, {}, error, hint, key=key)
     # Each of these is said before the first write; after it, only the module's own word counts.
     untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
     state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN

@@ -25,6 +25,7 @@ from tcptune.planning.danger import danger
 from tcptune.planning.dropin import settings, text
 from tcptune.planning.limits import skipped_limits
 from tcptune.planning.order import in_boot_order, in_write_order
+from tcptune.planning.writers import likely_writer, named
 
 
 def plan_host(
@@ -52,7 +53,15 @@ def plan_host(
                 pass
     skipped += skipped_limits(facts.host, audit.limits)
     planned = {change.key: change.after for change in changes}
-    changes = [c.model_copy(update={"danger": danger(parameters[c.key], planned, facts)}) for c in changes]
+    changes = [
+        c.model_copy(
+            update={
+                "danger": danger(parameters[c.key], planned, facts),
+                "writer": likely_writer(parameters[c.key], facts.rivals) if c.at_runtime else None,
+            }
+        )
+        for c in changes
+    ]
     ordered = in_write_order(changes, parameters)
     files = (_dropin(facts, ordered, parameters),) if ordered else ()
     return HostPlan(host=facts.host, changes=ordered, files=files), tuple(skipped)
@@ -148,7 +157,7 @@ def moved(cohort: Cohort, facts: HostFacts) -> str | None:
         now = getattr(reading, "text", None)
         if now != change.before:
             state = f"is {now}" if now is not None else "cannot be read"
-            return f"{change.key} {state}, the plan was made for {change.before}"
+            return named(f"{change.key} {state}, the plan was made for {change.before}", change.writer)
     for file in cohort.files:
         found = next((f for f in facts.sysctl_files if f.path == file.path), None)
         if (found.content if found else None) != file.before or (found and found.content is None):

@@ -119,6 +119,7 @@ def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
     changed = {*(change.key for change in cohort.changes), *(file.path for file in cohort.files)}
     forced = [key for key in options.force_keys if key in changed]
     dangers = {change.key: change.danger for change in cohort.changes if change.danger}
+    writers = {change.key: change.writer for change in cohort.changes if change.writer}
     allowed = [key for key in dangers if key in options.allow_risk]
     return {
         "tcp_settings_values": {change.key: change.after for change in cohort.changes},
@@ -126,6 +127,7 @@ def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
         "tcp_settings_files": [
             {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
         ],
+        **({"tcp_settings_writers": writers} if writers else {}),
         **({"tcp_settings_dangers": dangers} if dangers else {}),
         **({"tcp_settings_allow_risk": allowed} if allowed else {}),
         **({"tcp_settings_force_keys": forced} if forced else {}),
