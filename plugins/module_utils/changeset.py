@@ -16,17 +16,8 @@ from __future__ import annotations
 from typing import Callable, Iterable, Sequence
 
 from . import recovery, side_effects, storage, timer
-from .decisions import (
-    Decision,
-    Left,
-    Outcome,
-    decide_apply,
-    decide_confirm,
-    decide_extend,
-    decide_fence,
-    decide_rollback,
-)
-from .errors import ChangeError, Failed, UnknownRun, explained
+from .decisions import Decision, Left, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
+from .errors import ChangeError, Failed, explained
 from .host import Host
 from .kernel import VALUE, Kernel, Written, hint_for, same
 from .request import Request, check_seconds, new_run
@@ -99,19 +90,10 @@ def rollback(
     With `fence`, a run that this host has no record of gets one, so that it is refused should it still come.
     """
     forced = tuple(force_keys)
-
-    def decide() -> Decision:
-        try:
-            return decide_rollback(host, run, forced)
-        except UnknownRun:
-            if not fence:
-                raise
-            return decide_fence(host, run)
-
     return _act(
         host,
         run,
-        decide,
+        lambda: decide_rollback(host, run, forced, fence=fence),
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
         lambda manifest, end: (manifest.run, end) != (run, LOST),

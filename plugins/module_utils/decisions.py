@@ -182,13 +182,16 @@ def decide_extend(host: Host, run: str, seconds: int) -> Decision:
     return Decision(outcome._replace(changed=True, timer=timer.Timer(kind, None, left)), manifest)
 
 
-def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Decision:
+def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, fence: bool = False) -> Decision:
     """Return what roll back would do, and what it would leave alone unless it is named in `force_keys`.
 
     A value is put back if it is what the run wrote, or the part of it that a crash left. After a finished roll back
     only what was left alone then is looked at: all else belongs to whoever came later.
+    With `fence`, a run that this host has no record of is to get one, taken back already, so that it cannot begin.
     """
-    manifest = host.runs.load(check_run(run))
+    manifest = _recorded(host, check_run(run), fence)
+    if not manifest.history:
+        return Decision(Outcome(True, run, ROLLED_BACK), manifest)
     forced = _forced(manifest, force_keys)
     if LOST in (manifest.state, recovery.ending(host, manifest)):
         return Decision(Outcome(False, run, LOST))
@@ -232,10 +235,14 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     )
 
 
-def decide_fence(host: Host, run: str) -> Decision:
-    """Return what keeps a run from beginning that this host has no record of: a record of it, taken back already."""
-    manifest = Manifest(check_run(run), PREPARED, NO_REQUEST, host.boot_id(), (), ())
-    return Decision(Outcome(True, run, ROLLED_BACK), manifest)
+def _recorded(host: Host, run: str, fence: bool) -> Manifest:
+    """Return the record of a run. With `fence`, one without history where there is none: still to be created."""
+    try:
+        return host.runs.load(run)
+    except UnknownRun:
+        if not fence:
+            raise
+        return Manifest(run, PREPARED, NO_REQUEST, host.boot_id(), (), ())
 
 
 def _same_run(host: Host, request: Request) -> Decision | None:
