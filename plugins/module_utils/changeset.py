@@ -82,13 +82,18 @@ def extend(host: Host, run: str, seconds: int, *, check: bool = False) -> Outcom
     )
 
 
-def rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False) -> Outcome:
-    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced."""
+def rollback(
+    host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False, fence: bool = False
+) -> Outcome:
+    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced.
+
+    With `fence`, a run that this host has no record of gets one, so that it is refused should it still come.
+    """
     forced = tuple(force_keys)
     return _act(
         host,
         run,
-        lambda: decide_rollback(host, run, forced),
+        lambda: decide_rollback(host, run, forced, fence=fence),
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
         lambda manifest, end: (manifest.run, end) != (run, LOST),
@@ -291,6 +296,9 @@ def _extend(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
 
 def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
+    if not manifest.history:
+        manifest = host.runs.create(manifest, host.way_back(manifest), {NAME: SCRIPT.encode()})
+        host.reached(manifest.state)
     if manifest.side_effects and not host.runs.found(manifest, host.boot_id()):
         host.runs.keep_found(manifest, host.boot_id(), decision.found)
         host.reached("found")

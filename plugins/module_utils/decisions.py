@@ -33,6 +33,10 @@ UNCHANGED = "unchanged"
 """The state of a host where nothing was to be done, so that no run was made."""
 
 
+NO_REQUEST = ""
+"""In the place of the digest of a request: the run was taken back before it began here."""
+
+
 class KeyShift(NamedTuple):
     """A setting now, and once the act is done."""
 
@@ -189,13 +193,16 @@ def decide_extend(host: Host, run: str, seconds: int) -> Decision:
     return Decision(outcome._replace(changed=True, timer=timer.Timer(kind, None, left)), manifest)
 
 
-def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Decision:
+def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, fence: bool = False) -> Decision:
     """Return what roll back would do, and what it would leave alone unless it is named in `force_keys`.
 
     A value is put back if it is what the run wrote, or the part of it that a crash left. After a finished roll back
     only what was left alone then is looked at: all else belongs to whoever came later.
+    With `fence`, a run that this host has no record of is to get one, taken back already, so that it cannot begin.
     """
-    manifest = host.runs.load(check_run(run))
+    manifest = _recorded(host, check_run(run), fence)
+    if not manifest.history:
+        return Decision(Outcome(True, run, ROLLED_BACK), manifest)
     forced = _forced(manifest, force_keys)
     if LOST in (manifest.state, recovery.ending(host, manifest)):
         return Decision(Outcome(False, run, LOST))
@@ -240,6 +247,16 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     )
 
 
+def _recorded(host: Host, run: str, fence: bool) -> Manifest:
+    """Return the record of a run. With `fence`, one without history where there is none: still to be created."""
+    try:
+        return host.runs.load(run)
+    except UnknownRun:
+        if not fence:
+            raise
+        return Manifest(run, PREPARED, NO_REQUEST, host.boot_id(), (), ())
+
+
 def _same_run(host: Host, request: Request) -> Decision | None:
     """Return what to answer to an apply that names a run this host knows already. None if it does not."""
     if request.run is None:
@@ -249,7 +266,7 @@ def _same_run(host: Host, request: Request) -> Decision | None:
     except UnknownRun:
         return None
     facts = {"run": known.run, "host_state": known.state}
-    if known.request_sha256 != request.sha256:
+    if known.request_sha256 not in (NO_REQUEST, request.sha256):
         raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
     if recovery.ending(host, known):
         raise _unfinished(host, known)

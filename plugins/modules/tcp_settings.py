@@ -124,6 +124,13 @@ options:
     type: list
     elements: str
     default: []
+  fence:
+    description:
+      - What to do where the host has no record of O(run). By default the module fails. With V(true), the host records
+        the run as taken back, so that it is refused there should it still come, sent by a controller that has died.
+      - Used with O(state=rolled_back) alone.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says what would be changed, and fails where it would be refused. Changes nothing.
@@ -433,6 +440,7 @@ ARGUMENTS = {
     "writers": {"type": "dict", "default": {}},
     "keep_runs": {"type": "int", "default": 20},
     "force_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "fence": {"type": "bool", "default": False},
 }
 
 
@@ -441,7 +449,7 @@ def act(host, state, params, check):
     if state == "confirmed":
         return changeset.confirm(host, params["run"], check=check)
     if state == "rolled_back":
-        return changeset.rollback(host, params["run"], params["force_keys"], check=check)
+        return changeset.rollback(host, params["run"], params["force_keys"], check=check, fence=params["fence"])
     if state == "extended":
         return changeset.extend(host, params["run"], params["revert_after_s"], check=check)
     request = make_request(

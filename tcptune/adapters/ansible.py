@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,13 @@ from tcptune.adapters.bundle import write_project
 from tcptune.adapters.passwords import offered
 from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import NO_ESCALATION, Escalation, Host
-from tcptune.domain.runs import HostState
+from tcptune.domain.runs import Act, HostState
 from tcptune.errors import TcptuneError
 from tcptune.planning.playbook import PLAIN, RenderOptions, render
+from tcptune.planning.writers import named
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
-_FIRST = "site.yml"
-"""The playbook that begins a run."""
 _LAST_LINES = 6
 _PATIENCE_S = 15.0
 _SSH_ARGS = (
@@ -35,6 +35,19 @@ _SSH_ARGS = (
 )
 _BY_ITSELF = {"reverted": HostState.REVERTED, "lost": HostState.LOST}
 """What the host calls it when it took a run back without being asked."""
+_PLAYBOOKS = {
+    Act.APPLY: "site.yml",
+    Act.CONFIRM: "confirm.yml",
+    Act.EXTEND: "extend.yml",
+    Act.ROLLBACK: "rollback.yml",
+}
+_DONE = {
+    Act.APPLY: HostState.HELD,
+    Act.CONFIRM: HostState.CONFIRMED,
+    Act.EXTEND: HostState.HELD,
+    Act.ROLLBACK: HostState.ROLLED_BACK,
+}
+"""The state of a host where an act went well."""
 _ASK_HOST = "tcptune rollback RUN asks the host's own record"
 
 
@@ -68,38 +81,41 @@ class AnsibleApplier:
         # Whoever calls this has asked for each danger; nobody is asked twice.
         allowed = tuple(change.key for cohort in plan.cohorts for change in cohort.changes if change.danger)
         return self._play(
-            _FIRST,
+            Act.APPLY,
             run_id,
             plan,
             hosts,
-            done=HostState.HELD,
             options=RenderOptions(allow_risk=allowed, revert_after_s=revert_after_s),
         )
 
     def confirm(self, run_id: str, plan: Plan, hosts: Sequence[Host]) -> Iterator[HostOutcome]:
         """Keep the values: write the files that a boot reads."""
-        return self._play("confirm.yml", run_id, plan, hosts, done=HostState.CONFIRMED)
+        return self._play(Act.CONFIRM, run_id, plan, hosts)
 
     def extend(self, run_id: str, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Iterator[HostOutcome]:
         """Give held hosts at least so many seconds from now."""
         options = RenderOptions(revert_after_s=revert_after_s)
-        return self._play("extend.yml", run_id, plan, hosts, done=HostState.HELD, options=options)
+        return self._play(Act.EXTEND, run_id, plan, hosts, options=options)
 
     def roll_back(
-        self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
+        self,
+        run_id: str,
+        plan: Plan,
+        hosts: Sequence[Host],
+        force_keys: Sequence[str] = (),
+        fence: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
-        """Restore what each host's own manifest says it had."""
-        options = RenderOptions(force_keys=tuple(force_keys))
-        return self._play("rollback.yml", run_id, plan, hosts, done=HostState.ROLLED_BACK, options=options)
+        """Restore what each host's own manifest says it had; see to it that no run comes late to one of `fence`."""
+        options = RenderOptions(force_keys=tuple(force_keys), fence=tuple(fence))
+        return self._play(Act.ROLLBACK, run_id, plan, hosts, options=options)
 
     def _play(
         self,
-        playbook: str,
+        act: Act,
         run_id: str,
         plan: Plan,
         hosts: Sequence[Host],
         *,
-        done: HostState,
         options: RenderOptions = PLAIN,
     ) -> Iterator[HostOutcome]:
         waiting = {host.name for host in hosts}
@@ -110,14 +126,14 @@ class AnsibleApplier:
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self._events(Path(folder), project, playbook, sorted(waiting)):
+            for event in self._events(Path(folder), project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
-                outcome = _outcome(event, done, first=playbook == _FIRST)
+                outcome = _outcome(event, act)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
-                    yield outcome
+                    yield _with_writer(outcome, plan)
             for host in sorted(waiting):
                 # No word about this host: whether something was changed there is not known.
                 yield HostOutcome(
@@ -200,7 +216,8 @@ def _reached(plan: Plan, hosts: Sequence[Host]) -> Plan:
     return plan.model_copy(update={"hosts": {**plan.hosts, **{host.name: host.connection for host in hosts}}})
 
 
-def _outcome(event: Mapping[str, Any], done: HostState, *, first: bool) -> HostOutcome | None:
+def _outcome(event: Mapping[str, Any], act: Act) -> HostOutcome | None:
+    done = _DONE[act]
     data = event.get("event_data") or {}
     host, result = str(data.get("host", "")), data.get("res") or {}
     match event.get("event"):
@@ -225,17 +242,25 @@ def _outcome(event: Mapping[str, Any], done: HostState, *, first: bool) -> HostO
             why = become.too_slow(said) or f"connection lost: {said}"
             return HostOutcome(host, HostState.BROKEN, {}, why, _ASK_HOST)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            return _failure(host, result, done, first=first)
+            return _failure(host, result, act)
         case _:
             return None
 
 
-def _failure(host: str, result: Mapping[str, Any], done: HostState, *, first: bool) -> HostOutcome:
+def _with_writer(outcome: HostOutcome, plan: Plan) -> HostOutcome:
+    """Return the outcome with who is known to write the setting that its error is about."""
+    change = next((c for c in plan.cohort_of(outcome.host).changes if c.key == outcome.key), None)
+    if change is None or outcome.error is None:
+        return outcome
+    return replace(outcome, error=named(outcome.error, change.writer))
+
+
+def _failure(host: str, result: Mapping[str, Any], act: Act) -> HostOutcome:
     failure = result.get("failure") or {}
     said = "\n".join(str(result.get(part) or "") for part in ("msg", "module_stderr", "module_stdout"))
     if not failure and (refused := become.refusal(host, said)):
         # The module never began. Whatever a run did before is as it was.
-        state = HostState.FAILED if first else HostState.BROKEN
+        state = HostState.FAILED if act is Act.APPLY else HostState.BROKEN
         return HostOutcome(host, state, {}, str(refused).removeprefix(f"{host}: "), refused.hint)
     kind, left_in = failure.get("kind"), result.get("host_state")
     error, hint = _brief(failure.get("message") or result.get("msg")), failure.get("hint")
@@ -243,12 +268,14 @@ def _failure(host: str, result: Mapping[str, Any], done: HostState, *, first: bo
         # Ansible drops what sudo says between the password and the command; our own reading does not.
         error = f"sudo or Python there ended with status {result.get('rc')}, and nothing was said"
         hint = f"tcptune facts -l {host}, which meets the same sudo and tells its words"
-    if done is not HostState.ROLLED_BACK and left_in in _BY_ITSELF:
+    key = failure.get("key")
+    if act is not Act.ROLLBACK and left_in in _BY_ITSELF:
         return HostOutcome(host, _BY_ITSELF[left_in], {}, error, hint)
-    if not first:
-        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=kind == "unknown_run")
+    if act is not Act.APPLY:
+        no_record, busy = kind == "unknown_run", kind == "locked"
+        return HostOutcome(host, HostState.BROKEN, {}, error, hint, no_record=no_record, busy=busy, key=key)
     if kind == "stale":
-        return HostOutcome(host, HostState.STALE, {}, error, hint)
+        return HostOutcome(host, HostState.STALE, {}, error, hint, key=key)
     # Each of these is said before the first write; after it, only the module's own word counts.
     untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
     state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN

@@ -221,7 +221,14 @@ def _changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> 
     from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
-    return Changer(wiring.applier(inventory, escalation, timeout_s), wiring.journal(), wiring.now, told, catalogue())
+    return Changer(
+        wiring.applier(inventory, escalation, timeout_s),
+        wiring.journal(),
+        wiring.now,
+        told,
+        catalogue(),
+        wiring.operator(),
+    )
 
 
 def _exit(run: Run, hosts: list[Host]) -> None:

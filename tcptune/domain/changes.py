@@ -58,6 +58,8 @@ class Change(Frozen):
     risk_note: str
     danger: str | None = None
     """Why `apply` has to be told --allow-risk for it: it can strand the host, or take its services down."""
+    writer: str | None = None
+    """A program that is known to write the setting too: to be named where the value does not last."""
     order: str | None = None
     """What is written later than this, and why: 'written before KEY: REASON'. None where its place does not matter."""
 

@@ -35,6 +35,15 @@ class HostState(StrEnum):
     """The change failed and so did taking it back, or its outcome is not known: only the host's own record tells."""
 
 
+class Act(StrEnum):
+    """What a command does to the hosts of a run. Each value is the name of the command."""
+
+    APPLY = "apply"
+    CONFIRM = "confirm"
+    EXTEND = "extend"
+    ROLLBACK = "rollback"
+
+
 _BY_ITSELF = frozenset({HostState.REVERTED, HostState.LOST})
 _WAYS_BACK = frozenset({HostState.ROLLED_BACK, HostState.PARTLY_BACK, HostState.BROKEN}) | _BY_ITSELF
 
@@ -90,8 +99,24 @@ class HostResult(Frozen):
     """While it is held: when the host takes the change back by itself. None where it waits for ever."""
     at_boot: BootCheck | None = None
     """Of a host that was confirmed; None where all is well, or before."""
+    doing: Act | None = None
+    """What was begun here and has not been heard of since: under way, or its controller died."""
     error: str | None = None
     hint: str | None = None
+
+
+class Work(Frozen):
+    """A command that works on a run, and the process that runs it."""
+
+    act: Act
+    by: str
+    """Login name and machine."""
+    since: datetime
+    process: str
+    """What tells the process from any other; only the journal reads it."""
+    pid: str
+    alive: bool | None = None
+    """Whether that process is still there; None where it cannot be seen from here."""
 
 
 class Run(Frozen):
@@ -110,6 +135,8 @@ class Run(Frozen):
     results: tuple[HostResult, ...]
     afterwards: tuple[FollowUp, ...] = ()
     """What is left to a person on the hosts that hold or keep the change."""
+    at_work: Work | None = None
+    """Who works on it, or died at it. None once a command has come to its end."""
 
     def result(self, host: str) -> HostResult:
         """Return a host's result. Raises KeyError where the run does not know the host."""

@@ -33,6 +33,7 @@ from tcptune.planning.limit_changes import plan_limits
 from tcptune.planning.order import in_boot_order, in_write_order
 from tcptune.planning.own_files import modules_text, text_now, with_files
 from tcptune.planning.winning import in_view_of_both_loaders
+from tcptune.planning.writers import likely_writer, named
 
 
 def plan_host(
@@ -60,7 +61,15 @@ def plan_host(
             case _:
                 pass
     planned = {change.key: change.after for change in changes}
-    changes = [c.model_copy(update={"danger": danger(parameters[c.key], planned, facts)}) for c in changes]
+    changes = [
+        c.model_copy(
+            update={
+                "danger": danger(parameters[c.key], planned, facts),
+                "writer": likely_writer(parameters[c.key], facts.rivals) if c.at_runtime else None,
+            }
+        )
+        for c in changes
+    ]
     ordered = in_write_order(changes, parameters)
     limits = plan_limits(facts, audit.limits, {change.key: change for change in ordered})
     modules = _modules(facts, ordered)
@@ -193,7 +202,7 @@ def moved(cohort: Cohort, facts: HostFacts) -> str | None:
         now = getattr(reading, "text", None)
         if now != change.before:
             state = f"is {now}" if now is not None else "cannot be read"
-            return f"{change.key} {state}, the plan was made for {change.before}"
+            return named(f"{change.key} {state}, the plan was made for {change.before}", change.writer)
     for file in cohort.files:
         try:
             found = text_now(file.path, facts)

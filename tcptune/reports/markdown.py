@@ -15,7 +15,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles
+from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -138,10 +138,17 @@ def _run(result: Run) -> str:
         f"Profile {result.profile}, plan `{result.plan_id}`, by {_cell(result.operator)}.",
         "",
     ]
+    if at_work := run_notes.work(result):
+        lines += [f"{_cell(at_work)}.", ""]
     lines += _table(
         ("host", "cohort", "state", "note"),
         [
-            (r.host, r.cohort, r.state, "; ".join(filter(None, [r.error, *(r.at_boot.said if r.at_boot else ())])))
+            (
+                r.host,
+                r.cohort,
+                r.state,
+                "; ".join(filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ())])),
+            )
             for r in result.results
         ],
     )

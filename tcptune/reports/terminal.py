@@ -25,7 +25,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles
+from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -232,14 +232,17 @@ def _run(result: Run) -> str:
     lines = [
         f"Run {result.run_id}  profile {result.profile}  plan {result.plan_id[:12]}",
         f"  by {result.operator}, tcptune {result.tool_version}, {started}, {ended}",
-        *aligned(_result(r) for r in result.results),
+        *([f"  {at_work}"] if (at_work := run_notes.work(result)) else []),
+        *aligned(_result(result, r) for r in result.results),
     ]
     lines += [f"    {r.host}  try: {r.hint}" for r in result.results if r.hint]
     lines += beyond_settings.at_boot(result.results)
     lines += beyond_settings.afterwards(result.afterwards)
     states = ", ".join(f"{result.count(state)} {state}" for state in HostState if result.count(state))
     lines.append(f"Run {result.run_id}: {states or 'no hosts'}.")
-    if held := result.count(HostState.HELD):
+    if advice := run_notes.advice(result):
+        lines.append(advice)
+    elif held := result.count(HostState.HELD):
         lines.append(
             f"{count(held, 'host')} held: {_until(result)} takes the change back. "
             f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
@@ -256,8 +259,8 @@ def _until(result: Run) -> str:
     return f"a reboot, or each host by itself from {min(deadlines):%H:%M:%S} UTC on," if deadlines else "a reboot"
 
 
-def _result(result: HostResult) -> tuple[str, str, str]:
-    said = result.error or (f"{count(len(result.replaced), 'value')} replaced" if result.replaced else "")
+def _result(run: Run, result: HostResult) -> tuple[str, str, str]:
+    said = run_notes.said(run, result)
     if result.at_boot and result.at_boot.said:
         doubt = "does not win at the next boot" if result.at_boot.wins else "its next boot is not known"
         said = "; ".join(text for text in (said, doubt) if text)
@@ -313,6 +316,8 @@ def runs(found: Sequence[Run]) -> str:
     rows = [("run", "started (UTC)", "profile", "plan", "hosts")]
     for run in found:
         states = ", ".join(f"{run.count(s)} {s}" for s in HostState if run.count(s))
+        if run.at_work:
+            states += f"; {run.at_work.act} {'at work' if run.at_work.alive else 'not ended'}"
         rows.append((run.run_id, f"{run.started_at:%Y-%m-%d %H:%M}", run.profile, run.plan_id[:12], states))
     return "\n".join([*aligned(rows, indent=""), ""])
 

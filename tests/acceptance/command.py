@@ -146,12 +146,18 @@ class Tcptune:
 
 def command_lines(environment: Mapping[str, str]) -> list[str]:
     """List the processes that run with these variables: a command's own, and all it has started."""
+    return list(processes(environment).values())
+
+
+def processes(environment: Mapping[str, str]) -> dict[int, str]:
+    """Map the id of each process that runs with these variables to its command line."""
     wanted = {f"{name}={value}".encode() for name, value in environment.items()}
-    found = []
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if wanted <= set((entry / "environ").read_bytes().split(b"\0")):
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(entry.name)] = line
         except OSError:
             continue
     return found

@@ -13,7 +13,7 @@ from tcptune.adapters.ansible import AnsibleApplier
 from tcptune.domain.hosts import Escalation
 from tcptune.domain.runs import HostState
 from tcptune.ports import HostOutcome
-from tests.unit.builders import SOMAXCONN, cohort, host, plan
+from tests.unit.builders import SOMAXCONN, SYNCOOKIES, change, cohort, host, plan
 
 MODULE = "tcptune.linux.tcp_settings"
 PLAN = plan(cohort("web1", "web2"))
@@ -145,6 +145,42 @@ def test_a_confirm_or_rollback_that_failed_never_claims_that_the_host_is_unchang
     [outcome] = act(Applier(failed(kind)), what)
 
     assert outcome.state is HostState.BROKEN
+
+
+@pytest.mark.parametrize("kind", ["stale", "refused", "locked", "unknown_run", "io", None])
+def test_time_that_could_not_be_given_leaves_the_host_held(kind: str | None) -> None:
+    [outcome] = act(Applier(failed(kind)), "extend", revert_after_s=60)
+
+    # The workflow leaves such a host where it was.
+    assert outcome.state is HostState.BROKEN
+
+
+@pytest.mark.parametrize("what", ["confirm", "roll_back"])
+def test_a_host_that_somebody_else_changes_right_now_is_busy(what: str) -> None:
+    assert act(Applier(failed("locked")), what)[0].busy
+    assert not act(Applier(failed("stale")), what)[0].busy
+    assert not act(Applier(failed("locked")))[0].busy
+
+
+@pytest.mark.parametrize("what", ["apply", "confirm"])
+def test_a_value_that_did_not_last_is_told_with_who_is_known_to_write_it(what: str) -> None:
+    made = plan(cohort("web1", changes=(change(SOMAXCONN, writer="tuned"), change(SYNCOOKIES, "0", "1"))))
+
+    def told(**failure: Any) -> str | None:
+        [outcome] = getattr(Applier(failed("stale", **failure)), what)("run1", made, [host("web1")])
+        return outcome.error
+
+    assert told(key=SOMAXCONN) == "said no; tuned is known to write it"
+    assert told(key=SOMAXCONN, message="it is tuned's") == "it is tuned's"
+    assert told(key=SYNCOOKIES) == told() == "said no"
+
+
+def test_a_host_on_which_the_run_may_not_have_begun_is_told_to_refuse_it() -> None:
+    applier = Applier(ok())
+    list(applier.roll_back("run1", PLAN, [host("web1"), host("web2")], fence=["web2"]))
+
+    hosts = applier.inventory["all"]["children"]["tcptune_plan"]["children"]["tcptune_cohort1"]["hosts"]
+    assert [name for name, said in hosts.items() if said.get("tcp_settings_fence")] == ["web2"]
 
 
 def test_a_host_that_knows_nothing_of_the_run_says_so() -> None:

@@ -11,9 +11,11 @@ from tcptune.domain.demands import AtLeast, Between, Elements, Leave
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
-from tcptune.domain.runs import BootCheck, HostState
+from tcptune.domain.host_runs import Doctor, Leftover, Unseen
+from tcptune.domain.runs import Act, BootCheck, HostState, Work
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
 from tcptune.workflows.audit import audit
 from tcptune.workflows.plan import plan
@@ -128,6 +130,33 @@ RUN = run(
 )
 
 
+# A controller that died while it confirmed, and what the doctor found on the hosts.
+DIED = run(
+    result("confirmed", HostState.CONFIRMED, replaced={SOMAXCONN: "128"}),
+    *(result(f"held{n}", HostState.HELD).model_copy(update={"doing": Act.CONFIRM}) for n in (1, 2)),
+).model_copy(
+    update={"at_work": Work(act=Act.CONFIRM, by="ada@c", since=NOW, process="c b n 7 1", pid="7", alive=False)}
+)
+_LEFT = [
+    Leftover(
+        host=name,
+        run=DIED.run_id,
+        on_host=state,
+        in_journal=HostState.HELD,
+        what=f"a confirm of it was begun and has not ended; it is {state}",
+        verb="confirm",
+        command=f"tcptune confirm {DIED.run_id} --limit {name}",
+    )
+    for name, state in (("held1", "held"), ("held2", "confirming"))
+]
+DOCTOR = Doctor(
+    fine=("confirmed",),
+    leftovers=tuple(_LEFT),
+    settlements=settlements(_LEFT),
+    unseen=(Unseen(host="down", why="no SSH session: timed out", hint="ssh down true"),),
+)
+
+
 def check(
     key: str = SOMAXCONN, actual: str | None = "4096", at_boot: str | None = "4096", *, matters: bool = True
 ) -> Check:
@@ -182,5 +211,7 @@ RESULTS: dict[str, BaseModel] = {
     "concerns": CONCERNS,
     "plan": PLAN,
     "run": RUN,
+    "died": DIED,
+    "doctor": DOCTOR,
     "verdict": VERDICT,
 }
