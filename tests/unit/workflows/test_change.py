@@ -420,7 +420,7 @@ class Watching(FakeApplier):
 def watched(found: Run | None = None) -> tuple[Story, Watching]:
     story, applier = Story(found), Watching()
     applier.journal = story.journal
-    story.changer = Changer(applier, story.journal, clock, story.told.append, "ada@c", story.pauses.append)
+    story.changer = Changer(applier, story.journal, clock, story.told.append, catalogue(), "ada@c", story.pauses.append)
     return story, applier
 
 
@@ -489,7 +489,7 @@ def test_a_host_that_is_busy_no_more_is_done_like_the_others() -> None:
 
     story = Story(held())
     story.changer = Changer(
-        Once(roll_back=[BUSY]), story.journal, clock, story.told.append, "ada@c", story.pauses.append
+        Once(roll_back=[BUSY]), story.journal, clock, story.told.append, catalogue(), "ada@c", story.pauses.append
     )
 
     assert story.roll_back() == everybody(HostState.ROLLED_BACK)

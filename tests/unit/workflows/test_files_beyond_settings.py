@@ -46,7 +46,7 @@ class Story:
         self.made = made
         self.journal = MemoryJournal()
         self.applier = FakeApplier()
-        self.changer = Changer(self.applier, self.journal, clock, lambda _: None, catalogue())
+        self.changer = Changer(self.applier, self.journal, clock, lambda _: None, catalogue(), "ada@c")
         self.run = new_run(made, run_id="r1", operator="ada@c", tool_version="0.1.0", started_at=NOW)
 
     def apply(self, says: Said) -> Run:
