@@ -11,7 +11,7 @@ from tcptune.domain.hosts import Host
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
-    from tcptune.domain.runs import HostResult, HostState, Run
+    from tcptune.domain.runs import Act, HostResult, HostState, Run
 
 T = TypeVar("T")
 
@@ -58,6 +58,10 @@ class HostOutcome:
     """The host knows nothing of the run."""
     deadline: datetime | None = None
     """When the host takes the change back by itself."""
+    busy: bool = False
+    """Nothing was done: another process changes the host right now."""
+    key: str | None = None
+    """The setting that the error is about."""
 
 
 class Applier(Protocol):
@@ -75,16 +79,27 @@ class Applier(Protocol):
         """Give held hosts at least so many seconds from now."""
 
     def roll_back(
-        self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
+        self,
+        run_id: str,
+        plan: Plan,
+        hosts: Sequence[Host],
+        force_keys: Sequence[str] = (),
+        fence: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
-        """Restore what each host's own manifest says it had."""
+        """Restore what each host's own manifest says it had.
+
+        The hosts named in `fence` may never have begun: should the run still come to one of them, it is refused.
+        """
 
 
 class Journal(Protocol):
     """The record from which any run can be undone."""
 
     def begin(self, run: Run, plan: Plan) -> None:
-        """Record a run and the whole plan before anything is changed."""
+        """Record a run, the whole plan, and that this process applies it, before anything is changed."""
+
+    def start(self, run_id: str, act: Act, hosts: Sequence[str], *, by: str, at: datetime) -> None:
+        """Record that this process begins an act on some hosts. Raises TcptuneError while another one is at work."""
 
     def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:
         """Record a host's new state, with what was replaced. Raises TcptuneError for a move the table forbids."""

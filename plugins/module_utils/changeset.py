@@ -3,9 +3,10 @@
 """Apply, confirm, roll back: what a decision says, step by step, each durable before the next relies on it.
 
     apply      prepared -> (timer) -> running -> (each key: write, read back) -> held
-    confirm    held -> confirming -> (guard; each file: temporary, sync, rename) -> confirmed
+    confirm    held -> confirming -> (guard; each folder; each file: temporary, sync, rename; systemd) -> confirmed
     extend     held, with a later deadline
-    roll back  any -> rolling_back -> (each file, then each key, backwards; what they take along) -> rolled_back
+    roll back  any -> rolling_back -> (each file, folder and key, backwards; what they take along; systemd)
+               -> rolled_back
 
 A process that dies at any step leaves a record from which the next call, whatever it asks for, finishes or undoes it
 first (see recovery). rollback.sh does the same without us.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Sequence
 
-from . import recovery, side_effects, storage, timer
+from . import files, recovery, side_effects, timer
 from .decisions import Decision, Left, Outcome, decide_apply, decide_confirm, decide_extend, decide_rollback
 from .errors import ChangeError, Failed, explained
 from .host import Host
@@ -31,7 +32,6 @@ from .runs import (
     ROLLED_BACK,
     ROLLING_BACK,
     RUNNING,
-    FileChange,
     KeyChange,
     Manifest,
 )
@@ -82,13 +82,18 @@ def extend(host: Host, run: str, seconds: int, *, check: bool = False) -> Outcom
     )
 
 
-def rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False) -> Outcome:
-    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced."""
+def rollback(
+    host: Host, run: str, force_keys: Iterable[str] = (), *, check: bool = False, fence: bool = False
+) -> Outcome:
+    """Put back what `run` replaced. What a third party has changed since is reported and left, unless it is forced.
+
+    With `fence`, a run that this host has no record of gets one, so that it is refused should it still come.
+    """
     forced = tuple(force_keys)
     return _act(
         host,
         run,
-        lambda: decide_rollback(host, run, forced),
+        lambda: decide_rollback(host, run, forced, fence=fence),
         lambda manifest, decision: _rollback(host, manifest, decision),
         check,
         lambda manifest, end: (manifest.run, end) != (run, LOST),
@@ -138,7 +143,7 @@ def _apply(host: Host, request: Request, manifest: Manifest, decision: Decision)
             _write(host, change)
         keys = tuple(_stored(host, change) for change in manifest.keys)
         manifest = manifest._replace(keys=keys, side_effects=tuple(side_effects.stored(host, manifest)))
-        host.runs.keep_stored(manifest, host.way_back(manifest))
+        host.runs.keep(manifest, host.way_back(manifest))
         host.reached("stored")
         manifest = host.move(manifest, HELD)
     except Exception as error:
@@ -240,13 +245,20 @@ def _ended(
 
 def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
     try:
+        absent = files.missing(host, (change.path for change in manifest.files))
+        manifest = files.record_folders(host, manifest, absent)
         if manifest.state == HELD:
             manifest = host.move(manifest, CONFIRMING)
-        if any(change.changes for change in manifest.files) and not timer.alive(host.runs.at(manifest.run)):
+        if any(change.changes for change in manifest.files):
             # Should we die between two files, somebody has to undo the first before a boot reads it.
-            host.arm(manifest.run, timer.GUARD_S)
-        for at, change in enumerate(manifest.files):
-            _write_file(host, change, host.runs.blob(manifest.run, f"{at}.after", change.after_sha256))
+            if timer.alive(host.runs.at(manifest.run)):
+                timer.wake(host.runs.at(manifest.run))
+            else:
+                host.arm(manifest.run, timer.GUARD_S)
+        manifest = files.make_folders(host, manifest, absent)
+        files.write(host, manifest)
+        # Before it is confirmed: who dies here is called again, and tells systemd again.
+        host.reload_units(manifest)
         host.move(manifest, CONFIRMED)
         host.disarm(manifest.run)
     except Exception as error:
@@ -258,8 +270,9 @@ def _unconfirm(host: Host, manifest: Manifest, error: Exception) -> ChangeError:
     """Give the files back that confirm has written, so that the run is held again. Return what to tell."""
     failed = explained(error)
     try:
-        _restore_files(host, manifest, [change.path for change in manifest.files])
+        files.give_back(host, manifest, [change.path for change in manifest.files])
         if manifest.state == CONFIRMING:
+            host.reload_units(manifest)
             manifest = host.move(manifest, HELD)
         if timer.look(host.runs.at(manifest.run)) is None:
             host.disarm(manifest.run)
@@ -281,18 +294,11 @@ def _extend(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
     return outcome._replace(timer=timer.look(folder))
 
 
-def _write_file(host: Host, change: FileChange, data: bytes) -> None:
-    path = host.path(change.path)
-    # What a confirm that was killed has left, where this one finishes it.
-    storage.sweep(path)
-    found = storage.look(path)
-    if found is None or found.data != data:
-        storage.write(path, found._replace(data=data) if found else storage.new_file(data))
-        host.reached(change.path)
-
-
 def _rollback(host: Host, manifest: Manifest, decision: Decision, state: str = ROLLED_BACK) -> Outcome:
     outcome = decision.outcome
+    if not manifest.history:
+        manifest = host.runs.create(manifest, host.way_back(manifest), {NAME: SCRIPT.encode()})
+        host.reached(manifest.state)
     if manifest.side_effects and not host.runs.found(manifest, host.boot_id()):
         host.runs.keep_found(manifest, host.boot_id(), decision.found)
         host.reached("found")
@@ -314,11 +320,14 @@ def _restore(host: Host, manifest: Manifest, decision: Decision) -> list[Left]:
     wanted, broken = {shift.key: shift.then for shift in decision.outcome.keys}, None
     try:
         # Files first: should the host boot in the middle, it boots with the previous values.
-        _restore_files(host, manifest, decision.restore)
+        files.give_back(host, manifest, decision.restore)
     except (OSError, ChangeError) as error:
         # A disk that says no is no reason to leave the running kernel as it is.
         broken = error
     missing = _restore_keys(host, [*wanted.items()], decision.side_effects)
+    if manifest.reached(CONFIRMING):
+        # After the values, which do not wait for it. Whatever was given back now: a way back may have died before this.
+        host.reload_units(manifest)
     if broken is not None:
         raise broken
     ours, others = _sorted_out(host, manifest, missing)
@@ -358,22 +367,3 @@ def _shows(kernel: Kernel, key: str, value: str) -> bool:
 def _gone_or_shows(kernel: Kernel, key: str, value: str) -> bool:
     # An interface that is gone has taken its settings with it.
     return kernel.read(key).state != VALUE or _shows(kernel, key, value)
-
-
-def _restore_files(host: Host, manifest: Manifest, paths: Sequence[str]) -> None:
-    """Give each file of `paths` its previous bytes, mode, owner and label back, or remove it, last one first."""
-    for at, change in reversed([*enumerate(manifest.files)]):
-        path, before = host.path(change.path), change.before
-        if manifest.reached(CONFIRMING):
-            storage.sweep(path)
-        if change.path not in paths:
-            continue
-        found = storage.look(path)
-        if (found.sha256 if found else None) == change.before_sha256:
-            continue
-        if before is None:
-            storage.remove(path)
-        else:
-            data = host.runs.blob(manifest.run, f"{at}.before", before.sha256)
-            storage.write(path, storage.FileState(data, before.mode, before.uid, before.gid, before.label))
-        host.reached(change.path)

@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Iterable, Iterator, NamedTuple
 
-from . import recovery, side_effects, storage, timer
+from . import files, recovery, side_effects, storage, timer
 from .errors import AbsentKey, ChangeError, Refused, Stale, Unfinished, UnknownRun, raise_worst
 from .host import Host
 from .kernel import FORBIDDEN, VALUE, Reading, canonical, same
-from .preconditions import newest_first, no_room
-from .request import ABSENT, Request, WantedFile, check_run, mistake_in
+from .preconditions import newest_first, no_logins, no_room
+from .request import ABSENT, Request, check_run, mistake_in
 from .runs import (
     CONFIRMED,
     CONFIRMING,
@@ -32,6 +31,10 @@ from .runs import (
 
 UNCHANGED = "unchanged"
 """The state of a host where nothing was to be done, so that no run was made."""
+
+
+NO_REQUEST = ""
+"""In the place of the digest of a request: the run was taken back before it began here."""
 
 
 class KeyShift(NamedTuple):
@@ -72,6 +75,8 @@ class Outcome(NamedTuple):
     """The values that were, or would be, replaced."""
     keys: tuple[KeyShift, ...] = ()
     files: tuple[FileShift, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Folders that the act, or the confirm that follows it, makes; for a roll back, those that it takes away."""
     changed_since: tuple[Left, ...] = ()
     timer: timer.Timer | None = None
     """The revert timer of a run that is held, if it has one."""
@@ -107,21 +112,25 @@ def decide_apply(host: Host, request: Request) -> Decision:
     states: dict[str, storage.FileState | None] = {}
     for file in request.files:
         try:
-            states[file.path] = _look_at(host, file)
+            states[file.path] = files.look_at(host, file)
         except ChangeError as problem:
             problems.append(problem)
     problems += no_room(host, request)
+    problems += no_logins(host, request)
     raise_worst(problems)
 
     keys = tuple(
         KeyChange(key, request.before.get(key), readings[key].text, value) for key, value in request.settings.items()
     )
-    files = tuple(
+    owned = tuple(
         FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
     )
-    changed = any(key.changes for key in keys) or any(file.changes for file in files)
+    changed = any(key.changes for key in keys) or any(file.changes for file in owned)
+    folders = files.missing(host, (file.path for file in request.files))
     effects = tuple(side_effects.along_with(host, keys))
-    manifest = Manifest(request.run or "", PREPARED, request.sha256, host.boot_id(), keys, files, effects)
+    manifest = Manifest(
+        request.run or "", PREPARED, request.sha256, host.boot_id(), keys, owned, effects, folders=folders
+    )
     shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
     moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
     if not changed and request.run is None:
@@ -131,7 +140,7 @@ def decide_apply(host: Host, request: Request) -> Decision:
         state = states[file.path]
         if state is not None:
             blobs[f"{at}.before"] = state.data
-    outcome = Outcome(changed, request.run, HELD, manifest.previous, shifts, moves)
+    outcome = Outcome(changed, request.run, HELD, manifest.previous, shifts, moves, folders)
     if request.revert_after_s is not None:
         outcome = outcome._replace(timer=timer.Timer(timer.kind_for(host.systemd), None, request.revert_after_s))
     return Decision(outcome, manifest, blobs)
@@ -154,13 +163,19 @@ def decide_confirm(host: Host, run: str) -> Decision:
     problems = [*_moved_keys(host, manifest)]
     moves = []
     for at, change in enumerate(manifest.files):
-        found = _look(host, change.path)
+        try:
+            files.check_folder(host, change.path)
+            found = files.look(host, change.path)
+        except Refused as problem:
+            problems.append(problem)
+            continue
         digest = found.sha256 if found else None
         if digest not in (change.before_sha256, change.after_sha256):
-            problems.append(_moved_file(change.path, change.before_sha256, digest))
+            problems.append(files.moved(change.path, change.before_sha256, digest))
         moves.append(FileShift(change.path, _data(found), host.runs.blob(run, f"{at}.after", change.after_sha256)))
     raise_worst(problems)
-    return Decision(Outcome(True, run, CONFIRMED, manifest.previous, (), tuple(moves)), manifest)
+    folders = files.missing(host, (change.path for change in manifest.files))
+    return Decision(Outcome(True, run, CONFIRMED, manifest.previous, (), tuple(moves), folders), manifest)
 
 
 def decide_extend(host: Host, run: str, seconds: int) -> Decision:
@@ -178,13 +193,16 @@ def decide_extend(host: Host, run: str, seconds: int) -> Decision:
     return Decision(outcome._replace(changed=True, timer=timer.Timer(kind, None, left)), manifest)
 
 
-def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Decision:
+def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, fence: bool = False) -> Decision:
     """Return what roll back would do, and what it would leave alone unless it is named in `force_keys`.
 
     A value is put back if it is what the run wrote, or the part of it that a crash left. After a finished roll back
     only what was left alone then is looked at: all else belongs to whoever came later.
+    With `fence`, a run that this host has no record of is to get one, taken back already, so that it cannot begin.
     """
-    manifest = host.runs.load(check_run(run))
+    manifest = _recorded(host, check_run(run), fence)
+    if not manifest.history:
+        return Decision(Outcome(True, run, ROLLED_BACK), manifest)
     forced = _forced(manifest, force_keys)
     if LOST in (manifest.state, recovery.ending(host, manifest)):
         return Decision(Outcome(False, run, LOST))
@@ -194,7 +212,7 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     for at, change in enumerate(manifest.files):
         if not manifest.reached(CONFIRMING) or (again and change.path not in manifest.left):
             continue
-        found = _look(host, change.path)
+        found = files.look(host, change.path)
         digest = found.sha256 if found else None
         if digest == change.before_sha256:
             continue
@@ -221,11 +239,22 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = ()) -> Dec
     state = manifest.state if settled else ROLLED_BACK
     if not settled:
         newest_first(host, manifest)
-    outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), tuple(left))
+    folders = () if settled else files.removable(host, manifest, restore)
+    outcome = Outcome(not settled, run, state, previous, tuple(shifts), tuple(moves), folders, tuple(left))
     effects = tuple(side_effects.restored(host, manifest, [shift.key for shift in shifts], found_then))
     return Decision(
         outcome, None if settled else manifest, restore=tuple(restore), side_effects=effects, found=found_then
     )
+
+
+def _recorded(host: Host, run: str, fence: bool) -> Manifest:
+    """Return the record of a run. With `fence`, one without history where there is none: still to be created."""
+    try:
+        return host.runs.load(run)
+    except UnknownRun:
+        if not fence:
+            raise
+        return Manifest(run, PREPARED, NO_REQUEST, host.boot_id(), (), ())
 
 
 def _same_run(host: Host, request: Request) -> Decision | None:
@@ -237,7 +266,7 @@ def _same_run(host: Host, request: Request) -> Decision | None:
     except UnknownRun:
         return None
     facts = {"run": known.run, "host_state": known.state}
-    if known.request_sha256 != request.sha256:
+    if known.request_sha256 not in (NO_REQUEST, request.sha256):
         raise Refused(f"run {known.run} is another change", hint="give this change a run id of its own", **facts)
     if recovery.ending(host, known):
         raise _unfinished(host, known)
@@ -313,34 +342,6 @@ def _moved_keys(host: Host, manifest: Manifest) -> Iterator[ChangeError]:
 
 def _moved(key: str, expected: str, found: str, hint: str = "plan again") -> Stale:
     return Stale(f"{key} is no longer {expected}: it is {found}", hint=hint, key=key, expected=expected, found=found)
-
-
-def _moved_file(path: str, expected: str | None, digest: str | None) -> Stale:
-    expected, found = expected or ABSENT, digest or ABSENT
-    message = f"{path} is no longer absent" if expected == ABSENT else f"{path} is no longer the file it was"
-    return Stale(message, hint="plan again", key=path, expected=expected, found=found)
-
-
-def _look_at(host: Host, file: WantedFile) -> storage.FileState | None:
-    folder = os.path.dirname(host.path(file.path))
-    if not os.path.isdir(folder):
-        raise Refused(f"there is no folder for {file.path}", hint=f"mkdir {os.path.dirname(file.path)}", key=file.path)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        hint = "become root" if os.geteuid() else "the file system is read-only"
-        raise Refused(f"{file.path} cannot be written", hint=hint, key=file.path)
-    found = _look(host, file.path)
-    digest = found.sha256 if found else ABSENT
-    if file.before_sha256 not in (None, digest):
-        raise _moved_file(file.path, file.before_sha256, digest)
-    return found
-
-
-def _look(host: Host, path: str) -> storage.FileState | None:
-    try:
-        return storage.look(host.path(path))
-    except OSError as error:
-        why = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise Refused(f"{path} cannot be ours: {why}", hint="put a regular file there, or none", key=path) from error
 
 
 def _forced(manifest: Manifest, names: Iterable[str]) -> frozenset[str]:

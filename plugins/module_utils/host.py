@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import Callable
 
-from . import processes, timer, wayback
+from . import processes, systemd, timer, wayback
 from .kernel import Kernel
 from .runs import Manifest, Runs
 
@@ -26,6 +26,8 @@ class Host:
         self.kernel = kernel or Kernel(self.path("/proc/sys"))
         self.runs = Runs(self.path("/var/lib/tcptune"))
         self.reached = reached
+        self.warnings: list[str] = []
+        """What the user should be told beside how it ended."""
 
     def path(self, absolute: str) -> str:
         """Return where the file called `absolute` on a real host is."""
@@ -48,7 +50,18 @@ class Host:
     @property
     def systemd(self) -> str:
         """Return the folder that is there while systemd is PID 1."""
-        return self.path("/run/systemd/system")
+        return self.path(systemd.BOOTED)
+
+    def reload_units(self, manifest: Manifest) -> None:
+        """Let the service manager know the units of the run as the files have them now. It restarts none.
+
+        If it does not take that, the files are right all the same, and the next boot reads them: no reason to undo.
+        """
+        if manifest.changes_units:
+            warning = systemd.reload(self.systemd)
+            if warning:
+                self.warnings.append(warning)
+            self.reached("reloaded")
 
     def arm(self, run: str, seconds: float) -> None:
         """Start the timer of a run, or the guard of its confirm, durably."""

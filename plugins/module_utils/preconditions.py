@@ -9,9 +9,13 @@ from typing import Iterator
 
 from .errors import ChangeError, Refused
 from .host import Host
-from .kernel import same
+from .kernel import VALUE, same
+from .owned import kind_of, nofile_limits
 from .request import Request
 from .runs import CONFIRMING, UNDONE, Manifest
+
+NR_OPEN = "fs.nr_open"
+"""The highest limit of open files that the kernel takes, from anybody: setrlimit(2)."""
 
 ROOM_BYTES, ROOM_FILES = 256 * 1024, 32
 """What a file system has to have left beside the bytes of the files: for the record, its states and the way back."""
@@ -50,7 +54,7 @@ def _touched(manifest: Manifest) -> Iterator[str]:
 def no_room(host: Host, request: Request) -> Iterator[ChangeError]:
     """Yield a problem for each file system that could not take the record, or the files."""
     size = sum(len(file.data) for file in request.files)
-    folders = {os.path.dirname(host.path(file.path)): size for file in request.files}
+    folders = {_existing(os.path.dirname(host.path(file.path))): size for file in request.files}
     # The record holds each file twice, before and after.
     folders[_existing(host.runs.folder)] = 2 * size
     for folder, needed in sorted(folders.items()):
@@ -64,6 +68,23 @@ def no_room(host: Host, request: Request) -> Iterator[ChangeError]:
         if bytes_left < needed + ROOM_BYTES or (free.f_files and free.f_ffree < ROOM_FILES):
             left = f"{bytes_left // 1024} kB and {free.f_ffree} files"
             yield Refused(f"{folder} has room for {left} only", hint="make room on that file system", key=folder)
+
+
+def no_logins(host: Host, request: Request) -> Iterator[ChangeError]:
+    """Yield a problem for each limit that the kernel would refuse: then PAM opens no session, and nobody logs in."""
+    found = host.kernel.read(NR_OPEN)
+    most = request.settings.get(NR_OPEN, found.text if found.state == VALUE else "")
+    if not most.isdigit():
+        return
+    for file in request.files:
+        kind = kind_of(file.path)
+        highest = max(nofile_limits(file.data.decode()), default=0) if kind and kind.is_for_logins else 0
+        if highest > int(most):
+            yield Refused(
+                f"{file.path}: {highest} open files are above {NR_OPEN} = {most}, so nobody could log in",
+                hint=f"set {NR_OPEN} in the same run, or a lower limit",
+                key=file.path,
+            )
 
 
 def _existing(folder: str) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from .errors import ChangeError, Refused, raise_worst
 from .kernel import FOLDED, canonical, kernel_text
+from .owned import KINDS, kind_of
 from .storage import sha256
 
 ABSENT = "absent"
 
-OWNED = (re.compile(r"/etc/sysctl\.d/[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf"),)
+OWNED = tuple(kind.pattern for kind in KINDS)
 """The files we may write. Everything else on a host belongs to somebody else."""
 
 MAX_WAIT_S = 7 * 24 * 3600
@@ -155,12 +156,23 @@ def _text(key: str, value: Any) -> str:
 
 
 def _file(given: Mapping[str, Any]) -> WantedFile:
-    path, before = str(given["path"]), given.get("before_sha256")
-    if not any(pattern.fullmatch(path) for pattern in OWNED):
-        raise Refused(f"{path} is not ours to write", hint="/etc/sysctl.d/99-tcptune.conf is", key=path)
+    path, content, before = str(given["path"]), str(given["content"]), given.get("before_sha256")
+    kind = kind_of(path)
+    if kind is None:
+        raise Refused(
+            f"{path} is not ours to write",
+            hint="/etc/sysctl.d/99-tcptune.conf is, and such a drop-in for modules, limits or a service",
+            key=path,
+        )
     if before is not None and before != ABSENT and not _DIGEST.fullmatch(before):
         raise Refused(f"{path}: before_sha256 is neither absent nor a SHA-256", hint="64 hexadecimal digits", key=path)
-    return WantedFile(path, str(given["content"]).encode("utf-8"), before)
+    mistakes = [*kind.mistakes(content)]
+    if mistakes:
+        raise Refused(f"{path}: {'; '.join(mistakes)}", hint=f"only {kind.holds} may stand there", key=path)
+    try:
+        return WantedFile(path, content.encode("utf-8"), before)
+    except UnicodeEncodeError as error:
+        raise Refused(f"{path} has a character that is none: {error}", hint="write it in UTF-8", key=path) from error
 
 
 def _collect(problems: list[ChangeError], check: Any, *given: Any) -> Any:

@@ -29,8 +29,10 @@ from . import storage
 from .errors import Failed, Refused, UnknownRun
 from .kernel import same
 from .lock import HostLock
+from .owned import is_unit
 
 FORMAT_VERSION = 1
+"""Goes up when what is written now would mislead an older version. What that can do without is merely added."""
 
 PREPARED = "prepared"  # everything needed for the way back is on disk, nothing is written
 RUNNING = "running"  # keys are being written
@@ -140,6 +142,8 @@ class Manifest(NamedTuple):
     side_effects: tuple[SideEffect, ...] = ()
     sequence: int = 0
     """Counts the runs of this host: a higher one is newer."""
+    folders: tuple[str, ...] = ()
+    """Folders that confirm makes for its files, or has made, in that order. The way back takes these away alone."""
     left: tuple[str, ...] = ()
     """Keys and files that a roll back left alone: a third party had changed them."""
     history: tuple[tuple[str, str], ...] = ()
@@ -148,6 +152,11 @@ class Manifest(NamedTuple):
     def reached(self, *states: str) -> bool:
         """Return whether the run was ever in one of `states`."""
         return any(entered in states for entered, _ in self.history)
+
+    @property
+    def changes_units(self) -> bool:
+        """Return whether the run has a drop-in of a service to write: then the service manager is told."""
+        return any(change.changes and is_unit(change.path) for change in self.files)
 
     @property
     def previous(self) -> dict[str, str]:
@@ -243,8 +252,8 @@ class Runs:
         self._enter(self.at(manifest.run), manifest)
         return manifest
 
-    def keep_stored(self, manifest: Manifest, blobs: dict[str, bytes]) -> Manifest:
-        """Record how the kernel shows the values, on disk before this returns."""
+    def keep(self, manifest: Manifest, blobs: dict[str, bytes]) -> Manifest:
+        """Record what became known of the run, and the files beside it, on disk before this returns."""
         folder = self.at(manifest.run)
         for name, data in blobs.items():
             storage.write(os.path.join(folder, name), storage.new_file(data, 0o600))
@@ -329,6 +338,7 @@ def encode(manifest: Manifest) -> dict[str, Any]:
             }
             for change in manifest.files
         ],
+        "folders": list(manifest.folders),
     }
 
 
@@ -349,6 +359,8 @@ def decode(data: dict[str, Any]) -> Manifest:
         # Earlier records have none.
         side_effects=tuple(SideEffect(**effect) for effect in data.get("side_effects", ())),
         sequence=int(data.get("sequence", 0)),
+        # Nor these: they refused a file whose folder was missing.
+        folders=tuple(str(folder) for folder in data.get("folders", ())),
     )
 
 

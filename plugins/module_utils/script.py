@@ -15,10 +15,11 @@ SCRIPT = r"""#!/bin/sh
 #   sh rollback.sh timer    when the time in `deadline` is over, unless the run was confirmed or rolled back before;
 #                           at once if the process that was changing the host has died in the middle
 #
-# Files come before values, so that a boot in the middle gives the previous ones. Values go back one by one, in the
-# reverse order of the writes, and are read back; then what the kernel changes along with them. What a third party has
-# changed since is left alone, and its name written to `left`. The state it ends in is added to `state`. Exits 0 if
-# there is nothing left to put back, 1 if something could not be.
+# Files come before values, so that a boot in the middle gives the previous ones; folders that were made for them are
+# taken away once they are empty. Values go back one by one, in the reverse order of the writes, and are read back; then
+# what the kernel changes along with them. In the end systemd reads its units anew, where one was changed. What a third
+# party has changed since is left alone, and its name written to `left`. The state it ends in is added to `state`.
+# Exits 0 if there is nothing left to put back, 1 if something could not be.
 
 set -u
 set -f
@@ -382,6 +383,37 @@ files() { # gives each file back that is still ours, in the order of the way bac
   done 3<files
 }
 
+is_empty() { # whether the folder $1 is
+  set +f
+  set -- "$1"/* "$1"/.[!.]* "$1"/..?*
+  set -f
+  for name in "$@"; do
+    [ ! -e "$name" ] && [ ! -L "$name" ] || return 1
+  done
+}
+
+folders() { # takes each folder away that was made for the files, in the order of the way back
+  while read -r folder <&3; do
+    [ -d "$folder" ] && [ ! -L "$folder" ] || continue
+    if ! is_empty "$folder"; then
+      say "$folder was made by this run and stays: it is not empty"
+    elif ! { rmdir "$folder" && sync "${folder%/*}"; }; then
+      say "$folder could not be taken away"
+      failed=yes
+    fi
+  done 3<folders
+}
+
+reload_units() { # lets systemd read its units anew, where it is PID 1 and we are in its namespaces. Restarts none
+  [ -s reload ] && read -r booted <reload && [ -d "$booted" ] || return 0
+  for kind in net mnt pid; do
+    outside=$(readlink "/proc/1/ns/$kind") && [ "$outside" = "$(readlink "/proc/self/ns/$kind")" ] || return 0
+  done
+  systemctl daemon-reload >/dev/null 2>&1 && return 0
+  # The files are right, and a boot reads them: no reason to fail.
+  say "systemctl daemon-reload failed, so systemd does not know the units as the files have them: run it by hand"
+}
+
 undo() { # ends in the state $1
   failed= left=' ' back=' ' along=' ' record=$nl known= was_held=
   ! reached held || was_held=yes
@@ -399,13 +431,15 @@ undo() { # ends in the state $1
     { printf '%s%s' "$boot_now" "$record" >found.new && durable found; } || say "what was there could not be recorded"
   fi
   [ "$state" = rolling_back ] || enter rolling_back
-  ! reached confirming || files || failed=yes
+  ! reached confirming || { files && folders; } || failed=yes
   if reached running; then
     each_key judge || failed=yes
     # Twice: restoring one can move another that was right before, as ip_forward does.
     each_key restore && each_effect restore_effect && each_key restore && each_effect restore_effect || failed=yes
     each_key check && each_effect check_effect || failed=yes
   fi
+  # After the values, which do not wait for it. Whatever was given back now: a way back may have died before this.
+  ! reached confirming || reload_units
   if ! { for name in $left; do printf '%s\n' "$name"; done >left.new && durable left; }; then
     say "what was left alone could not be recorded"
   fi

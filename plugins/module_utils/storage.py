@@ -95,10 +95,49 @@ def remove(path: str) -> None:
 
 def sweep(path: str) -> None:
     """Remove the temporary files that writes of `path` have left which were killed."""
+    folder = os.path.dirname(path)
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        found = os.path.join(folder, name)
+        if is_leftover(found, path):
+            remove(found)
+
+
+def is_leftover(found: str, path: str) -> bool:
+    """Return whether `found` is what a write of `path` leaves that is killed. No loader reads it, for its end."""
     folder, name = os.path.split(path)
-    for found in os.listdir(folder) if os.path.isdir(folder) else ():
-        if found.startswith("." + name + ".") and found.endswith(".tmp"):
-            remove(os.path.join(folder, found))
+    return found.startswith(os.path.join(folder, "." + name + ".")) and found.endswith(".tmp")
+
+
+def make_open_folder(path: str) -> bool:
+    """Make the folder `path`, for everyone to read, for good. Return False if something is there already.
+
+    Its SELinux label is what the kernel gives it, by the folder above.
+    """
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return False
+    open_folder(path)
+    return True
+
+
+def open_folder(path: str) -> None:
+    """Let everyone read the folder `path`, whatever the umask was when it was made, for good."""
+    os.chmod(path, 0o755)  # noqa: S103  as the folders beside it: programs of other users read there
+    sync_folder(path)
+    sync_folder(os.path.dirname(path))
+
+
+def remove_folder(path: str) -> bool:
+    """Remove the folder `path` for good. Return False if it is not empty."""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    sync_folder(os.path.dirname(path))
+    return True
 
 
 def make_folder(path: str) -> None:

@@ -18,13 +18,11 @@ import contextlib
 import fcntl
 import math
 import os
-import shutil
 import signal
-import subprocess
 import time
 from typing import NamedTuple
 
-from . import processes, script, storage
+from . import processes, script, storage, systemd
 from .errors import Failed
 
 SYSTEMD, PROCESS = "systemd", "process"
@@ -34,9 +32,6 @@ GUARD_S = 5
 
 UNIT = "tcptune-revert-"
 """What the name of the transient unit begins with; the id of the run follows."""
-
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-_PATIENCE_S = 20
 
 
 class Timer(NamedTuple):
@@ -51,13 +46,10 @@ class Timer(NamedTuple):
     """Whether it is still there to act."""
 
 
-def kind_for(systemd: str) -> str:
-    """Return which kind this host gets. `systemd` is the folder that is there while systemd is PID 1."""
-    if not os.path.isdir(systemd) or _command("systemd-run") is None:
-        return PROCESS
+def kind_for(booted: str) -> str:
+    """Return which kind this host gets. `booted` is the folder that is there while systemd is PID 1."""
     # In a namespace of our own, systemd would write into that of the host.
-    own = [processes.namespace(one) for one in ("net", "mnt", "pid")]
-    return SYSTEMD if own == [processes.namespace(one, "1") for one in ("net", "mnt", "pid")] else PROCESS
+    return SYSTEMD if systemd.command("systemd-run") is not None and systemd.is_ours(booted) else PROCESS
 
 
 def set_deadline(folder: str, seconds: float) -> None:
@@ -73,11 +65,11 @@ def forget_deadline(folder: str) -> None:
     storage.remove(os.path.join(folder, "deadline"))
 
 
-def arm(folder: str, systemd: str, seconds: float) -> str:
+def arm(folder: str, booted: str, seconds: float) -> str:
     """Start what runs rollback.sh in `seconds`. Return its kind. Raises Failed if nothing could be started."""
     path, unit = os.path.join(folder, script.NAME), UNIT + os.path.basename(folder)
-    kind = kind_for(systemd)
-    if kind == SYSTEMD and _run(unit_command(unit, path, seconds)) == 0:
+    kind = kind_for(booted)
+    if kind == SYSTEMD and systemd.run(unit_command(unit, path, seconds)) == 0:
         text = f"{SYSTEMD} {unit}"
     else:
         # Also where systemd would not: a timer that may die with the session is better than none.
@@ -108,13 +100,23 @@ def alive(folder: str) -> bool:
     return bool(words) and _alive(words)
 
 
+def wake(folder: str) -> None:
+    """Let the timer of the run in `folder` look now: while confirm is at work it waits for its end, or its death.
+
+    A process looks every few seconds anyway; a unit of systemd would sleep until the deadline, and does if this fails.
+    """
+    words = _words(folder, "timer")
+    if words and words[0] == SYSTEMD:
+        systemd.run(["systemctl", "start", "--no-block", f"{words[1]}.service"])
+
+
 def disarm(folder: str) -> None:
     """Stop what was started. It would find that there is nothing to do, so it does no harm if that fails."""
     words = _words(folder, "timer")
     if not words or not _alive(words):
         return
     if words[0] == SYSTEMD:
-        _run(["systemctl", "stop", f"{words[1]}.timer", f"{words[1]}.service"])
+        systemd.run(["systemctl", "stop", f"{words[1]}.timer", f"{words[1]}.service"])
         return
     with contextlib.suppress(ProcessLookupError):
         # Its whole session: a shell that sleeps has a child.
@@ -183,7 +185,7 @@ def _become_timer(path: str, writer: int) -> None:
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
         os.chdir("/")
-        environment = {"PATH": os.environ.get("PATH", _PATH)}
+        environment = {"PATH": os.environ.get("PATH", systemd.PATH)}
         os.execve("/bin/sh", ["/bin/sh", path, "timer"], environment)  # noqa: S606  only the path is ours
     except BaseException as error:
         os.write(writer, f" {error}".encode())
@@ -194,22 +196,10 @@ def _become_timer(path: str, writer: int) -> None:
 def _alive(words: list[str]) -> bool:
     if words[0] == SYSTEMD:
         # A unit that has fired waits on as a service.
-        return any(_run(["systemctl", "is-active", "--quiet", words[1] + end]) == 0 for end in (".timer", ".service"))
+        return any(
+            systemd.run(["systemctl", "is-active", "--quiet", words[1] + end]) == 0 for end in (".timer", ".service")
+        )
     return not processes.Process(int(words[1]), *words[2:5]).gone()
-
-
-def _run(command: list[str]) -> int:
-    """Run a command to its end, with nothing to say. Return its exit code, -1 where it could not be run."""
-    command = [_command(command[0]) or command[0], *command[1:]]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    try:
-        return subprocess.run(command, timeout=_PATIENCE_S, check=False, **quiet).returncode  # noqa: S603  no data
-    except (OSError, subprocess.TimeoutExpired):
-        return -1
-
-
-def _command(name: str) -> str | None:
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), _PATH]))
 
 
 def _words(folder: str, name: str) -> list[str]:

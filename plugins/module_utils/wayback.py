@@ -8,6 +8,8 @@
             kernel shows it (before again until it was read back)
     files   eight lines for each owned file: name, path, number, digest before (or absent), digest after, mode, owner,
             label
+    folders a line for each folder that confirm makes, or has made: its path
+    reload  a line if the service manager has to be told of the files: the folder that is there if that is systemd
     boot    two lines: where the kernel says which boot this is, and what it said
 
 No line holds a line end: values have single spaces, names and paths were checked when the request was made.
@@ -18,6 +20,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
+from . import systemd
 from .kernel import FOLDED, bitmap, mask, names
 from .request import ABSENT
 
@@ -36,6 +39,8 @@ def lines(manifest: Manifest, key_path: Callable[[str], str], path: Callable[[st
         "files": _text(
             line for at, change in reversed([*enumerate(manifest.files)]) for line in _file(at, change, path)
         ),
+        "folders": _text(path(folder) for folder in reversed(manifest.folders)),
+        "reload": _text((path(systemd.BOOTED),) if manifest.changes_units else ()),
         "boot": _text((path("/proc/sys/kernel/random/boot_id"), manifest.boot_id)),
     }
 

@@ -24,7 +24,9 @@ description:
     of Ansible or of the network.
   - Any call but O(state=status) first ends what a crash, a reboot or a deadline left in the middle.
   - All settings of a run are applied, or none. Where the kernel refuses one, all are taken back.
-  - Only the given settings are written. Nothing else is loaded or reloaded.
+  - Only the given settings are written. No module is loaded, no service is restarted, and no other file of settings is
+    read. Where systemd is PID 1 and a drop-in of a service was written or put back, it reads its units anew
+    (C(systemctl daemon-reload)).
 options:
   state:
     description:
@@ -71,12 +73,21 @@ options:
     suboptions:
       path:
         description:
-          - Where the file is. Only C(/etc/sysctl.d/NN-tcptune*.conf) may be written, where C(NN) is a number.
+          - Where the file is. Only C(NN-tcptune*.conf) may be written, where C(NN) is a number, and only in
+            C(/etc/sysctl.d), C(/etc/modules-load.d), C(/etc/security/limits.d) and
+            C(/etc/systemd/system/UNIT.service.d).
+          - A folder that is missing is made, with mode 0755, if the one above it is there. It is taken away again with
+            the file, if it is empty then. A link in the place of a folder is refused.
         type: str
         required: true
       content:
         description:
-          - The text of the file.
+          - The text of the file. What may stand in it depends on its folder.
+          - In C(modules-load.d), comments and a name of a module on each line. None is loaded before the next boot.
+          - In C(limits.d), comments and lines as C(* soft nofile 65536). A number above C(fs.nr_open) is refused, as it
+            would keep everybody from logging in.
+          - In C(UNIT.service.d), comments, C([Service]) and one line C(LimitNOFILE=SOFT) or C(LimitNOFILE=SOFT:HARD).
+            A service that runs keeps its limits until it is restarted.
         type: str
         required: true
       before_sha256:
@@ -113,6 +124,13 @@ options:
     type: list
     elements: str
     default: []
+  fence:
+    description:
+      - What to do where the host has no record of O(run). By default the module fails. With V(true), the host records
+        the run as taken back, so that it is refused there should it still come, sent by a controller that has died.
+      - Used with O(state=rolled_back) alone.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says what would be changed, and fails where it would be refused. Changes nothing.
@@ -253,6 +271,35 @@ previous:
   returned: success
   type: dict
   sample: {"net.ipv4.tcp_rmem": "4096 131072 6291456"}
+files:
+  description:
+    - The files that the act writes, puts back or removes; with O(state=applied), those that O(state=confirmed) will
+      write.
+    - Empty if nothing was to be done.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Where the file is.
+      type: str
+      returned: always
+    before_sha256:
+      description: The SHA-256 of what was there, or V(absent).
+      type: str
+      returned: always
+    after_sha256:
+      description: The SHA-256 of what is there afterwards, or V(absent).
+      type: str
+      returned: always
+folders:
+  description:
+    - The folders that O(state=confirmed) makes for its files, or that O(state=rolled_back) takes away. With
+      O(state=applied), those that O(state=confirmed) will make.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/systemd/system/nginx.service.d]
 changed_since:
   description: Keys and files that O(state=rolled_back) left alone, because a third party has changed them since.
   returned: success
@@ -365,7 +412,7 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcptune.linux.plugins.module_utils import changeset, status
-from ansible_collections.tcptune.linux.plugins.module_utils.diffs import diff
+from ansible_collections.tcptune.linux.plugins.module_utils.diffs import diff, digests
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
 from ansible_collections.tcptune.linux.plugins.module_utils.request import make_request
@@ -393,6 +440,7 @@ ARGUMENTS = {
     "writers": {"type": "dict", "default": {}},
     "keep_runs": {"type": "int", "default": 20},
     "force_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "fence": {"type": "bool", "default": False},
 }
 
 
@@ -401,7 +449,7 @@ def act(host, state, params, check):
     if state == "confirmed":
         return changeset.confirm(host, params["run"], check=check)
     if state == "rolled_back":
-        return changeset.rollback(host, params["run"], params["force_keys"], check=check)
+        return changeset.rollback(host, params["run"], params["force_keys"], check=check, fence=params["fence"])
     if state == "extended":
         return changeset.extend(host, params["run"], params["revert_after_s"], check=check)
     request = make_request(
@@ -434,6 +482,12 @@ def look(host, run):
     }
 
 
+def warn(module, host):
+    """Tell the user what the host has to say beside the outcome."""
+    for text in host.warnings:
+        module.warn(text)
+
+
 def main():
     """Read the arguments, act, answer."""
     module = AnsibleModule(
@@ -446,11 +500,13 @@ def main():
         supports_check_mode=True,
     )
     state = module.params["state"]
+    host = Host()
     try:
         if state == "status":
-            module.exit_json(**look(Host(), module.params["run"]))
-        outcome = act(Host(), state, module.params, module.check_mode)
+            module.exit_json(**look(host, module.params["run"]))
+        outcome = act(host, state, module.params, module.check_mode)
     except ChangeError as error:
+        warn(module, host)
         answer = {
             "changed": bool(error.facts.get("not_restored")),
             "run": error.facts.get("run", module.params["run"]),
@@ -469,10 +525,13 @@ def main():
         "deadline": outcome.timer.deadline if outcome.timer else None,
         "seconds_left": outcome.timer.seconds_left if outcome.timer else None,
         "previous": outcome.previous,
+        "files": digests(outcome),
+        "folders": list(outcome.folders),
         "changed_since": [left.name for left in outcome.changed_since],
         "left": [left._asdict() for left in outcome.changed_since],
         "stale": False,
     }
+    warn(module, host)
     for left in outcome.changed_since:
         module.warn(f"{left.name} was left alone: it is {left.found}, the run had left {left.expected} there")
     if module._diff:

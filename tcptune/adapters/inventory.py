@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tcptune.domain.hosts import Connection, Declared, Host, Secrets
+from tcptune.domain.hosts import NO_ESCALATION, Connection, Declared, Escalation, Host, Secrets
 from tcptune.errors import InventoryError, UsageError
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -22,8 +22,11 @@ _LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
 _STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
 
 
-def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
+def read_hosts(sources: Sequence[str], limit: str = "all", escalation: Escalation = NO_ESCALATION) -> list[Host]:
     """Return the hosts of `sources` that match the pattern `limit`, in inventory order.
+
+    `escalation` ranks as Ansible's own -b, --become-user and -K do: below a host's variables, above the environment
+    and ansible.cfg.
 
     Raises InventoryError where Ansible cannot read a source, UsageError where no host matches the pattern.
     """
@@ -67,17 +70,23 @@ def read_hosts(sources: Sequence[str], limit: str = "all") -> list[Host]:
         for host in matched:
             try:
                 values = variables.get_vars(host=host)
-                hosts.append(_host(str(host.name), values, Templar(loader=loader, variables=values), constants))
+                templar = Templar(loader=loader, variables=values)
+                hosts.append(_host(str(host.name), values, templar, constants, escalation))
             except AnsibleError as problem:
                 raise InventoryError(f"{host.name}: {_brief(problem)}") from None
         return hosts
 
 
-def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any) -> Host:
+def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any, escalation: Escalation) -> Host:
     ours = {k: _plain(templar.template(v)) for k, v in variables.items() if k.startswith("ansible_") and _single(v)}
 
-    def option(field: str, plugin: str = "ssh", kind: str = "connection") -> Any:
-        value = constants.config.get_config_value(field, plugin_type=kind, plugin_name=plugin, variables=ours)
+    def option(field: str, plugin: str = "ssh", kind: str = "connection", said: str | None = None) -> Any:
+        value, origin = constants.config.get_config_value_and_origin(
+            field, plugin_type=kind, plugin_name=plugin, variables=ours, keys=None if said is None else {field: said}
+        )
+        if str(origin).startswith("keyword"):
+            # From the command line: a password may look like a template and is none.
+            return said
         return templar.template(value) if isinstance(value, str) else value
 
     # `inventory_hostname` is the option's last resort, and no magic variable of the inventory.
@@ -90,7 +99,8 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
             f"{name}: ansible_connection {kind} is not supported; ssh and local are",
             hint=f"leave it out with --limit '!{name}'",
         )
-    become = _truth(ours.get("ansible_become", constants.DEFAULT_BECOME))
+    become = _truth(ours.get("ansible_become", escalation.become or constants.DEFAULT_BECOME))
+    password = escalation.password.get_secret_value() if escalation.password else None
     port, timeout = option("port"), option("timeout")
     return Host(
         name=name,
@@ -103,12 +113,14 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any)
             ssh_args=_words(name, [option(f) for f in ("ssh_args", "ssh_common_args", "ssh_extra_args")]),
             timeout_s=float(timeout or 10),
             become=become,
-            become_user=str(option("become_user", "sudo", "become") or "root"),
+            become_user=str(option("become_user", "sudo", "become", escalation.user) or "root"),
             become_method=str(ours.get("ansible_become_method", constants.DEFAULT_BECOME_METHOD)),
             python=_text(ours.get("ansible_python_interpreter")),
         ),
         declared=_declared(name, variables, templar),
-        secrets=Secrets(login=_text(option("password")), become=_text(option("become_pass", "sudo", "become"))),
+        secrets=Secrets(
+            login=_text(option("password")), become=_text(option("become_pass", "sudo", "become", password))
+        ),
     )
 
 

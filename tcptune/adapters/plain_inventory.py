@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tcptune.domain.hosts import Connection, Host, Secrets
+from tcptune.domain.hosts import NO_ESCALATION, Connection, Escalation, Host, Secrets
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,7 +40,7 @@ _CONFIGURATIONS = ("ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def plain_hosts(sources: Sequence[str], limit: str) -> list[Host] | None:
+def plain_hosts(sources: Sequence[str], limit: str, escalation: Escalation = NO_ESCALATION) -> list[Host] | None:
     """Return the hosts of a plain inventory, or None where only Ansible can tell."""
     if len(sources) != 1 or limit != "all" or not _nothing_of_ansible(sources[0]):
         return None
@@ -51,7 +51,7 @@ def plain_hosts(sources: Sequence[str], limit: str) -> list[Host] | None:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         reader = _Reader()
         reader.read(yaml.load(text, Loader=loader))  # noqa: S506  # both are safe loaders
-        return reader.hosts()
+        return reader.hosts(escalation)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, _NotPlainError, RecursionError, ValueError):
         return None
 
@@ -75,11 +75,11 @@ class _Reader:
         for name, body in _mapping(data).items():
             self._group(name, body, () if name == "all" else ("all",))
 
-    def hosts(self) -> list[Host]:
+    def hosts(self, escalation: Escalation) -> list[Host]:
         """Return the hosts in the order in which they are named."""
         if not self._order:
             raise _NotPlainError
-        return [_host(name, self._values(name)) for name in self._order]
+        return [_host(name, self._values(name), escalation) for name in self._order]
 
     def _group(self, name: object, body: object, above: tuple[str, ...]) -> None:
         # A host and a group of one name is a case of its own in Ansible.
@@ -144,7 +144,7 @@ def _merge(values: dict[str, Any], more: Mapping[Any, Any]) -> None:
         values[key] = value
 
 
-def _host(name: str, values: Mapping[str, Any]) -> Host:
+def _host(name: str, values: Mapping[str, Any], escalation: Escalation) -> Host:
     address = values.get("ansible_host", name)
     kind = values.get("ansible_connection", "local" if name in _LOCAL_NAMES and address == name else "ssh")
     if kind not in {"ssh", "local"}:
@@ -163,12 +163,16 @@ def _host(name: str, values: Mapping[str, Any]) -> Host:
             user=values.get("ansible_user"),
             key_file=values.get("ansible_ssh_private_key_file"),
             ssh_args=tuple(words),
-            become=values.get("ansible_become", False),
-            become_user=values.get("ansible_become_user", "root"),
+            become=values.get("ansible_become", escalation.become),
+            become_user=values.get("ansible_become_user", escalation.user) or "root",
             become_method=values.get("ansible_become_method", "sudo"),
             python=values.get("ansible_python_interpreter"),
         ),
-        secrets=Secrets(login=values.get("ansible_password"), become=values.get("ansible_become_password")),
+        # An empty one is none, and wins over the command line's all the same.
+        secrets=Secrets(
+            login=values.get("ansible_password") or None,
+            become=values.get("ansible_become_password", escalation.password) or None,
+        ),
     )
 
 

@@ -41,12 +41,12 @@ class SshTransport:
 
     def run(self, host: Host, command: Sequence[str], stdin: str, *, timeout_s: float) -> Output:
         """Return what the command said. Opens one connection and closes it."""
-        line, before = become.wrapped(host, command)
+        line = become.wrapped(host, command)
         settled = target(host)
         deadline = time.monotonic() + timeout_s
         with _as_host_error(settled), contextlib.ExitStack() as stack:
             transport = _connect(settled, host.secrets, stack, deadline)
-            output = _exec(transport, shlex.join(line), before + stdin, deadline)
+            output = _exec(transport, host, shlex.join(line), stdin, deadline)
         become.check(host, output)
         return output
 
@@ -167,16 +167,25 @@ def _agent_keys() -> tuple[paramiko.AgentKey, ...]:
         return tuple(_agent().get_keys())
 
 
-def _exec(transport: paramiko.Transport, line: str, stdin: str, deadline: float) -> Output:
+def _exec(transport: paramiko.Transport, host: Host, line: str, stdin: str, deadline: float) -> Output:
     channel = transport.open_session(timeout=_left(deadline))
     channel.settimeout(_left(deadline))
     channel.exec_command(line)
+    begun, heard = True, b""
+    if become.talks(host):
+
+        def hear() -> bytes:
+            channel.settimeout(_left(deadline))
+            return channel.recv_stderr(_CHUNK)
+
+        begun, heard = become.enter(host, hear, channel.sendall)
     # A command that ends before it has read everything closes the channel: its status tells why.
     with contextlib.suppress(OSError):
-        channel.sendall(stdin.encode(errors="surrogateescape"))
+        if begun:
+            channel.sendall(stdin.encode(errors="surrogateescape"))
         channel.shutdown_write()
     stdout = _drain(channel, channel.recv, deadline)
-    stderr = _drain(channel, channel.recv_stderr, deadline)
+    stderr = heard.decode(errors="replace") + _drain(channel, channel.recv_stderr, deadline)
     # recv_exit_status() alone would wait for ever on a host that never says.
     if not channel.status_event.wait(_left(deadline)):
         raise TimeoutError("timed out")

@@ -11,6 +11,10 @@ from tcptune.adapters.files import read_plan
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, told
 from tcptune.cli.options import (
+    AskBecomePass,
+    Become,
+    BecomePasswordFile,
+    BecomeUser,
     ConfirmWithin,
     Forks,
     Format,
@@ -19,11 +23,13 @@ from tcptune.cli.options import (
     Inventory,
     Output,
     PlanArg,
+    Reach,
     RunArg,
     Timeout,
 )
-from tcptune.domain.hosts import Host
-from tcptune.errors import HostError, PlanStale, UsageError
+from tcptune.cli.sudo import Sudo
+from tcptune.domain.hosts import Escalation, Host
+from tcptune.errors import EXIT_PENDING, HostError, PlanStale, UsageError
 
 if TYPE_CHECKING:
     from tcptune.domain.runs import Run
@@ -52,6 +58,10 @@ def apply(
     ] = [],  # noqa: B006
     confirm_within: ConfirmWithin = "10m",
     limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
@@ -65,15 +75,17 @@ def apply(
     passwords are never in a plan, so give -i where the inventory has some.
 
     Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
-    plan was made.
+    plan was made; with --auto-confirm, 10 and 4 as confirm.
 
       tcptune apply plan.json && tcptune confirm last
     """
     from tcptune.workflows.change import new_run
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     revert_after_s = wiring.seconds(confirm_within)
     read = read_plan(plan)
-    hosts = wiring.hosts_of(read, inventory, limit)
+    escalation = sudo.escalation() if read.hosts else sudo.without_password()
+    hosts = wiring.hosts_of(read, inventory, limit, escalation)
     if not hosts:
         typer.echo("the plan changes nothing", err=True)
         return
@@ -82,7 +94,7 @@ def apply(
     )
     names = {host.name for host in hosts}
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
-    changer = _changer(inventory)
+    changer = _changer(inventory, escalation, timeout)
     done = changer.apply(
         wiring.collector(forks, timeout),
         read,
@@ -101,22 +113,33 @@ def confirm(
     run: RunArg,
     inventory: Inventory = [],  # noqa: B006
     limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
+    forks: Forks = 8,
+    timeout: Timeout = 30,
 ) -> None:
-    """Keep what RUN changed: write the file that the next boot reads. CHANGES HOSTS.
+    """Keep what RUN changed: write the files that the next boot reads. CHANGES HOSTS.
 
-    Exits 0, 4 if a host could not be reached or its file not written, 2 if no host of the run is held.
+    Each host's files are read again first: what wins over ours by now is told with its result.
+
+    Exits 0, 10 if a change is kept and something wins over it at the next boot, 4 if a host could not be reached, its
+    files not written or its next boot not judged, 2 if no host of the run is held.
 
       tcptune confirm last
     """
     from tcptune.domain.runs import HostState
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, plan = wiring.journal().find(run)
-    hosts = wiring.hosts_of(plan, inventory, limit)
+    escalation = sudo.escalation()
+    hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = _changer(inventory).confirm(found, plan, hosts)
+    done = _changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -128,8 +151,13 @@ def extend(
     ],
     inventory: Inventory = [],  # noqa: B006
     limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
+    timeout: Reach = 30,
 ) -> None:
     """Give the held hosts of RUN more time before they take it back by themselves. CHANGES HOSTS.
 
@@ -139,14 +167,16 @@ def extend(
     """
     from tcptune.domain.runs import HostState
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     time_s = wiring.seconds(time)
     if time_s is None:
         raise UsageError("a held run cannot wait for ever", hint="tcptune confirm RUN, or a time such as 30m")
     found, plan = wiring.journal().find(run)
-    hosts = wiring.hosts_of(plan, inventory, limit)
+    escalation = sudo.escalation()
+    hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = _changer(inventory).extend(found, plan, hosts, time_s)
+    done = _changer(inventory, escalation, timeout).extend(found, plan, hosts, time_s)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -155,11 +185,16 @@ def rollback(
     run: RunArg,
     inventory: Inventory = [],  # noqa: B006
     limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     force_key: Annotated[
         list[str], typer.Option("--force-key", help="Restore this setting even if somebody else changed it since.")
     ] = [],  # noqa: B006
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
+    timeout: Reach = 30,
 ) -> None:
     """Take RUN back: values and files as each host's own record says they were. CHANGES HOSTS.
 
@@ -171,19 +206,29 @@ def rollback(
     """
     from tcptune.domain.runs import CHANGED_STATES
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, plan = wiring.journal().find(run)
-    hosts = wiring.hosts_of(plan, inventory, limit)
+    escalation = sudo.escalation()
+    hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    done = _changer(inventory).roll_back(found, plan, hosts, force_key)
+    done = _changer(inventory, escalation, timeout).roll_back(found, plan, hosts, force_key)
     deliver(done, format, output)
     _exit(done, changed)
 
 
-def _changer(inventory: list[str]) -> Changer:
+def _changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
+    from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
-    return Changer(wiring.applier(inventory), wiring.journal(), wiring.now, told)
+    return Changer(
+        wiring.applier(inventory, escalation, timeout_s),
+        wiring.journal(),
+        wiring.now,
+        told,
+        catalogue(),
+        wiring.operator(),
+    )
 
 
 def _exit(run: Run, hosts: list[Host]) -> None:
@@ -191,7 +236,9 @@ def _exit(run: Run, hosts: list[Host]) -> None:
 
     results = [run.result(host.name) for host in hosts]
     failed = [r for r in results if r.state in FAILED_STATES or (r.error and r.state is not HostState.STALE)]
-    if failed:
+    if failed or any(r.at_boot and r.at_boot.unknown for r in results):
         raise typer.Exit(HostError.exit_code)
     if any(r.state is HostState.STALE for r in results):
         raise typer.Exit(PlanStale.exit_code)
+    if any(r.at_boot and r.at_boot.wins for r in results):
+        raise typer.Exit(EXIT_PENDING)

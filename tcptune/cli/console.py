@@ -37,7 +37,7 @@ def _stop(_number: int, _frame: object) -> None:
 @contextlib.contextmanager
 def error_boundary() -> Iterator[None]:
     """Turn what a user can meet into one message and the right exit code. Nothing below prints or exits."""
-    signal.signal(signal.SIGINT, _stop)
+    before = signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except TcptuneError as problem:
@@ -50,6 +50,8 @@ def error_boundary() -> Iterator[None]:
         sys.stdout.flush()
         # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
         os._exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:
@@ -94,6 +96,8 @@ def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
     from tcptune.domain.runs import FAILED_STATES
 
+    doubts = result.at_boot.said if result.at_boot else ()
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
-    why = f" ({result.error})" if result.error else ""
+    colour = typer.colors.MAGENTA if doubts and not result.error else colour
+    why = f" ({'; '.join([*([result.error] if result.error else []), *doubts])})" if result.error or doubts else ""
     typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)

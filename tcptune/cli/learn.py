@@ -9,7 +9,20 @@ import typer
 
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, tracked
-from tcptune.cli.options import Facts, Forks, Format, FormatOption, Inventory, Output, Timeout
+from tcptune.cli.options import (
+    AskBecomePass,
+    Become,
+    BecomePasswordFile,
+    BecomeUser,
+    Facts,
+    Forks,
+    Format,
+    FormatOption,
+    Inventory,
+    Output,
+    Timeout,
+)
+from tcptune.cli.sudo import Sudo
 from tcptune.domain.explanation import Hits
 from tcptune.domain.facts import Collected, HostFacts
 from tcptune.domain.parameters import Parameter
@@ -37,6 +50,10 @@ def explain(
     limit: Annotated[
         str | None, typer.Option("--limit", "-l", help="Say what it is on these hosts, too: an Ansible host pattern.")
     ] = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     facts: Facts = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
@@ -58,6 +75,7 @@ def explain(
     from tcptune.workflows.explain import explain as page_of
     from tcptune.workflows.explain import resolve, split_hosts
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     known = catalogue()
     named, hosts = split_hosts(word, known)
     if hosts and limit:
@@ -71,7 +89,7 @@ def explain(
     # The environment may name an inventory for every command; only what is on the command line asks for hosts.
     source = context.get_parameter_source("inventory")
     wanted = limit or ("all" if source is not None and source.name == "COMMANDLINE" else None)
-    collected = list(_collected(asked, page, inventory, wanted, facts, forks, timeout))
+    collected = list(_collected(asked, page, inventory, wanted, facts, forks, timeout, sudo))
     seen = {one.system.kernel for one in collected if isinstance(one, HostFacts)}
     release = kernel or (seen.pop() if len(seen) == 1 else wiring.running_kernel())
     result = page_of(asked, page, kernel=release, collected=collected, parameters=_only(page, asked))
@@ -80,7 +98,14 @@ def explain(
 
 
 def _collected(
-    asked: str, page: Parameter, sources: list[str], limit: str | None, facts: Facts, forks: int, timeout_s: float
+    asked: str,
+    page: Parameter,
+    sources: list[str],
+    limit: str | None,
+    facts: Facts,
+    forks: int,
+    timeout_s: float,
+    sudo: Sudo,
 ) -> Iterable[Collected]:
     if facts is not None:
         from tcptune.adapters.files import read_facts
@@ -91,7 +116,7 @@ def _collected(
         return []
     from tcptune.probes import REQUIRED, WHEN_LOADED
 
-    hosts = wiring.inventory(sources, limit)
+    hosts = wiring.inventory(sources, limit, sudo.escalation())
     keys = [asked, *(bound.key for bound in page.limits)]
     return tracked(
         wiring.collector(forks, timeout_s).stream(hosts, keys, [*REQUIRED, *WHEN_LOADED, "rivals"]),

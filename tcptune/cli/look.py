@@ -13,6 +13,10 @@ from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, emit, text, tracked
 from tcptune.cli.options import (
+    AskBecomePass,
+    Become,
+    BecomePasswordFile,
+    BecomeUser,
     ConfirmWithin,
     Facts,
     FactsFormat,
@@ -34,6 +38,7 @@ from tcptune.cli.options import (
     Waivers,
     WantedArg,
 )
+from tcptune.cli.sudo import Sudo
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
@@ -57,6 +62,10 @@ def register(app: typer.Typer) -> None:
 def facts(
     inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
     limit: Limit = "all",
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     facts: Facts = None,
     format: FactsFormatOption = FactsFormat.JSONL,  # noqa: A002
     output: Output = None,
@@ -75,6 +84,7 @@ def facts(
     """
     from tcptune.reports import host_page
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     seen: list[str] = []
     unread: list[Unread] = []
 
@@ -85,7 +95,7 @@ def facts(
                 unread.append(one)
             yield one
 
-    with _collected(inventory, limit, facts, forks, timeout) as (stream, _):
+    with _collected(inventory, limit, facts, forks, timeout, sudo) as (stream, _):
         if format is FactsFormat.JSONL:
             lines = facts_lines(noted(stream), wiring.now())
         else:
@@ -108,6 +118,10 @@ def audit(
     waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     facts: Facts = None,
     sysctl_a: SysctlA = None,
     kernel: Kernel = None,
@@ -132,6 +146,7 @@ def audit(
     """
     from tcptune.workflows.audit import audit as compare
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     wanted = wiring.profile([profile, *more], waivers)
     given = wiring.load(load, wanted)
 
@@ -152,7 +167,7 @@ def audit(
     elif kernel is not None:
         raise UsageError("--kernel is for --sysctl-a; hosts and facts files tell their kernel themselves")
     else:
-        with _collected(inventory, limit, facts, forks, timeout) as (collected, hosts):
+        with _collected(inventory, limit, facts, forks, timeout, sudo) as (collected, hosts):
             found = compared(collected, hosts)
     deliver(found, format, output)
     if found.unread or found.undecided:
@@ -167,6 +182,10 @@ def plan(
     waivers: Waivers = None,
     inventory: Inventory = [],  # noqa: B006
     limit: Limit = "all",
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     facts: Facts = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the plan to.")] = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
@@ -185,10 +204,11 @@ def plan(
     from tcptune.reports.concerns import harm
     from tcptune.workflows.plan import plan as make
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     wanted = wiring.profile([profile, *more], waivers)
     given = wiring.load(load, wanted)
     audits: list[HostAudit] = []
-    with _collected(inventory, limit, facts, forks, timeout, connections=True) as (collected, hosts):
+    with _collected(inventory, limit, facts, forks, timeout, sudo, connections=True) as (collected, hosts):
         declared = wiring.declared(hosts, given)
         made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=declared, audited=audits.append)
     if output is not None:
@@ -236,6 +256,10 @@ def verify(
     run: RunArg,
     inventory: Inventory = [],  # noqa: B006
     limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
@@ -243,17 +267,19 @@ def verify(
 ) -> None:
     """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
 
-    Exits 0 if so, 10 if something moved, 4 if a host could not be read, 2 if the run changed none of these hosts.
+    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
+    be judged, 2 if the run changed none of these hosts.
 
       tcptune verify last
     """
     from tcptune.workflows.verify import verify as look_again
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, made = wiring.journal().find(run)
-    hosts = wiring.hosts_of(made, inventory, limit)
+    hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     deliver(verdict, format, output)
-    if any(host.error for host in verdict.hosts):
+    if any(host.error or host.unknown for host in verdict.hosts):
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
 
@@ -273,7 +299,9 @@ def runs(
 
     journal = wiring.journal()
     if run is not None:
-        deliver(journal.find(run)[0], format, output)
+        from tcptune.planning.afterwards import with_afterwards
+
+        deliver(with_afterwards(*journal.find(run)), format, output)
     elif format is Format.TERMINAL:
         text(terminal.runs(journal.runs()), output)
     else:
@@ -285,6 +313,10 @@ def doctor(
         str | None, typer.Argument(help="Hosts to look at, an Ansible host pattern. Default: all.", metavar="HOST")
     ] = None,
     inventory: Inventory = [],  # noqa: B006
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
@@ -300,12 +332,14 @@ def doctor(
     """
     from tcptune.workflows.doctor import doctor as look_for_leftovers
 
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     journal = wiring.journal()
     runs = journal.runs(limit=_RUNS_LOOKED_AT)
     if inventory:
-        hosts = wiring.inventory(inventory, host or "all")
+        hosts = wiring.inventory(inventory, host or "all", sudo.escalation())
     else:
-        hosts = wiring.hosts_of_runs([journal.find(run.run_id)[1] for run in runs], host)
+        plans = [journal.find(run.run_id)[1] for run in runs]
+        hosts = wiring.hosts_of_runs(plans, host, sudo.escalation())
     result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
     deliver(result, format, output)
     if result.unseen:
@@ -315,11 +349,18 @@ def doctor(
 
 @contextmanager
 def _collected(
-    sources: list[str], limit: str, facts_file: Path | None, forks: int, timeout_s: float, *, connections: bool = False
+    sources: list[str],
+    limit: str,
+    facts_file: Path | None,
+    forks: int,
+    timeout_s: float,
+    sudo: Sudo,
+    *,
+    connections: bool = False,
 ) -> Iterator[tuple[Iterable[Collected], list[Host]]]:
     """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
     if facts_file is None:
-        hosts = wiring.inventory(sources, limit)
+        hosts = wiring.inventory(sources, limit, sudo.escalation())
         stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()))
         yield tracked(stream, len(hosts), "reading hosts"), hosts
         return
@@ -335,7 +376,7 @@ def _collected(
             "a plan records how its hosts are reached, and facts do not hold that",
             hint="give -i INVENTORY beside --facts",
         )
-    hosts = wiring.inventory(sources, limit)
+    hosts = wiring.inventory(sources, limit, sudo.without_password())
     yield _those_of(hosts, read_facts(facts_file)), hosts
 
 

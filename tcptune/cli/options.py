@@ -79,6 +79,31 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to write the
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write to instead of standard output.")]
 Forks = Annotated[int, typer.Option("--forks", "-f", min=1, max=128, help="Hosts read at once.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds a host may take to be read.")]
+Reach = Annotated[
+    float,
+    typer.Option("--timeout", min=1, help="Seconds a host may take to connect, and sudo there to answer."),
+]
+Become = Annotated[
+    bool, typer.Option("--become", "-b", help="Become another user on the hosts, where the inventory does not say.")
+]
+BecomeUser = Annotated[
+    str | None,
+    typer.Option("--become-user", help="Whom to become, where the inventory does not say. Default: root."),
+]
+AskBecomePass = Annotated[
+    bool,
+    typer.Option(
+        "--ask-become-pass", "-K", help="Ask once for the password of sudo, for hosts that have none of their own."
+    ),
+]
+BecomePasswordFile = Annotated[
+    str | None,
+    typer.Option(
+        "--become-password-file",
+        help="File with that password, or a program that prints it; '-' is standard input.",
+        metavar="FILE",
+    ),
+]
 Hosts = Annotated[
     str | None,
     typer.Option("--limit", "-l", help="Only these hosts of the run: names or wildcards, with commas between."),

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcptune.domain.hosts import Connection, Declared, Host
+from tcptune.domain.hosts import NO_ESCALATION, Connection, Declared, Escalation, Host, Secrets
 from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
@@ -63,16 +63,16 @@ def seconds(text: str) -> int | None:
     return time_s
 
 
-def inventory(sources: Sequence[str], limit: str) -> list[Host]:
+def inventory(sources: Sequence[str], limit: str, escalation: Escalation = NO_ESCALATION) -> list[Host]:
     """Return the hosts of an inventory that match a pattern."""
     from tcptune.adapters.plain_inventory import plain_hosts
 
-    plain = plain_hosts(sources, limit)
+    plain = plain_hosts(sources, limit, escalation)
     if plain is not None:
         return plain
     from tcptune.adapters.inventory import read_hosts
 
-    return read_hosts(sources, limit)
+    return read_hosts(sources, limit, escalation)
 
 
 def profile(names: Iterable[str | None], waivers: Path | None = None) -> Profile:
@@ -123,15 +123,15 @@ def collector(forks: int, timeout_s: float) -> Collector:
     return Collector(FleetTransport(), ThreadWorkers(forks), now, timeout_s)
 
 
-def applier(sources: Sequence[str]) -> AnsibleApplier:
+def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) -> AnsibleApplier:
     """Return what changes hosts."""
     from tcptune.adapters.ansible import AnsibleApplier
 
     if not sources:
-        return AnsibleApplier()
+        return AnsibleApplier(escalation=escalation, timeout_s=timeout_s)
     from tcptune.adapters.inventory import vault_environment
 
-    return AnsibleApplier(sources, vault_environment())
+    return AnsibleApplier(sources, vault_environment(), escalation, timeout_s)
 
 
 def journal() -> SqlJournal:
@@ -152,21 +152,23 @@ def journal() -> SqlJournal:
     return SqlJournal(url)
 
 
-def hosts_of(plan: Plan, sources: Sequence[str], only: str | None = None) -> list[Host]:
+def hosts_of(
+    plan: Plan, sources: Sequence[str], only: str | None = None, escalation: Escalation = NO_ESCALATION
+) -> list[Host]:
     """Return the hosts of a plan, reached as the inventory says where one is given, else as the plan says.
 
     Raises InventoryError where a host of the plan is not in that inventory, UsageError where `only` matches none.
     """
     names = _matching(plan.hosts, only)
     if not sources:
-        return [Host(name=name, connection=plan.hosts[name]) for name in names]
-    known = {host.name: host for host in inventory(sources, "all")}
+        return [_recorded(name, plan.hosts[name], escalation) for name in names]
+    known = {host.name: host for host in inventory(sources, "all", escalation)}
     if missing := [name for name in names if name not in known]:
         raise InventoryError(f"the inventory lacks {len(missing)} hosts of the plan: {', '.join(missing[:5])}")
     return [known[name] for name in names]
 
 
-def hosts_of_runs(plans: Iterable[Plan], only: str | None = None) -> list[Host]:
+def hosts_of_runs(plans: Iterable[Plan], only: str | None = None, escalation: Escalation = NO_ESCALATION) -> list[Host]:
     """Return the hosts of several plans, each reached as the first that has it says.
 
     Raises UsageError where there are none, or `only` matches none.
@@ -176,7 +178,15 @@ def hosts_of_runs(plans: Iterable[Plan], only: str | None = None) -> list[Host]:
         known = {**plan.hosts, **known}
     if not known:
         raise UsageError("the journal knows no host", hint="name an inventory: -i hosts.yml")
-    return [Host(name=name, connection=known[name]) for name in _matching(known, only)]
+    return [_recorded(name, known[name], escalation) for name in _matching(known, only)]
+
+
+def _recorded(name: str, connection: Connection, escalation: Escalation) -> Host:
+    """Return a host that is reached as a plan says. A plan that lets it become somebody wins, as an inventory would."""
+    if escalation.become and not connection.become:
+        user = escalation.user or connection.become_user
+        connection = connection.model_copy(update={"become": True, "become_user": user})
+    return Host(name=name, connection=connection, secrets=Secrets(become=escalation.password))
 
 
 def _matching(hosts: Iterable[str], only: str | None) -> list[str]:

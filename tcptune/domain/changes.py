@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from tcptune.domain.findings import Boot
+from tcptune.domain.followups import FollowUp
 from tcptune.domain.hosts import Connection
+from tcptune.domain.limits import LimitLayers
 from tcptune.domain.parameters import Effect, Risk
 from tcptune.domain.values import Frozen, KernelText, SysctlKey
 
@@ -17,6 +19,12 @@ PLAN_FORMAT_VERSION: Literal[1] = 1
 
 DROPIN_PATH = "/etc/sysctl.d/99-tcptune.conf"
 """The one sysctl.d file that is ours."""
+
+MODULES_PATH = "/etc/modules-load.d/99-tcptune.conf"
+"""Our list of modules that a boot loads before it reads sysctl.d."""
+
+LIMITS_PATH = "/etc/security/limits.d/99-tcptune.conf"
+"""Our limits of login sessions."""
 
 ABSENT = "absent"
 """Stands for the digest of a file that does not exist."""
@@ -34,8 +42,13 @@ class Change(Frozen):
     """What the next boot would have given without us."""
     shadowed_by: str | None = None
     """'file:line' that wins at boot even over our drop-in: the change will not survive a reboot."""
+    other_loader: Boot | None = None
+    """What wins over our drop-in under the loader that this host does not boot with, where ours wins under its own."""
     lost_at_boot: str | None = None
     """Why no file can set it for the next boot, and what to do: until then the change will not survive a reboot."""
+    module: str | None = None
+    """The kernel module of the setting, where a boot loaded it too late until now and our own list brings it up first.
+    """
     demand: str
     why: str
     source: str
@@ -45,6 +58,8 @@ class Change(Frozen):
     risk_note: str
     danger: str | None = None
     """Why `apply` has to be told --allow-risk for it: it can strand the host, or take its services down."""
+    writer: str | None = None
+    """A program that is known to write the setting too: to be named where the value does not last."""
     order: str | None = None
     """What is written later than this, and why: 'written before KEY: REASON'. None where its place does not matter."""
 
@@ -62,6 +77,28 @@ class Change(Frozen):
         """Return the change back, for a preview. What is really undone comes from what was really replaced."""
         # Whatever waited for it goes first now.
         return self.model_copy(update={"before": self.after, "after": self.before, "order": None})
+
+
+class LimitChange(Frozen):
+    """The limit that the processes of one name in one service, or in a login, get at their next start."""
+
+    limit: Literal["nofile"] = "nofile"
+    process: str
+    unit: str | None
+    """None for a login session."""
+    layers: LimitLayers
+    """What was there when the plan was made: wanted, now, at the next start without us."""
+    path: str
+    """The file of ours that says so: one of the plan's."""
+    demand: str
+    why: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """The processes, in words."""
+        return f"{self.process} ({self.unit})" if self.unit else f"{self.process} (login of root)"
 
 
 class FileChange(Frozen):
@@ -84,6 +121,9 @@ class HostPlan(Frozen):
     host: str
     changes: tuple[Change, ...]
     files: tuple[FileChange, ...]
+    """In the order in which they are written: modules, settings, limits."""
+    limits: tuple[LimitChange, ...] = ()
+    afterwards: tuple[FollowUp, ...] = ()
 
     def inverse(self) -> HostPlan:
         """Return the way back, for a preview: last change first, as coupled settings need it."""
@@ -98,6 +138,13 @@ class Cohort(Frozen):
     changes: tuple[Change, ...]
     """In the order in which they are written. A roll back goes the other way."""
     files: tuple[FileChange, ...]
+    limits: tuple[LimitChange, ...] = ()
+    """Brought about by files alone, when the run is confirmed."""
+
+    @property
+    def change_count(self) -> int:
+        """What changes on each host: settings and limits. Files carry them, and are not counted."""
+        return len(self.changes) + len(self.limits)
 
 
 class SkipKind(StrEnum):
@@ -142,11 +189,13 @@ class Plan(Frozen):
     fine: tuple[str, ...]
     """Hosts that were read and judged in full, and need nothing."""
     skipped: tuple[Skipped, ...]
+    afterwards: tuple[FollowUp, ...] = ()
+    """What a person has to do for the changes to matter; apply and confirm do none of it."""
 
     @property
     def change_count(self) -> int:
         """Changes summed over hosts."""
-        return sum(len(c.changes) * len(c.hosts) for c in self.cohorts)
+        return sum(c.change_count * len(c.hosts) for c in self.cohorts)
 
     @property
     def undecided(self) -> bool:

@@ -73,7 +73,7 @@ class Deviates(Frozen):
     by_hand: str | None = None
     """What a person has to do, where no write of ours can bring it about."""
     lost_at_boot: str | None = None
-    """Why no file can set it for the next boot, ours included, and what to do."""
+    """Why no sysctl.d file can set it for the next boot, ours included, and what to do."""
     note: str | None = None
     """For example that a waiver has run out."""
 

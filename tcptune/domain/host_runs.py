@@ -27,6 +27,8 @@ class HostRuns(Frozen):
     """Every run that a host remembers."""
 
     runs: tuple[HostRun, ...] = ()
+    busy: str | None = None
+    """The run that a process changes the host for right now. None where no process of this boot holds its lock."""
 
 
 class Leftover(Frozen):
@@ -39,8 +41,18 @@ class Leftover(Frozen):
     in_journal: HostState | None
     """None where this journal does not know the run."""
     what: str
+    verb: Literal["confirm", "rollback"] | None
+    """What ends it; None while somebody is at work on it."""
     command: str
-    """The one command that settles it."""
+    """The one command that settles it on this host, or says more once it has ended."""
+
+
+class Settlement(Frozen):
+    """The one command that ends a run on all hosts on which it is left over."""
+
+    run: str
+    hosts: tuple[str, ...]
+    command: str
 
 
 class Unseen(Frozen):
@@ -59,4 +71,6 @@ class Doctor(Frozen):
     fine: tuple[str, ...]
     """Hosts on which nothing is left over."""
     leftovers: tuple[Leftover, ...]
+    settlements: tuple[Settlement, ...] = ()
+    """One for each run of the journal that is left over on several hosts."""
     unseen: tuple[Unseen, ...]

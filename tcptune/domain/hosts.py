@@ -37,6 +37,19 @@ class Secrets(Frozen):
     become: SecretStr | None = None
 
 
+class Escalation(Frozen):
+    """What the command line says of becoming another user. What the inventory says of a host wins over it."""
+
+    become: bool = False
+    user: str | None = None
+    """None: root, where the inventory names nobody."""
+    password: SecretStr | None = None
+    """For hosts whose own password nobody knows. Lives in memory only."""
+
+
+NO_ESCALATION = Escalation()
+
+
 class Declared(Frozen):
     """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
 

@@ -71,14 +71,14 @@ class LimitLayers(Frozen):
 
 
 class ByHand(Frozen):
-    """What a person has to do: tcptune writes no limits."""
+    """What brings the limit about: the file a plan writes, where one of ours decides, and what a person has to do."""
 
     path: str | None = None
-    """The file to write; None where it is not one file that decides."""
+    """The file of ours; None where the plan can do nothing."""
     content: str | None = None
+    """What it says, but for comments and for what else it holds."""
     steps: tuple[str, ...]
-    """Commands, or sentences, in their order."""
+    """What is left to a person, in order: commands, or sentences."""
 
     def __str__(self) -> str:
-        file = [f"write {' '.join(self.content.split())!r} to {self.path}"] if self.path and self.content else []
-        return "; ".join([*file, *self.steps])
+        return "; ".join(self.steps)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from tcptune.domain.followups import FollowUp
 from tcptune.domain.values import Frozen
 
 
@@ -32,6 +33,15 @@ class HostState(StrEnum):
     """The change failed and was taken back on the host."""
     BROKEN = "broken"
     """The change failed and so did taking it back, or its outcome is not known: only the host's own record tells."""
+
+
+class Act(StrEnum):
+    """What a command does to the hosts of a run. Each value is the name of the command."""
+
+    APPLY = "apply"
+    CONFIRM = "confirm"
+    EXTEND = "extend"
+    ROLLBACK = "rollback"
 
 
 _BY_ITSELF = frozenset({HostState.REVERTED, HostState.LOST})
@@ -63,6 +73,20 @@ FAILED_STATES = frozenset({HostState.UNREACHABLE, HostState.FAILED, HostState.BR
 """States that make a command exit with 4."""
 
 
+class BootCheck(Frozen):
+    """What a look at a host's files, just before they were written, said of its next boot with ours among them."""
+
+    wins: tuple[str, ...] = ()
+    """What wins over our files by now, and did not when the plan was made: a sentence each."""
+    unknown: tuple[str, ...] = ()
+    """What could not be told, and why."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Everything a person has to know."""
+        return (*self.wins, *self.unknown)
+
+
 class HostResult(Frozen):
     """A host in a run."""
 
@@ -73,8 +97,26 @@ class HostResult(Frozen):
     """Key -> value the host really had before: what a rollback restores."""
     deadline: datetime | None = None
     """While it is held: when the host takes the change back by itself. None where it waits for ever."""
+    at_boot: BootCheck | None = None
+    """Of a host that was confirmed; None where all is well, or before."""
+    doing: Act | None = None
+    """What was begun here and has not been heard of since: under way, or its controller died."""
     error: str | None = None
     hint: str | None = None
+
+
+class Work(Frozen):
+    """A command that works on a run, and the process that runs it."""
+
+    act: Act
+    by: str
+    """Login name and machine."""
+    since: datetime
+    process: str
+    """What tells the process from any other; only the journal reads it."""
+    pid: str
+    alive: bool | None = None
+    """Whether that process is still there; None where it cannot be seen from here."""
 
 
 class Run(Frozen):
@@ -91,6 +133,10 @@ class Run(Frozen):
     """Login name and machine of who started it."""
     tool_version: str
     results: tuple[HostResult, ...]
+    afterwards: tuple[FollowUp, ...] = ()
+    """What is left to a person on the hosts that hold or keep the change."""
+    at_work: Work | None = None
+    """Who works on it, or died at it. None once a command has come to its end."""
 
     def result(self, host: str) -> HostResult:
         """Return a host's result. Raises KeyError where the run does not know the host."""

@@ -116,6 +116,8 @@ class UnitFile(Frozen):
     read the file, whose path then may end in a wildcard."""
     mask: bool = False
     """Empty, or a link to /dev/null: it is there to switch its namesakes off."""
+    size_bytes: int | None = None
+    """Of the whole file: it tells whether there is more in it than `content`. Looked at in our own drop-ins alone."""
 
 
 class UnitAlias(Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 from tcptune.domain.findings import Boot
@@ -26,20 +27,62 @@ class Check(Frozen):
         return self.actual == self.expected and (not self.boot_matters or self.at_boot.value == self.expected)
 
 
+class FileOutcome(StrEnum):
+    """What became of a file of a run beside its settings."""
+
+    AS_LEFT = "as left"
+    WAITS = "waits for a restart"
+    """The next start gives what is wanted; what runs was started before."""
+    MOVED = "moved"
+    UNKNOWN = "not known"
+
+
+class FileCheck(Frozen):
+    """A limit of a run, at its next start; or a file that must be as it was before, where the run was not confirmed."""
+
+    path: str
+    what: str
+    """The processes it is about, 'nginx (nginx.service)', or the path again."""
+    outcome: FileOutcome
+    said: str
+    """What was found: 'wanted 65536, 65536 at the next start (/etc/...), 1024 now'."""
+
+
 class HostVerdict(Frozen):
-    """All settings of a run on one host."""
+    """All settings and limits of a run on one host."""
 
     host: str
     state: HostState
     checks: tuple[Check, ...]
+    files: tuple[FileCheck, ...] = ()
     error: str | None = None
     """Why the host could not be read. Then it is not called fine."""
     hint: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the host was read and every check holds."""
-        return self.error is None and all(check.ok for check in self.checks)
+        """Whether the host was read, every check holds, and nothing waits for a restart."""
+        return self.in_place and not self.waiting
+
+    @property
+    def moved(self) -> bool:
+        """Whether something is certainly not as the run left it."""
+        return any(not check.ok for check in self.checks) or any(f.outcome is FileOutcome.MOVED for f in self.files)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether all is as the run left it: a restart that nobody has done yet is no fault of the run."""
+        return self.error is None and not self.moved and not self.unknown
+
+    @property
+    def waiting(self) -> tuple[FileCheck, ...]:
+        """The limits whose processes have to be started again."""
+        return tuple(file for file in self.files if file.outcome is FileOutcome.WAITS)
+
+    @property
+    def unknown(self) -> tuple[FileCheck, ...]:
+        """The limits and files that could not be judged."""
+        return tuple(file for file in self.files if file.outcome is FileOutcome.UNKNOWN)
 
 
 class RunVerdict(Frozen):

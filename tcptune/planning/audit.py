@@ -32,7 +32,7 @@ from tcptune.planning.boot import BootModel
 from tcptune.planning.checks.scene import Scene
 from tcptune.planning.dropin import merged
 from tcptune.planning.kernel_default import computed_default, is_near
-from tcptune.planning.late_modules import loaded_late, remedy
+from tcptune.planning.late_modules import brought_up, loaded_late, remedy
 from tcptune.planning.limits import audit_limits
 from tcptune.planning.rules import Rule, rule_for, situation
 from tcptune.planning.unset import judge_unset
@@ -182,7 +182,7 @@ def _runtime_only(rule: Rule, reading: Value, why: str) -> Finding:
 def _layers(
     key: str, wanted: str, actual: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> Layers:
-    own, other = _both_loaders(key, facts, model, parameters)
+    own, other = both_loaders(key, facts, model, parameters)
     return Layers(wanted=wanted, actual=actual, at_boot=own, other_loader=other if other.value != own.value else None)
 
 
@@ -205,12 +205,13 @@ def boot_model(facts: HostFacts, parameters: Mapping[str, Parameter]) -> BootMod
 
 def boot_layer(key: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]) -> Boot:
     """Return what the loader that this host boots with will have set."""
-    return _both_loaders(key, facts, model, parameters)[0]
+    return both_loaders(key, facts, model, parameters)[0]
 
 
-def _both_loaders(
+def both_loaders(
     key: str, facts: HostFacts, model: BootModel, parameters: Mapping[str, Parameter]
 ) -> tuple[Boot, Boot]:
+    """Return what the loader that this host boots with will have set, and what the other one would."""
     found = model.at_boot(key)
     parameter = parameters.get(key)
     default = _default(key, facts, parameters)
@@ -306,7 +307,7 @@ def _lost(parameter: Parameter | None, facts: HostFacts) -> str | None:
         module = loaded_late(parameter, facts)
     except ValueError as problem:
         return f"whether a boot keeps it is not known: {problem}"
-    return remedy(module) if module else None
+    return remedy(module, planned=brought_up(parameter, facts) is not None) if module else None
 
 
 def _under(found: AtBoot, facts: HostFacts) -> BootValue:

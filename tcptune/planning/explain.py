@@ -11,7 +11,7 @@ from tcptune.domain.facts import HostFacts
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
 from tcptune.planning.audit import boot_model
-from tcptune.planning.late_modules import loaded_late, remedy
+from tcptune.planning.late_modules import brought_up, loaded_late, remedy
 
 _PER_INTERFACE = (
     (re.compile(r"(net\.ipv[46]\.conf)\.[^.]+\.(\w+)"), r"\1.all.\2"),
@@ -78,7 +78,7 @@ def _late(parameter: Parameter, facts: HostFacts) -> str | None:
         module = loaded_late(parameter, facts)
     except ValueError as problem:
         return str(problem)
-    return remedy(module) if module else None
+    return remedy(module, planned=brought_up(parameter, facts) is not None) if module else None
 
 
 def on_host(parameter: Parameter, key: str, facts: HostFacts, parameters: Mapping[str, Parameter]) -> OnHost:

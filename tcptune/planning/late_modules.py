@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from tcptune.domain.changes import MODULES_PATH
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.guards import Scope
 from tcptune.domain.hosts import NOTHING_DECLARED
 from tcptune.domain.parameters import Parameter
+from tcptune.planning.own_files import text_now
 from tcptune.planning.rules import situation
 
 # The strongest first: a file hides those of the same name in the folders behind it, as modules-load.d(5) says.
@@ -20,6 +22,8 @@ _FOLDERS = (
 )
 _OLD_LIST = "/etc/modules"
 """Read where systemd is not PID 1; with systemd only through a link in modules-load.d."""
+_KMOD = frozenset({"debian", "devuan", "ubuntu"})
+"""Distributions whose kmod reads modules-load.d at boot without systemd, in /etc/init.d/kmod."""
 
 
 def loaded_late(parameter: Parameter | None, facts: HostFacts) -> str | None:
@@ -46,12 +50,28 @@ def loaded_late(parameter: Parameter | None, facts: HostFacts) -> str | None:
     return parameter.module
 
 
-def remedy(module: str) -> str:
-    """Say what brings a module up in time."""
-    return (
-        f"{module} is loaded after the files are read, so that a boot loses what they say: "
-        f"write {module} to /etc/modules-load.d/{module}.conf first"
-    )
+def brought_up(parameter: Parameter | None, facts: HostFacts) -> str | None:
+    """Return the late module of a setting that a list of ours brings up in time, or None.
+
+    None too where it is not certain that a boot reads modules-load.d and loads what it names: no container does.
+    """
+    try:
+        module = loaded_late(parameter, facts)
+        text_now(MODULES_PATH, facts)
+    except ValueError:
+        return None
+    here = facts.system
+    whole = here.virtualization is not None and here.virtualization.container is None and not here.virtualization.unread
+    reads = here.systemd is True or (here.systemd is False and here.distribution in _KMOD)
+    return module if whole and reads else None
+
+
+def remedy(module: str, *, planned: bool) -> str:
+    """Say what brings a module up in time: a plan does it, or a person has to."""
+    late = f"{module} is loaded after the files are read, so that a boot loses what they say"
+    if planned:
+        return f"{late}: plan writes {module} to {MODULES_PATH}"
+    return f"{late}: write {module} to /etc/modules-load.d/{module}.conf first"
 
 
 def _loaded_first(facts: HostFacts) -> Iterator[str]:

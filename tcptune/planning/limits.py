@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from tcptune.domain import formulas
-from tcptune.domain.changes import SkipKind, Skipped
+from tcptune.domain.changes import LIMITS_PATH
 from tcptune.domain.facts import HostFacts, Value
 from tcptune.domain.findings import (
     LimitDeviates,
@@ -22,15 +22,16 @@ from tcptune.domain.guards import Situation, unmet
 from tcptune.domain.hosts import Declared
 from tcptune.domain.limits import LEAST_NOFILE, LIMIT_KEY, MOST_NOFILE, ByHand, LimitLayers, NextStart
 from tcptune.domain.profile import LimitEntry, Profile, Waiver
-from tcptune.domain.state import Process
+from tcptune.domain.state import Process, TextFile, UnitFiles
 from tcptune.domain.values import numbers
 from tcptune.planning.next_start import adding, has_file, session_start, unit_start, without
+from tcptune.planning.own_files import limit_value, limits_text, unit_path
 from tcptune.planning.rules import formula_facts, load_values, situation
 
 NEAR = 0.8
 """Part of its limit from which a process counts as near it."""
 
-_GONE_AT_BOOT = (
+GONE_AT_BOOT = (
     "/run/systemd/system.control",
     "/run/systemd/transient",
     "/run/systemd/system",
@@ -38,7 +39,6 @@ _GONE_AT_BOOT = (
 )
 """Folders of units that no generator fills again. What is there holds until the next boot only."""
 
-_DROP_IN = "90-nofile.conf"
 _OLD_FACTS = "these facts do not hold it; collect them again"
 
 
@@ -162,7 +162,7 @@ def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> Limi
         return LimitUnknown(process=name, unit=unit, why="its limits cannot be read")
     soft, hard = lowest.nofile_soft, lowest.nofile_hard
     most = _nr_open(facts)
-    start = _at_start(service, facts, most)
+    start = start_of(service.unit, service.processes, facts)
     layers = LimitLayers(wanted=highest.files, soft=soft, hard=hard, at_start=start)
     now_met = soft >= highest.files
     # What it was given is still to be seen: in its own hard limit, or in the master that made the worker.
@@ -191,8 +191,9 @@ def _judge(service: _Service, about: Sequence[_Asked], facts: HostFacts) -> Limi
     return LimitDeviates.model_validate({**said, "where": where, "by_hand": by_hand, "notes": tuple(notes)})
 
 
-def _at_start(service: _Service, facts: HostFacts, most: int | None) -> NextStart:
-    unit = service.unit or ""
+def start_of(unit: str | None, processes: Sequence[Process], facts: HostFacts) -> NextStart:
+    """Return what the next start gives these processes of a unit, or of none."""
+    unit, most = unit or "", _nr_open(facts)
     config = facts.config_files
     if config is None:
         return NextStart(by=f"its files: {facts.gaps.get('config_files', _OLD_FACTS)}")
@@ -201,14 +202,14 @@ def _at_start(service: _Service, facts: HostFacts, most: int | None) -> NextStar
         if files is None:
             return NextStart(by=f"its unit's files: {facts.gaps.get('unit_files', _OLD_FACTS)}")
         found = unit_start(unit, files, config, most=most)
-        if not found.by.startswith(tuple(f"{folder}/" for folder in _GONE_AT_BOOT)):
+        if not found.by.startswith(tuple(f"{folder}/" for folder in GONE_AT_BOOT)):
             return found
-        lasting = unit_start(unit, without(files, _GONE_AT_BOOT), config, most=most)
+        lasting = unit_start(unit, without(files, GONE_AT_BOOT), config, most=most)
         return lasting.model_copy(update={"by": f"{lasting.by}; {found.by} is gone after a boot"})
     if unit.endswith(".scope") and not unit.startswith("session-"):
         return NextStart(by=f"{unit} was made by a program, such as a container runtime, whose own settings decide")
     # Workers may have given up root, which is who started them.
-    uid = min((p.uid for p in service.processes if p.uid is not None), default=None)
+    uid = min((p.uid for p in processes if p.uid is not None), default=None)
     return session_start(uid, config, most=most)
 
 
@@ -242,25 +243,65 @@ def _pressure(processes: Sequence[Process]) -> list[str]:
 
 def _by_hand(service: _Service, layers: LimitLayers, where: Where, facts: HostFacts, most: int | None) -> ByHand:
     unit, wanted = service.unit or "", layers.wanted
-    first = (f"raise fs.nr_open to {wanted} or more",) if most is not None and wanted > most else ()
-    if not unit.endswith(".service") or facts.unit_files is None or not has_file(unit, facts.unit_files):
-        elsewhere = (
-            f"raise the soft limit of open files to {wanted} where {service.name} is started: ulimit -n in its script, "
-            "nofile of its container, limits.d for sessions of PAM"
-        )
-        return ByHand(steps=(*first, elsewhere, f"start {service.name} again"))
+    raised = f"raise fs.nr_open to {wanted} or more first: where the profile asks for it, the plan does both"
+    first = (raised,) if most is not None and wanted > most else ()
+    if not unit.endswith(".service") or facts.unit_files is None or not _lasting(unit, facts.unit_files):
+        return _outside(service, layers, where, facts, first)
     restart = (f"systemctl restart {unit}",) if where is not Where.BOOT else ()
     if where is Where.RUNTIME and layers.at_start.soft is not None:
         return ByHand(steps=(*first, "systemctl daemon-reload", *restart))
-    # One number would set both limits, and so lower a hard one that is higher.
-    hard = layers.at_start.hard if layers.at_start.hard is not None else layers.hard
-    value = f"{wanted}:{hard}" if hard is not None and hard > wanted else str(wanted)
-    path, content = f"/etc/systemd/system/{unit}.d/{_DROP_IN}", f"[Service]\nLimitNOFILE={value}\n"
+    value = limit_value(*limits_of(layers))
+    path, content = unit_path(unit), f"[Service]\nLimitNOFILE={value}\n"
     then = unit_start(unit, adding(facts.unit_files, path, content), facts.config_files or (), most=None)
-    if then.soft is not None and then.by != path:
+    if then.soft is None:
+        return ByHand(steps=(*first, f"set LimitNOFILE={value}: whether {path} would win is not known, {then.by}"))
+    if then.by != path:
         winner = f"set LimitNOFILE={value} in {then.by}, which wins over {path}"
         return ByHand(steps=(*first, winner, "systemctl daemon-reload", *restart))
-    return ByHand(path=path, content=content, steps=(*first, "systemctl daemon-reload", *restart))
+    return ByHand(path=path, content=content, steps=(*first, *restart))
+
+
+def _outside(service: _Service, layers: LimitLayers, where: Where, facts: HostFacts, first: tuple[str, ...]) -> ByHand:
+    """Return the way for what is no service: a login of root has a file of ours, anything else is somebody's own."""
+    unit, again = service.unit or "", f"start {service.name} again"
+    if unit.startswith("session-") and unit.endswith(".scope") and facts.config_files is not None:
+        from_there = f"log in again, and {again} from there"
+        if where is Where.RUNTIME and layers.at_start.soft is not None:
+            return ByHand(steps=(*first, from_there))
+        soft, hard = limits_of(layers)
+        if all(process.uid == 0 for process in service.processes) and root_login_wins(facts, soft, hard):
+            content = f"root hard nofile {hard}\nroot soft nofile {soft}\n"
+            return ByHand(path=LIMITS_PATH, content=content, steps=(*first, from_there))
+    elsewhere = (
+        f"raise the soft limit of open files to {layers.wanted} where {service.name} is started: ulimit -n in its "
+        "script, nofile of its container, limits.d for sessions of PAM"
+    )
+    return ByHand(steps=(*first, elsewhere, again))
+
+
+def limits_of(layers: LimitLayers) -> tuple[int, int]:
+    """Return the soft and the hard limit to ask for: a hard one that is higher stays."""
+    hard = layers.at_start.hard if layers.at_start.hard is not None else layers.hard
+    return layers.wanted, max(layers.wanted, hard or 0)
+
+
+def root_login_wins(facts: HostFacts, soft: int, hard: int) -> bool:
+    """Say whether our file of limits.d certainly decides what a login of root gets.
+
+    A line that names a user goes before groups and wildcards, and the last of them counts: ours, in the last file.
+    """
+    config = facts.config_files or ()
+    before = next((file.content for file in config if file.path == LIMITS_PATH), None)
+    ours = TextFile(path=LIMITS_PATH, content=limits_text(before, "root", soft, hard))
+    others = [file for file in config if file.path != LIMITS_PATH]
+    later = any(file.path.startswith("/etc/security/limits.d/") and file.path > LIMITS_PATH for file in others)
+    found = session_start(0, [*others, ours], most=None)
+    return not later and found.soft == soft and found.by.startswith(LIMITS_PATH)
+
+
+def _lasting(unit: str, files: UnitFiles) -> bool:
+    """Say whether a boot finds a file of the unit: one that a program made in /run is gone then."""
+    return has_file(unit, without(files, GONE_AT_BOOT))
 
 
 def _waived(found: LimitFinding, host: str, waivers: Sequence[Waiver], today: date) -> LimitFinding:
@@ -282,26 +323,3 @@ def _waived(found: LimitFinding, host: str, waivers: Sequence[Waiver], today: da
         demand=found.demand,
         layers=found.layers,
     )
-
-
-def skipped_limits(host: str, found: Sequence[LimitFinding]) -> list[Skipped]:
-    """Return what a plan has to say of limits: it changes none of them."""
-    skipped = []
-    for finding in found:
-        who = f"{finding.process} ({finding.unit})" if finding.unit else finding.process
-        match finding:
-            case LimitDeviates(layers=layers):
-                start = "not known" if layers.at_start.soft is None else layers.at_start.soft
-                short = f"{who}: {layers.soft} now, {start} at the next start, wanted {finding.demand}"
-                why = f"{'. '.join([short, *finding.notes])}. By hand: {finding.by_hand}"
-                kind = SkipKind.OUT_OF_REACH
-            case LimitWaived():
-                why = f"{who}: waived until {finding.until} by {finding.who}: {finding.why}"
-                kind = SkipKind.WAIVED
-            case LimitUnknown() | LimitNotApplicable():
-                why = f"{who}: {finding.why}"
-                kind = SkipKind.UNKNOWN if isinstance(finding, LimitUnknown) else SkipKind.NOT_APPLICABLE
-            case _:
-                continue
-        skipped.append(Skipped(host=host, key=LIMIT_KEY, why=why, kind=kind))
-    return skipped

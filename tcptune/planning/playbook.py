@@ -40,7 +40,7 @@ Profile {profile}, {changes} changes on {hosts} hosts. Made by tcptune; runs wit
 
     ansible-playbook site.yml --check --diff     what would change; changes nothing
     ansible-playbook site.yml                    set the values at runtime; {back}
-    ansible-playbook confirm.yml                 keep them: write the sysctl.d file
+    ansible-playbook confirm.yml                 keep them: write the files that a boot reads
     ansible-playbook extend.yml                  give held hosts that time once more
     ansible-playbook rollback.yml                restore what each host had
 
@@ -57,6 +57,8 @@ class RenderOptions(Frozen):
     """Settings that the rollback restores whoever changed them since; each cohort gets those it has changed."""
     allow_risk: tuple[str, ...] = ()
     """Dangers that need not be allowed again when the project is run."""
+    fence: tuple[str, ...] = ()
+    """Hosts where the run may never have begun: the rollback sees to it that it does not come any more."""
     revert_after_s: int | None = None
     """Seconds after which a host takes the change back by itself unless it is confirmed."""
 
@@ -76,7 +78,7 @@ def render(plan: Plan, run_id: str, options: RenderOptions = PLAIN) -> dict[str,
             back=_way_back(options),
         ),
         "ansible.cfg": _ANSIBLE_CFG.format(forks=max(1, min(hosts, 25))),
-        "inventory/hosts.yml": _yaml(_inventory(plan, connections=options.connections)),
+        "inventory/hosts.yml": _yaml(_inventory(plan, options)),
         f"inventory/group_vars/{GROUP}.yml": _yaml(
             {"tcp_settings_run": run_id, "tcp_settings_revert_after_s": options.revert_after_s or 0}
         ),
@@ -99,14 +101,15 @@ def _way_back(options: RenderOptions) -> str:
     return f"they are gone after {options.revert_after_s} s, or a reboot"
 
 
-def _inventory(plan: Plan, *, connections: bool) -> dict[str, Any]:
+def _inventory(plan: Plan, options: RenderOptions) -> dict[str, Any]:
     def host(name: str) -> dict[str, Any]:
         connection = plan.hosts[name]
-        if connections:
-            return _connection(connection)
+        fence = {"tcp_settings_fence": True} if name in options.fence else {}
+        if options.connections:
+            return {**_connection(connection), **fence}
         # The user's inventory says the rest; these words would be lost with the ssh_args that tcptune sets.
         words = _joined(connection.ssh_args)
-        return {"tcptune_ssh_args": words} if words else {}
+        return {**({"tcptune_ssh_args": words} if words else {}), **fence}
 
     cohorts = {_group(c): {"hosts": {name: host(name) for name in c.hosts}} for c in plan.cohorts}
     return {"all": {"children": {GROUP: {"children": cohorts}}}}
@@ -116,6 +119,7 @@ def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
     changed = {*(change.key for change in cohort.changes), *(file.path for file in cohort.files)}
     forced = [key for key in options.force_keys if key in changed]
     dangers = {change.key: change.danger for change in cohort.changes if change.danger}
+    writers = {change.key: change.writer for change in cohort.changes if change.writer}
     allowed = [key for key in dangers if key in options.allow_risk]
     return {
         "tcp_settings_values": {change.key: change.after for change in cohort.changes},
@@ -123,6 +127,7 @@ def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
         "tcp_settings_files": [
             {"path": file.path, "content": file.after, "before_sha256": file.before_sha256} for file in cohort.files
         ],
+        **({"tcp_settings_writers": writers} if writers else {}),
         **({"tcp_settings_dangers": dangers} if dangers else {}),
         **({"tcp_settings_allow_risk": allowed} if allowed else {}),
         **({"tcp_settings_force_keys": forced} if forced else {}),

@@ -43,3 +43,9 @@ ON_REQUEST = {"runs": runs}
 
 WHEN_LOADED = ("config_files", "conntrack")
 """Sections that tell whether a module is there before sysctl.d is read."""
+
+LISTS = ("config_files",)
+"""Where our lists of modules and of limits are."""
+
+LISTENING = ("listeners", "unit_files")
+"""Who listens, and what decides its limits. The second asks about the processes of the first."""

@@ -13,7 +13,17 @@ from tcptune.domain.host_runs import HostRun, HostRuns
 
 _FOLDER = "/var/lib/tcptune/runs"
 
+_LOCK = "/var/lib/tcptune/lock"
+
 SCRIPT = f"""
+top=0
+for link in {_LOCK}/*; do
+  case ${{link##*/}} in *[!0-9]*) ;; *) [ "${{link##*/}}" -le "$top" ] || top=${{link##*/}} ;; esac
+done
+if [ "$top" != 0 ] && holder=$(readlink {_LOCK}/"$top"); then
+  read -r stat </proc/"${{holder%% *}}"/stat
+  printf 'lock %s|%s|%s\n' "$holder" "${{stat##*) }}" "$(cat /proc/sys/kernel/random/boot_id)"
+fi 2>/dev/null
 if [ ! -e {_FOLDER} ]; then
   if [ ! -e /var/lib/tcptune ] || [ -x /var/lib/tcptune ]; then echo none; else echo closed; fi
 elif [ -r {_FOLDER} ] && [ -x {_FOLDER} ]; then
@@ -41,14 +51,32 @@ def parse(lines: Sequence[str]) -> HostRuns:
     if "closed" in lines:
         raise ValueError("this login may not read /var/lib/tcptune/runs")
     files: dict[str, dict[str, list[str]]] = {}
+    busy = None
     for line in lines:
         if line == "none":
+            continue
+        if line.startswith("lock "):
+            busy = _busy(line.removeprefix("lock "))
             continue
         found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError(f"unexpected line {line!r}")
         files.setdefault(found[1], {}).setdefault(found[2], []).append(found[3])
-    return HostRuns(runs=tuple(_run(name, said) for name, said in sorted(files.items())))
+    return HostRuns(runs=tuple(_run(name, said) for name, said in sorted(files.items())), busy=busy)
+
+
+def _busy(said: str) -> str | None:
+    """Return the run in the lock's link if the process it names is still there.
+
+    What the link says is written in plugins/module_utils/lock.py: a process is known by its id, its start and the boot.
+    """
+    holder, stat, boot_now = said.split("|")
+    words, fields = holder.split(" "), stat.split()
+    if len(words) != 5 or len(fields) < 20:
+        return None
+    _pid, began, boot, _namespace, run = words
+    here = boot == boot_now and began == fields[19] and fields[0] not in ("Z", "X")
+    return run if here else None
 
 
 def _run(name: str, said: dict[str, list[str]]) -> HostRun:

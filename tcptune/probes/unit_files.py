@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from tcptune.domain.limits import UNIT_FOLDERS
 from tcptune.domain.state import UnitAlias, UnitFile, UnitFiles
 
+_OURS = "99-tcptune.conf"
+"""Name of a drop-in that tcptune writes."""
+
 # $pids comes from the section before, listeners. Drop-ins of every service are named: there are few, and which of them
 # count for a unit is worked out later.
 SCRIPT = rf"""
@@ -41,7 +44,9 @@ told() {{
     [ -e "$1" ] || [ -L "$1" ] || return 1
     printf 'mask %s\n' "$1"
     return 1
-  elif [ -r "$1" ]; then printf 'file %s\n' "$1"
+  elif [ -r "$1" ]; then
+    printf 'file %s\n' "$1"
+    case $1 in */{_OURS}) printf 'bytes %s %s\n' "$(($(wc -c <"$1")))" "$1" ;; esac
   else printf 'closed %s\n' "$1"; return 1
   fi
 }}
@@ -110,6 +115,9 @@ def parse(lines: Sequence[str]) -> UnitFiles:
             units.append(rest)
         elif word in {"file", "mask", "closed"} and rest.startswith("/"):
             files[rest] = UnitFile(path=rest, content=None if word == "closed" else "", mask=word == "mask")
+        elif word == "bytes" and len(rest.split(" ", 1)) == 2 and rest.split(" ", 1)[1] in files:
+            size, path = rest.split(" ", 1)
+            files[path] = files[path].model_copy(update={"size_bytes": int(size)})
         elif word == "in" and rest in files:
             current = rest
         elif word == "alias" and len(rest.split()) == 2:

@@ -15,6 +15,9 @@ def terminal(result: Doctor) -> str:
     lines += aligned([("?", one.host, one.why, f"try: {one.hint}" if one.hint else "") for one in result.unseen])
     if result.fine:
         lines.append(f"  {names(result.fine)}: nothing is left over")
+    lines += [
+        f"  run {one.run} on these {count(len(one.hosts), 'host')} at once: {one.command}" for one in result.settlements
+    ]
     return "\n".join([*lines, "", f"Doctor: {_summary(result)}. Nothing has been changed.", ""])
 
 

@@ -61,11 +61,11 @@ def rows(found: Sequence[LimitFinding]) -> list[tuple[str, ...]]:
 
 
 def drop_ins(found: Sequence[LimitFinding]) -> list[str]:
-    """Return the files that a person has to write, each with what to do then, as Markdown."""
+    """Return the files that a plan writes, each with what is left to a person then, as Markdown."""
     lines: list[str] = []
     for f in found:
         if isinstance(f, LimitDeviates) and f.by_hand.path and f.by_hand.content:
-            lines += [f"`{f.by_hand.path}`, by hand, then {_then(f)}:", ""]
+            lines += [f"`{f.by_hand.path}`, which `plan` writes{f', then {_then(f)}' if _then(f) else ''}:", ""]
             lines += ["```ini", *f.by_hand.content.splitlines(), "```", ""]
     return lines
 
@@ -74,9 +74,9 @@ def _remarks(finding: LimitDeviates) -> list[str]:
     lines = [line for note in finding.notes for line in wrapped(f"! {note}", indent="      ")]
     by_hand = finding.by_hand
     if by_hand.path and by_hand.content:
-        lines.append(f"      ! by hand: {by_hand.path}")
+        lines.append(f"      ! plan writes {by_hand.path}")
         lines += [f"          {line}" for line in by_hand.content.splitlines()]
-        return [*lines, *wrapped(f"then: {_then(finding)}", indent="        ")]
+        return [*lines, *(wrapped(f"then by hand: {_then(finding)}", indent="        ") if by_hand.steps else [])]
     return [*lines, *wrapped(f"! by hand: {_then(finding)}", indent="      ")]
 
 

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
+from tcptune.domain.followups import FollowUp
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -82,21 +83,30 @@ def _plan(result: Plan) -> str:
                 + c.why
                 + (f"; {c.order}" if c.order else "")
                 + (f" **Danger: {c.danger}**" if c.danger else "")
+                + (f"; {c.module} is loaded in time from then on: our own list names it" if c.module else "")
                 + (f" **Lasts until the next boot: {c.lost_at_boot}.**" if c.lost_at_boot else "")
+                + (f" **The other loader gives {_boot(c.other_loader)}.**" if c.other_loader else "")
                 + (f" **{c.shadowed_by} wins at the next boot.**" if c.shadowed_by else ""),
             )
             for c in cohort.changes
         ]
         lines += _table(("setting", "before", "after", "at boot until now", "reaches", "risk", "why"), rows)
+        lines += _table(beyond_settings.LIMITS_HEAD, beyond_settings.limit_rows(cohort.limits))
         for file in cohort.files:
             lines += [f"`{file.path}` when the run is confirmed:", "", "```ini", *file.after.splitlines(), "```", ""]
     if result.skipped:
         lines += ["## Left out", ""]
         left_out = [(s.host, s.key or "all", s.why, s.hint or "") for s in result.skipped]
         lines += _table(("host", "setting", "why", "try"), left_out)
+    lines += _afterwards(result.afterwards)
     fine = f"{count(len(result.fine), 'host')} need nothing. " if result.fine else ""
     lines.append(f"{fine}{count(result.change_count, 'change')} in all. Nothing has been changed.")
     return "\n".join([*lines, ""])
+
+
+def _afterwards(found: Sequence[FollowUp]) -> list[str]:
+    table = _table(beyond_settings.AFTERWARDS_HEAD, beyond_settings.afterwards_rows(found))
+    return ["## To do by hand for it to matter", "", "tcptune restarts nothing.", "", *table] if table else []
 
 
 @_text.register
@@ -128,9 +138,21 @@ def _run(result: Run) -> str:
         f"Profile {result.profile}, plan `{result.plan_id}`, by {_cell(result.operator)}.",
         "",
     ]
+    if at_work := run_notes.work(result):
+        lines += [f"{_cell(at_work)}.", ""]
     lines += _table(
-        ("host", "cohort", "state", "note"), [(r.host, r.cohort, r.state, r.error or "") for r in result.results]
+        ("host", "cohort", "state", "note"),
+        [
+            (
+                r.host,
+                r.cohort,
+                r.state,
+                "; ".join(filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ())])),
+            )
+            for r in result.results
+        ],
     )
+    lines += _afterwards(result.afterwards)
     return "\n".join(lines)
 
 
@@ -143,6 +165,7 @@ def _verdict(result: RunVerdict) -> str:
         for c in h.checks
     ]
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
+    lines += _table(beyond_settings.VERDICT_HEAD, beyond_settings.verdict_rows(result))
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
     return "\n".join(lines)
 

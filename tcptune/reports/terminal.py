@@ -25,7 +25,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -141,6 +141,8 @@ def _plan(result: Plan) -> str:
     for cohort in result.cohorts:
         lines += [*_cohort(cohort), ""]
     lines += _skipped(result.skipped)
+    left = beyond_settings.afterwards(result.afterwards)
+    lines += [*left, ""] if left else []
     total = sum(len(c.hosts) for c in result.cohorts)
     # A host of which everything is left out is in no cohort, and not fine.
     everyone = len(
@@ -156,11 +158,21 @@ def _plan(result: Plan) -> str:
 
 def _cohort(cohort: Cohort) -> list[str]:
     each = " each" if len(cohort.hosts) > 1 else ""
-    lines = [f"{cohort.name}: {names(cohort.hosts)}  ({count(len(cohort.changes), 'change')}{each})"]
-    rows = [("~" if c.at_runtime else "b", c.key, _arrow(c), _boot(c.at_boot), c.effect.value) for c in cohort.changes]
+    lines = [f"{cohort.name}: {names(cohort.hosts)}  ({count(cohort.change_count, 'change')}{each})"]
+    lines += _changes(cohort.changes) if cohort.changes else []
+    lines += beyond_settings.limits(cohort.limits)
+    for file in cohort.files:
+        lines += [f"  {'+' if file.before is None else '~'} {file.path}  (written when the run is confirmed)"]
+        lines += [f"      {line}" for line in _file_diff(file)]
+    return lines
+
+
+def _changes(changes: Sequence[Change]) -> list[str]:
+    lines: list[str] = []
+    rows = [("~" if c.at_runtime else "b", c.key, _arrow(c), _boot(c.at_boot), c.effect.value) for c in changes]
     table = aligned([("", "setting", "runtime", "at boot until now", "reaches"), *rows])
     lines.append(table[0])
-    for change, line in zip(cohort.changes, table[1:], strict=True):
+    for change, line in zip(changes, table[1:], strict=True):
         lines += [line, *(wrapped(change.formula, indent="      ") if change.formula else [])]
         lines += wrapped(change.why, indent="      ")
         lines += wrapped(change.order, indent="      ") if change.order else []
@@ -168,16 +180,18 @@ def _cohort(cohort: Cohort) -> list[str]:
             lines += wrapped(f"! danger: {change.danger} apply wants --allow-risk {change.key}", indent="      ")
         elif change.risk.value != "low":
             lines += wrapped(f"! risk {change.risk.value}: {change.risk_note}", indent="      ")
+        if change.module:
+            lines += wrapped(f"{change.module} is loaded in time from then on: our own list names it", indent="      ")
         if change.lost_at_boot:
             lines += wrapped(f"! lasts until the next boot only: {change.lost_at_boot}", indent="      ")
+        if change.other_loader:
+            by = f"{_boot(change.other_loader)} wins over our file"
+            lines += wrapped(f"! under the other boot loader {by}", indent="      ")
         if change.shadowed_by:
             lines += wrapped(
                 f"! lasts until the next boot only: {change.shadowed_by} wins over our file; change it there",
                 indent="      ",
             )
-    for file in cohort.files:
-        lines += [f"  {'+' if file.before is None else '~'} {file.path}  (written when the run is confirmed)"]
-        lines += [f"      {line}" for line in _file_diff(file)]
     return lines
 
 
@@ -218,12 +232,17 @@ def _run(result: Run) -> str:
     lines = [
         f"Run {result.run_id}  profile {result.profile}  plan {result.plan_id[:12]}",
         f"  by {result.operator}, tcptune {result.tool_version}, {started}, {ended}",
-        *aligned(_result(r) for r in result.results),
+        *([f"  {at_work}"] if (at_work := run_notes.work(result)) else []),
+        *aligned(_result(result, r) for r in result.results),
     ]
     lines += [f"    {r.host}  try: {r.hint}" for r in result.results if r.hint]
+    lines += beyond_settings.at_boot(result.results)
+    lines += beyond_settings.afterwards(result.afterwards)
     states = ", ".join(f"{result.count(state)} {state}" for state in HostState if result.count(state))
     lines.append(f"Run {result.run_id}: {states or 'no hosts'}.")
-    if held := result.count(HostState.HELD):
+    if advice := run_notes.advice(result):
+        lines.append(advice)
+    elif held := result.count(HostState.HELD):
         lines.append(
             f"{count(held, 'host')} held: {_until(result)} takes the change back. "
             f"Keep it: tcptune confirm {result.run_id}   Undo it: tcptune rollback {result.run_id}",
@@ -240,8 +259,11 @@ def _until(result: Run) -> str:
     return f"a reboot, or each host by itself from {min(deadlines):%H:%M:%S} UTC on," if deadlines else "a reboot"
 
 
-def _result(result: HostResult) -> tuple[str, str, str]:
-    said = result.error or (f"{count(len(result.replaced), 'value')} replaced" if result.replaced else "")
+def _result(run: Run, result: HostResult) -> tuple[str, str, str]:
+    said = run_notes.said(run, result)
+    if result.at_boot and result.at_boot.said:
+        doubt = "does not win at the next boot" if result.at_boot.wins else "its next boot is not known"
+        said = "; ".join(text for text in (said, doubt) if text)
     return (result.host, result.state.value, said)
 
 
@@ -250,11 +272,15 @@ def _verdict(result: RunVerdict) -> str:
     lines: list[str] = []
     for host in result.hosts:
         lines += _host_verdict(host)
-    bad, unread = sum(not h.ok and not h.error for h in result.hosts), sum(bool(h.error) for h in result.hosts)
+    bad = sum(h.moved and not h.error for h in result.hosts)
+    undecided = sum(bool(h.unknown) and not h.moved for h in result.hosts)
+    unread, waiting = sum(bool(h.error) for h in result.hosts), sum(bool(h.waiting) for h in result.hosts)
     total = count(len(result.hosts), "host")
-    tail = f", {unread} could not be read" if unread else ""
+    tail = f", {undecided} could not be judged in full" if undecided else ""
+    tail += f", {unread} could not be read" if unread else ""
     state = f"{bad} of {total} are not as the run left them" if bad else f"{total} looked at"
-    good = " and as the run left them" if not bad and not unread else ""
+    good = " and as the run left them" if not bad and not tail else ""
+    good += f"; on {count(waiting, 'host')} a service waits for a restart" if waiting else ""
     return "\n".join([*lines, f"Verify {result.run_id}: {state}{tail}{good}. Nothing has been changed.", ""])
 
 
@@ -262,13 +288,25 @@ def _host_verdict(host: HostVerdict) -> list[str]:
     if host.error:
         return [f"? {host.host}  {host.error}", *([f"    try: {host.hint}"] if host.hint else [])]
     bad = [check for check in host.checks if not check.ok]
+    about = [count(len(host.checks), "setting")] if host.checks or not host.files else []
+    about += [count(len(host.files), "limit or file", "limits and files")] if host.files else []
+    if host.in_place:
+        mark = ">" if host.waiting else " "
+        return [
+            f"{mark} {host.host}  {host.state}: {' and '.join(about)} as the run left them",
+            *beyond_settings.verdict(host),
+        ]
     if not bad:
-        return [f"  {host.host}  {host.state}: {count(len(host.checks), 'setting')} as the run left them"]
+        return [f"~ {host.host}  {host.state}: {' and '.join(about)} looked at", *beyond_settings.verdict(host)]
     rows = [("setting", "expected", "actual", "at boot")]
     rows += [
         (c.key, c.expected, shown(c.actual) if c.actual is not None else "unreadable", _boot(c.at_boot)) for c in bad
     ]
-    return [f"~ {host.host}  {host.state}: {len(bad)} of {len(host.checks)} moved", *aligned(rows, indent="    ")]
+    return [
+        f"~ {host.host}  {host.state}: {len(bad)} of {len(host.checks)} moved",
+        *aligned(rows, indent="    "),
+        *beyond_settings.verdict(host),
+    ]
 
 
 def runs(found: Sequence[Run]) -> str:
@@ -278,6 +316,8 @@ def runs(found: Sequence[Run]) -> str:
     rows = [("run", "started (UTC)", "profile", "plan", "hosts")]
     for run in found:
         states = ", ".join(f"{run.count(s)} {s}" for s in HostState if run.count(s))
+        if run.at_work:
+            states += f"; {run.at_work.act} {'at work' if run.at_work.alive else 'not ended'}"
         rows.append((run.run_id, f"{run.started_at:%Y-%m-%d %H:%M}", run.profile, run.plan_id[:12], states))
     return "\n".join([*aligned(rows, indent=""), ""])
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.facts import Unread
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
+from tcptune.domain.parameters import Parameter
+from tcptune.domain.runs import CHANGED_STATES, Act, BootCheck, HostResult, HostState, Run
 from tcptune.errors import PlanStale, UsageError
+from tcptune.planning.afterwards import with_afterwards
 from tcptune.planning.plan import moved
+from tcptune.planning.winning import check_at_boot
 from tcptune.ports import Applier, HostOutcome, Journal
-from tcptune.probes import REQUIRED
-from tcptune.workflows.collect import Collector
+from tcptune.workflows.collect import Collector, keys_of, sections_of
 
 _NOT_SURE = frozenset({HostState.APPLYING, HostState.BROKEN})
 """States in which the journal cannot say whether the host was changed."""
+
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+"""How long a host is waited for that another process changes right now, such as one whose controller has died."""
 
 OnMove = Callable[[HostResult], None]
 """Told of every host that reaches a new state."""
@@ -32,6 +39,10 @@ class Changer:
     journal: Journal
     clock: Callable[[], datetime]
     on_move: OnMove
+    parameters: Mapping[str, Parameter]
+    operator: str
+    """Login name and machine of who is at work."""
+    pause: Callable[[float], None] = time.sleep
 
     def apply(
         self,
@@ -67,28 +78,27 @@ class Changer:
         going = [host for host in hosts if host.name not in lost and host.name not in stale]
         for host_ in going:
             self._move(run, by_host, host_.name, HostState.APPLYING)
-        self._record(run, by_host, self.applier.apply(run.run_id, plan, going, revert_after_s))
+        self._carry(run, by_host, going, lambda some: self.applier.apply(run.run_id, plan, some, revert_after_s))
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
-            self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+            self._keep(collector, run, plan, by_host, held)
         return self._ended(run)
 
-    def confirm(self, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
-        """Keep the changes of the hosts that are held. Raises UsageError where none is."""
+    def confirm(self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
+        """Keep the changes of the hosts that are held. Raises UsageError where none is, or one is being rolled back.
+
+        What a boot reads there is looked at again before: what wins over our files by now is told with the host.
+        """
         by_host = {result.host: result for result in run.results}
-        held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
-        if not held:
-            raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
-        self._record(run, by_host, self.applier.confirm(run.run_id, plan, held))
+        self._keep(collector, run, plan, by_host, _held(run, by_host, hosts))
         return self._ended(run)
 
     def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
-        """Give the hosts that are held more time. Raises UsageError where none is."""
+        """Give the hosts that are held more time. Raises UsageError where none is, or one is being rolled back."""
         by_host = {result.host: result for result in run.results}
-        held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
-        if not held:
-            raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
-        self._record(run, by_host, self.applier.extend(run.run_id, plan, held, revert_after_s))
+        held = _held(run, by_host, hosts)
+        self._start(run, by_host, Act.EXTEND, held)
+        self._carry(run, by_host, held, lambda some: self.applier.extend(run.run_id, plan, some, revert_after_s))
         return self._ended(run)
 
     def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
@@ -107,41 +117,97 @@ class Changer:
                 f"run {run.run_id}: no host of these holds a change of it",
                 hint=f"tcptune runs {run.run_id}",
             )
-        self._record(run, by_host, self.applier.roll_back(run.run_id, plan, changed, force_keys))
+        # Where the run may never have begun, what is still on its way there must not begin after the way back.
+        unsure = [host.name for host in changed if by_host[host.name].state in _NOT_SURE]
+        self._start(run, by_host, Act.ROLLBACK, changed)
+        self._carry(
+            run,
+            by_host,
+            changed,
+            lambda some: self.applier.roll_back(run.run_id, plan, some, force_keys, unsure),
+        )
         return self._ended(run)
 
     def _look(
         self, collector: Collector, plan: Plan, hosts: Sequence[Host]
     ) -> tuple[dict[str, Unread], dict[str, str]]:
-        keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
         lost: dict[str, Unread] = {}
         stale: dict[str, str] = {}
-        for one in collector.stream(hosts, keys, REQUIRED):
+        for one in collector.stream(hosts, keys_of(plan), sections_of(plan, boot=False)):
             if isinstance(one, Unread):
                 lost[one.host] = one
             elif why := moved(plan.cohort_of(one.host), one):
                 stale[one.host] = why
         return lost, stale
 
-    def _record(self, run: Run, by_host: dict[str, HostResult], outcomes: Iterator[HostOutcome]) -> None:
-        for outcome in outcomes:
-            before = by_host[outcome.host].state
-            # A confirm or rollback that did not get through leaves the host where it was, with a note.
-            stays = outcome.state is HostState.BROKEN and before is not HostState.APPLYING
-            state, error = before if stays else outcome.state, outcome.error
-            if outcome.no_record and before in _NOT_SURE:
-                # The run never began there: nothing was changed, so there is nothing to take back.
-                state, error = HostState.ROLLED_BACK, None
-            self._move(
-                run,
-                by_host,
-                outcome.host,
-                state,
-                replaced=outcome.replaced,
-                error=error,
-                hint=error and outcome.hint,
-                deadline=outcome.deadline,
-            )
+    def _keep(
+        self, collector: Collector, run: Run, plan: Plan, by_host: dict[str, HostResult], held: Sequence[Host]
+    ) -> None:
+        """Confirm hosts, and note with each what a boot would make of it."""
+        seen: dict[str, BootCheck] = {}
+        for one in collector.stream(held, keys_of(plan), sections_of(plan, boot=True)):
+            if isinstance(one, Unread):
+                seen[one.host] = BootCheck(unknown=(f"what wins at the next boot was not looked at: {one.error}",))
+            else:
+                seen[one.host] = check_at_boot(one, plan.cohort_of(one.host), self.parameters)
+        self._start(run, by_host, Act.CONFIRM, held)
+        self._carry(run, by_host, held, lambda some: self.applier.confirm(run.run_id, plan, some), seen)
+
+    def _start(self, run: Run, by_host: dict[str, HostResult], act: Act, hosts: Sequence[Host]) -> None:
+        self.journal.start(run.run_id, act, [host.name for host in hosts], by=self.operator, at=self.clock())
+        for host in hosts:
+            by_host[host.name] = by_host[host.name].model_copy(update={"doing": act})
+
+    def _carry(
+        self,
+        run: Run,
+        by_host: dict[str, HostResult],
+        hosts: Sequence[Host],
+        act: Callable[[Sequence[Host]], Iterator[HostOutcome]],
+        seen: Mapping[str, BootCheck] = MappingProxyType({}),
+    ) -> None:
+        """Act on the hosts and record the outcomes. Those that somebody else changes right now are asked again."""
+        waiting = list(hosts)
+        for pause_s in (*_PAUSES_S, None):
+            busy = set()
+            for outcome in act(waiting):
+                again = outcome.busy and pause_s is not None
+                if again:
+                    busy.add(outcome.host)
+                self._record(run, by_host, outcome, again=again, at_boot=seen.get(outcome.host))
+            waiting = [host for host in waiting if host.name in busy]
+            if not waiting or pause_s is None:
+                return
+            self.pause(pause_s)
+
+    def _record(
+        self,
+        run: Run,
+        by_host: dict[str, HostResult],
+        outcome: HostOutcome,
+        *,
+        again: bool,
+        at_boot: BootCheck | None,
+    ) -> None:
+        before = by_host[outcome.host]
+        # A confirm or rollback that did not get through leaves the host where it was, with a note.
+        stays = outcome.state is HostState.BROKEN and (before.state is not HostState.APPLYING or outcome.busy)
+        state, error = before.state if stays else outcome.state, outcome.error
+        if outcome.no_record and before.state in _NOT_SURE:
+            # The run never began there: nothing was changed, so there is nothing to take back.
+            state, error = HostState.ROLLED_BACK, None
+        self._move(
+            run,
+            by_host,
+            outcome.host,
+            state,
+            replaced=outcome.replaced,
+            error=error,
+            hint=error and outcome.hint,
+            deadline=outcome.deadline,
+            at_boot=at_boot,
+            doing=before.doing if again else None,
+        )
 
     def _move(
         self,
@@ -154,6 +220,8 @@ class Changer:
         error: str | None = None,
         hint: str | None = None,
         deadline: datetime | None = None,
+        at_boot: BootCheck | None = None,
+        doing: Act | None = None,
     ) -> None:
         before = by_host[host]
         after = HostResult(
@@ -164,6 +232,11 @@ class Changer:
             replaced=before.replaced or replaced or {},
             # An attempt that did not get through leaves the timer as it was.
             deadline=(deadline or before.deadline) if state is HostState.HELD else None,
+            # Whoever looks at the run later still has to know; a host that gives the change back has nothing to lose.
+            at_boot=((at_boot if at_boot and at_boot.said else None) or before.at_boot)
+            if state is HostState.CONFIRMED
+            else None,
+            doing=Act.APPLY if state is HostState.APPLYING and error is None else doing,
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
         )
@@ -173,7 +246,21 @@ class Changer:
 
     def _ended(self, run: Run) -> Run:
         self.journal.end(run.run_id, at=self.clock())
-        return self.journal.find(run.run_id)[0]
+        return with_afterwards(*self.journal.find(run.run_id))
+
+
+def _held(run: Run, by_host: dict[str, HostResult], hosts: Sequence[Host]) -> list[Host]:
+    """Return the hosts that are held. Raises UsageError where none is, or one may be rolled back at any moment."""
+    held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
+    if not held:
+        raise UsageError(f"run {run.run_id}: no host of these is held", hint=f"tcptune runs {run.run_id}")
+    backwards = [host.name for host in held if by_host[host.name].doing is Act.ROLLBACK]
+    if backwards:
+        raise UsageError(
+            f"run {run.run_id}: a rollback was begun on {', '.join(backwards)}, and nobody knows how far it came",
+            hint=f"tcptune rollback {run.run_id}",
+        )
+    return held
 
 
 def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, started_at: datetime) -> Run:

@@ -6,13 +6,38 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tcptune.domain.changes import Plan
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.hosts import Host
 from tcptune.errors import HostError, ProbeFailed
 from tcptune.ports import Transport, Workers
-from tcptune.probes import PROBES, script
+from tcptune.probes import LISTENING, LISTS, PROBES, REQUIRED, WHEN_LOADED, script
 
 COMMAND = ("sh", "-c", script.BOOTSTRAP)
+
+
+def keys_of(plan: Plan) -> list[str]:
+    """Return the settings that a plan changes, and what bounds its limits."""
+    limits = {"fs.nr_open" for cohort in plan.cohorts if cohort.limits}
+    return sorted({change.key for cohort in plan.cohorts for change in cohort.changes} | limits)
+
+
+def sections_of(plan: Plan, *, boot: bool) -> list[str]:
+    """Return the sections that tell the files a plan writes; with `boot`, what the next boot and start give, too."""
+    paths = [file.path for cohort in plan.cohorts for file in cohort.files]
+    paths += [limit.path for cohort in plan.cohorts for limit in cohort.limits]
+    found = [*REQUIRED]
+    if boot:
+        found += WHEN_LOADED
+    if any(path.startswith(("/etc/modules-load.d/", "/etc/security/")) for path in paths):
+        found += LISTS
+    if any(path.startswith("/etc/systemd/") for path in paths) or (boot and _has_limits(plan)):
+        found += [*LISTENING, *LISTS]
+    return list(dict.fromkeys(found))
+
+
+def _has_limits(plan: Plan) -> bool:
+    return any(cohort.limits for cohort in plan.cohorts)
 
 
 @dataclass(frozen=True)

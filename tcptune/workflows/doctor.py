@@ -9,7 +9,7 @@ from tcptune.domain.facts import Unread
 from tcptune.domain.host_runs import Doctor, Leftover, Unseen
 from tcptune.domain.hosts import Host
 from tcptune.domain.runs import Run
-from tcptune.planning.doctor import leftovers
+from tcptune.planning.doctor import leftovers, settlements
 from tcptune.workflows.collect import Collector
 
 _SECTIONS = ("system", "sysctl", "sysctl_files", "runs")
@@ -35,5 +35,6 @@ def doctor(collector: Collector, hosts: Iterable[Host], runs: Iterable[Run], now
     return Doctor(
         fine=tuple(sorted(fine)),
         leftovers=tuple(sorted(found, key=lambda one: (one.host, one.run))),
+        settlements=settlements(found),
         unseen=tuple(sorted(unseen, key=lambda one: one.host)),
     )

@@ -12,8 +12,7 @@ from tcptune.domain.runs import HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.errors import UsageError
 from tcptune.planning.verify import verify_host
-from tcptune.probes import REQUIRED, WHEN_LOADED
-from tcptune.workflows.collect import Collector
+from tcptune.workflows.collect import Collector, keys_of, sections_of
 
 _NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE, HostState.UNREACHABLE})
 
@@ -29,9 +28,8 @@ def verify(
     reached = [h for h in hosts if h.name in by_host and by_host[h.name].state not in _NEVER_CHANGED]
     if not reached:
         raise UsageError(f"run {run.run_id} changed none of these hosts", hint=f"tcptune runs {run.run_id}")
-    keys = sorted({change.key for cohort in plan.cohorts for change in cohort.changes})
     verdicts = []
-    for one in collector.stream(reached, keys, [*REQUIRED, *WHEN_LOADED]):
+    for one in collector.stream(reached, keys_of(plan), sections_of(plan, boot=True)):
         result = by_host[one.host]
         if isinstance(one, Unread):
             verdicts.append(

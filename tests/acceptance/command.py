@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +82,38 @@ class Tcptune:
         assert said.status == expect, f"not exit {expect}: {shown}"
         return said
 
+    def at_terminal(self, *arguments: str | Path, answer: str, expect: int = 0) -> tuple[Said, str]:
+        """Run one command with a terminal of its own, and type `answer` when it asks. Give what the terminal showed.
+
+        It must leave the terminal as it was.
+        """
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        with os.fdopen(ours, "r+b", buffering=0) as terminal, os.fdopen(theirs, "r+b", buffering=0) as line:
+            process = subprocess.Popen(
+                ["setsid", "--ctty", "--wait", *self.argv(arguments)],
+                cwd=self.work,
+                env=self.environment,
+                stdin=line,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            shown = b""
+            while not shown.endswith(b"password: "):
+                readable, _, _ = select.select([terminal], [], [], 30)
+                assert readable, f"it does not ask: {shown!r}"
+                shown += terminal.read(1024)
+            terminal.write(answer.encode() + b"\n")
+            stdout, stderr = process.communicate(timeout=self.timeout_s)
+            while select.select([terminal], [], [], 0)[0]:
+                shown += terminal.read(1024)
+            assert termios.tcgetattr(line) == before
+        said = Said(process.returncode, stdout, stderr)
+        assert TRACEBACK not in stdout + stderr, said
+        assert said.status == expect, f"not exit {expect}: tcptune {' '.join(map(str, arguments))}: {said}"
+        return said, shown.decode()
+
     @contextmanager
     def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         """Start a command whose standard error can be read line by line. It is dead afterwards."""
@@ -111,12 +146,18 @@ class Tcptune:
 
 def command_lines(environment: Mapping[str, str]) -> list[str]:
     """List the processes that run with these variables: a command's own, and all it has started."""
+    return list(processes(environment).values())
+
+
+def processes(environment: Mapping[str, str]) -> dict[int, str]:
+    """Map the id of each process that runs with these variables to its command line."""
     wanted = {f"{name}={value}".encode() for name, value in environment.items()}
-    found = []
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if wanted <= set((entry / "environ").read_bytes().split(b"\0")):
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(entry.name)] = line
         except OSError:
             continue
     return found

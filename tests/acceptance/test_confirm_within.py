@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
 from tests.acceptance.machine import ALLOWED, PROFILE, WANTED, Machine
+from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
 
@@ -49,6 +50,37 @@ def test_what_nobody_confirms_in_time_is_taken_back_and_the_doctor_says_so(
     assert "reverted" in late.stdout
     assert machine.state() == before
     assert "nothing is left over" in tcptune("doctor").stdout
+
+
+def test_a_host_whose_link_goes_down_after_apply_is_told_as_it_is_all_the_time(
+    tcptune: Tcptune, machines: Machines, on: On, lab: Lab
+) -> None:
+    cut_off, stays = machines(2)
+    before = {machine: machine.state() for machine in (cut_off, stays)}
+    plan = planned(tcptune, on, cut_off, stays)
+    tcptune("apply", plan, *ALLOWED, "--confirm-within", f"{WINDOW_S}s")
+    applied = time.monotonic()
+    lab.link_down(cut_off.name)
+    assert cut_off.values() == WANTED
+
+    # Nothing is known of it, so it is neither fine nor back, whatever the clock says.
+    blind = tcptune("doctor", "--timeout", "2", expect=4).stdout
+    assert f"?  {cut_off.name}" in blind
+    assert f"{cut_off.name}: nothing is left over" not in blind
+    wait_until_back(cut_off, before[cut_off], applied + WINDOW_S + 5 - time.monotonic())
+    wait_until_back(stays, before[stays], 5)
+    tcptune("doctor", "--timeout", "2", expect=4)
+    assert "2 held" in tcptune("runs", "last").stdout
+
+    lab.link_up(cut_off.name)
+    seen = tcptune("doctor", expect=10).stdout
+    assert seen.count("the host says reverted") == 2
+    command = seen.partition("at once: tcptune ")[2].splitlines()[0].split()
+    tcptune(*command)
+
+    assert "2 reverted" in tcptune("runs", "last").stdout
+    assert "nothing is left over" in tcptune("doctor").stdout
+    assert {machine: machine.state() for machine in (cut_off, stays)} == before
 
 
 def test_the_one_command_of_the_doctor_settles_it(tcptune: Tcptune, machines: Machines, on: On) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,48 +12,12 @@ import pytest
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
 from tests.acceptance.machine import ALLOWED, PROFILE, WANTED
+from tests.acceptance.watch import Watch
 from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
 
 PASSWORD = "correct-Horse7battery"  # of a user who lives as long as this test
-
-
-class Watch:
-    """Looks for a text where passing eyes could: in every process's arguments, and in files below some folders."""
-
-    def __init__(self, text: str, *folders: Path) -> None:
-        self.seen: set[str] = set()
-        self.looks = 0
-        self._text = text.encode()
-        self._folders = folders
-        self._over = threading.Event()
-
-    def look(self) -> None:
-        self.looks += 1
-        # os.walk passes over what goes away meanwhile.
-        paths = [Path(at, name) for folder in self._folders for at, _, names in os.walk(folder) for name in names]
-        for path in [*paths, *Path("/proc").glob("[0-9]*/cmdline")]:
-            try:
-                if path.is_file() and self._text in path.read_bytes():
-                    self.seen.add(str(path))
-            except OSError:
-                continue
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        def work() -> None:
-            while not self._over.wait(0.02):
-                self.look()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-            self.look()
 
 
 def one_value_encrypted(tcptune: Tcptune, key: Path) -> Path:

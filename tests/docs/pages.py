@@ -16,6 +16,7 @@ LOCK = (
     "uv pip compile --universal --python-version 3.11 --no-header --no-annotate "
     "requirements/dev.in -o requirements/dev.txt"
 )
+PASS = "tcptune facts -i hosts.yml --become-password-file <(pass show ops/sudo) -o facts.jsonl"
 
 NOT_RUN = {
     "apt-get install -y git make python3-venv": "changes the machine that runs the tests",
@@ -39,6 +40,7 @@ NOT_RUN = {
     "ansible-galaxy collection install dist/tcptune-linux-*.tar.gz": "installs into the home of who runs the tests",
     "towncrier build --draft --version 0.1.0": "reads the checkout; test_pages.py runs it there",
     LOCK: "asks a package index",
+    PASS: "needs a password store",
 }
 """Command -> why no test runs it. A command that no page shows may not stand here."""
 

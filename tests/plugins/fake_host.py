@@ -18,6 +18,18 @@ SETTINGS = {
     "net.ipv4.ip_local_reserved_ports": "",
 }
 DROPIN = "/etc/sysctl.d/99-tcptune.conf"
+MODULES = "/etc/modules-load.d/99-tcptune.conf"
+LIMITS = "/etc/security/limits.d/99-tcptune.conf"
+# An instance, of which the name has an escape.
+UNIT = "/etc/systemd/system/web@a\\x2db.service.d/99-tcptune.conf"
+EVERY_KIND = {
+    MODULES: "# late\nnf_conntrack\n",
+    LIMITS: "* soft nofile 65536\n* hard nofile 65536\n",
+    UNIT: "[Service]\nLimitNOFILE=65536\n",
+    DROPIN: "net.core.somaxconn = 1024\n",
+}
+"""A file of each kind. Two of their folders are missing on a fake host."""
+MISSING = ("/etc/security/limits.d", "/etc/systemd/system/web@a\\x2db.service.d")
 
 
 class Crash(BaseException):
@@ -76,7 +88,8 @@ class FakeHost(Host):
         for key, value in SETTINGS.items():
             self.set(key, value)
         self.boot("first-boot")
-        (root / "etc/sysctl.d").mkdir(parents=True)
+        for folder in ("etc/sysctl.d", "etc/modules-load.d", "etc/security", "etc/systemd/system"):
+            (root / folder).mkdir(parents=True)
 
     def arm(self, run, seconds):
         """Start no process: what a timer does is tested where it is meant to."""
@@ -112,19 +125,24 @@ class FakeHost(Host):
             self.set(key, value)
 
     def tree(self):
-        """Every file but our records and the boot's id: its bytes (settings: with single spaces), mode and owner."""
+        """Every file but our records and the boot's id: its bytes (settings: with single spaces), mode and owner.
+
+        Of /etc, the folders too.
+        """
         found = {}
         for path in sorted(Path(self.root).rglob("*")):
             name = str(path.relative_to(self.root))
             if path.is_file() and not name.startswith("var/lib/tcptune") and path.name != "boot_id":
                 data = " ".join(path.read_text().split()) if name.startswith("proc") else path.read_bytes()
                 found[name] = (data, oct(path.stat().st_mode), path.stat().st_uid)
+            elif path.is_dir() and name.startswith("etc"):
+                found[name] = (None, oct(path.stat().st_mode), path.stat().st_uid)
         return found
 
     def everything(self):
         """Every file and folder, with times: what a mere look must leave as it is."""
         return {
-            str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
             for path in sorted(Path(self.root).rglob("*"))
         }
 
@@ -138,6 +156,11 @@ def asking(settings=None, before=None, files=(), run="run-1", **more):
 
 def dropin(content="net.core.somaxconn = 1024\n", **more):
     return dict({"path": DROPIN, "content": content}, **more)
+
+
+def every_kind():
+    """A file of each kind, in an order that has a folder to make in the middle."""
+    return [dropin(content, path=path) for path, content in EVERY_KIND.items()]
 
 
 def sha256(text):

@@ -14,7 +14,11 @@ _GUARD = """
 set -eu
 [ "$(readlink /proc/self/ns/net)" != "$1" ] && [ "$(readlink /proc/self/ns/mnt)" != "$2" ] || exit 99
 shift 2
-mkdir -p /etc/sysctl.d
+# An /etc of their own, so that folders can be made and taken away anywhere in it.
+mount -t tmpfs -o mode=0755 tmpfs /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc
+mkdir -p /etc/sysctl.d /etc/security /etc/modules-load.d /etc/systemd/system
 mount -t tmpfs -o mode=0755 tmpfs /etc/sysctl.d
 mount -t tmpfs -o mode=0755 tmpfs /var/lib
 exec "$@"
@@ -26,7 +30,10 @@ needs_namespaces = pytest.mark.skipif(
 
 
 def elsewhere(command, **more):
-    """Run `command` in namespaces of its own, with empty /etc/sysctl.d and /var/lib. Return what it did."""
+    """Run `command` in namespaces of its own, with its own /etc and an empty /var/lib. Return what it did.
+
+    /etc/sysctl.d is empty too, and all that it leaves in /etc is gone with it.
+    """
     here = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("net", "mnt")]
     unshare = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _GUARD, "sh", *here]
     done = subprocess.run([*unshare, *command], capture_output=True, text=True, timeout=120, check=False, **more)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from fake_host import UNIT
 
 SHELLS = [
     pytest.param(name, marks=pytest.mark.skipif(shutil.which(name) is None, reason=f"there is no {name} here"))
@@ -30,6 +31,21 @@ for word; do
   done <"${0%/*}/moves"
 done
 """
+# A systemd that is PID 1 of our own namespaces, and knows what the drop-in said when it was last told.
+_SYSTEMCTL = """#!/bin/sh
+[ "$*" = daemon-reload ] && [ ! -e "${0%/*}/fails" ] || exit 1
+cat "${0%/*}/unit" >"${0%/*}/known" 2>/dev/null || :
+"""
+_READLINK = """#!/bin/sh
+case $1 in
+/proc/1/ns/*)
+  [ ! -e "${0%/*}/outside" ] || exec echo "${1##*/}:[1]"
+  set -- "/proc/self/${1#/proc/1/}"
+  ;;
+esac
+PATH=/usr/bin:/bin
+exec readlink "$1"
+"""
 # Counts the commands that the script runs, and kills the script and itself before, or after, the one that was chosen.
 _SHIM = """#!/bin/sh
 echo "${0##*/}" >>"$SHIM/log"
@@ -40,7 +56,10 @@ if [ "$n" -eq "$SHIM_AT" ]; then
 fi
 PATH=$SHIM_PATH exec "${0##*/}" "$@"
 """
-COMMANDS = ["cat", "chmod", "chown", "cp", "date", "dd", "ln", "mv", "readlink", "rm", "sha256sum", "sleep", "sync"]
+COMMANDS = [
+    *("cat", "chmod", "chown", "cp", "date", "dd", "ln", "mv", "readlink", "rm", "rmdir", "sha256sum", "sleep", "sync"),
+    "systemctl",
+]
 
 
 @cache
@@ -56,8 +75,40 @@ def script(fake, run="run-1"):
     return str(Path(fake.runs.folder) / run / "rollback.sh")
 
 
+class FakeSystemd:
+    """A service manager for the script: `known` is what it knows of the drop-in UNIT, None if it was never told."""
+
+    def __init__(self, fake):
+        self.folder = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, self.folder)
+        for name, text in (("systemctl", _SYSTEMCTL), ("readlink", _READLINK)):
+            (self.folder / name).write_text(text)
+            (self.folder / name).chmod(0o755)
+        (self.folder / "unit").symlink_to(fake.file(UNIT))
+        Path(fake.systemd).mkdir(parents=True)
+        fake.commands = self.folder
+
+    def tell(self, _booted=None):
+        """Stand for systemd.reload: Python is not in the namespaces of the machine's PID 1 everywhere."""
+        subprocess.run([self.folder / "systemctl", "daemon-reload"], check=True)
+
+    def move_out(self):
+        """Be the systemd of a machine, of which the host is a container."""
+        (self.folder / "outside").touch()
+
+    def fail(self):
+        (self.folder / "fails").touch()
+
+    @property
+    def known(self):
+        known = self.folder / "known"
+        return known.read_text() if known.exists() else None
+
+
 def kernel_like(fake, path):
     """Return the environment in which the script meets the fake kernel, which refuses a key for any value."""
+    if hasattr(fake, "commands"):
+        path = f"{fake.commands}:{path}"
     if not fake.kernel.moves and not fake.kernel.refused:
         return {"PATH": path}
     folder = Path(tempfile.mkdtemp())

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_host import EVERY_KIND, MISSING, UNIT, sha256
 from namespaces import elsewhere, needs_namespaces
 
 pytestmark = [pytest.mark.lab, needs_namespaces]
@@ -164,6 +165,56 @@ def test_the_module_goes_there_and_back_and_each_step_may_be_repeated(project):
     assert "net.ipv4.tcp_fin_timeout was left alone: it is 33" in found[8]["warnings"][0]
     assert found[10]["diff"][0]["before"] == "net.ipv4.tcp_fin_timeout = 33\n"
     assert found[11]["stdout"].split() == ["4096", "60"]
+
+
+def test_files_of_every_kind_are_predicted_shown_written_and_taken_back(project):
+    files = [{"path": path, "content": text, "before_sha256": "absent"} for path, text in EVERY_KIND.items()]
+    apply = {"settings": SETTINGS, "files": files}
+    # Something of each folder, and the folder itself.
+    look = "cd /etc && find modules-load.d security systemd/system sysctl.d -name '*tcptune*' -o -name 'web*'"
+    folder = MISSING[1]
+    found = answers(
+        project,
+        settings("check diff", **apply),
+        settings("diff", **apply),
+        settings("check diff", state="confirmed"),
+        settings("diff", state="confirmed"),
+        shell(f"stat -c %a '{folder}'; cat '{UNIT}'"),
+        settings("check diff", state="rolled_back"),
+        settings("diff", state="rolled_back"),
+        shell(look),
+        settings(**{**apply, "run": "run-2"}),
+        settings(run="run-2", state="confirmed"),
+        shell(f"touch '{folder}/theirs'"),
+        settings(run="run-2", state="rolled_back"),
+        settings(run="run-3", files=[{"path": UNIT, "content": "[Service]\nExecStart=/bin/sh\n"}]),
+        shell("ls /var/lib/tcptune/runs"),
+    )
+    written = [
+        {"path": path, "before_sha256": "absent", "after_sha256": sha256(text)} for path, text in EVERY_KIND.items()
+    ]
+
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+    assert found[5] == found[6]
+    assert found[1]["files"] == found[3]["files"] == written
+    assert found[1]["folders"] == found[3]["folders"] == [folder]
+    assert [one["after_header"] for one in found[1]["diff"][1:]] == [
+        f"{path} (written on confirm)" for path in EVERY_KIND
+    ]
+    assert [(one["after_header"], one["before"], one["after"]) for one in found[3]["diff"][1:]] == [
+        (path, "", text) for path, text in EVERY_KIND.items()
+    ]
+    assert found[4]["stdout"] == "755\n" + EVERY_KIND[UNIT].rstrip()
+    assert [one["after_sha256"] for one in found[6]["files"]] == ["absent"] * 4
+    assert found[6]["folders"] == [folder]
+    assert "warnings" not in found[6]
+    assert found[7]["stdout"] == ""
+    assert found[11]["folders"] == []
+    assert found[11]["warnings"] == [f"{folder} was made by run run-2 and stays: it is not empty"]
+    assert (found[12]["failed"], found[12]["failure"]["kind"]) == (True, "refused")
+    assert "line 2 is not LimitNOFILE=SOFT[:HARD]: 'ExecStart=/bin/sh'" in found[12]["msg"]
+    assert found[13]["stdout"].split() == ["run-1", "run-2"]
 
 
 def test_a_failure_can_be_read_by_a_program_and_leaves_the_host_as_it_was(project):

@@ -17,13 +17,15 @@ _HERE = Path(__file__).resolve().parent
 _FIRST = """
 import glob, json, os, signal, subprocess, sys, tempfile, time
 sys.path[:0] = [{plugins!r}, {here!r}]
+from fake_host import EVERY_KIND, MISSING
 from module_utils import changeset, status, timer
 from module_utils.errors import ChangeError
 from module_utils.host import Host
 from module_utils.kernel import same
 from module_utils.request import make_request
 from module_utils.steps import STEPS, steps_of
-DROPIN = "/etc/sysctl.d/99-tcptune.conf"
+FILES = [dict(path=path, content=text) for path, text in EVERY_KIND.items()]
+FOLDERS = {{os.path.dirname(path) for path in EVERY_KIND}}
 PORTS = "99," + ",".join(str(port) for port in range(10000, 11364, 2))
 WANTED = {{
     "net.core.somaxconn": "1024",
@@ -35,15 +37,26 @@ WANTED = {{
     "net.ipv4.ip_unprivileged_port_start": "400",
     "net.ipv4.ip_local_port_range": "500 60000",
 }}
-FILES = [{{"path": DROPIN, "content": "x\\n"}}]
 host = Host()
 
 def look():
     found = {{key: host.kernel.read(key).text for key in WANTED}}
     for path in glob.glob("/proc/sys/net/ipv4/conf/*/forwarding"):
         found[path] = open(path).read()
-    found["files"] = {{name: open("/etc/sysctl.d/" + name).read() for name in sorted(os.listdir("/etc/sysctl.d"))}}
+    # None where the folder is not there.
+    found["files"] = {{folder: names(folder) for folder in sorted(FOLDERS)}}
     return found
+
+def names(folder):
+    if not os.path.isdir(folder):
+        return None
+    found = {{name: open(os.path.join(folder, name)).read() for name in sorted(os.listdir(folder))
+             if os.path.isfile(os.path.join(folder, name))}}
+    return [oct(os.stat(folder).st_mode), found]
+
+def there():
+    # Whether each file is there, whole.
+    return all(os.path.exists(path) and open(path).read() == text for path, text in EVERY_KIND.items())
 
 def apply(run="run-1", host=host, **more):
     return changeset.apply(host, make_request(WANTED, {{}}, FILES, run, **more))
@@ -59,6 +72,7 @@ def until(condition, seconds):
 
 # So that the way back moves it, and the way there does not.
 host.kernel.write("net.ipv4.conf.lo.forwarding", "1")
+subprocess.run(["rm", "-rf", *MISSING], check=True)
 before = look()
 """
 
@@ -180,8 +194,8 @@ def test_killed_at_any_step_on_a_real_kernel_it_is_all_before_or_all_after(timed
                         wrong.append([act, number, end, look()])
                     continue
                 values = all(same(key, host.kernel.read(key).text, value) for key, value in WANTED.items())
-                there = look()["files"] == ({{"99-tcptune.conf": "x\\n"}} if end == "confirmed" else {{}})
-                if not (values and there) or end not in ("held", "confirmed"):
+                files = there() if end == "confirmed" else look()["files"] == before["files"]
+                if not (values and files) or end not in ("held", "confirmed"):
                     wrong.append([act, number, end, look()])
                 changeset.rollback(host, run)
                 if look() != before:
@@ -192,5 +206,5 @@ def test_killed_at_any_step_on_a_real_kernel_it_is_all_before_or_all_after(timed
     count, wrong = found
 
     assert wrong == []
-    # Twelve steps, four and thirteen, and each act once to its end.
-    assert count == 29 + 3
+    # Twelve steps, eleven and nineteen, and each act once to its end.
+    assert count == 42 + 3

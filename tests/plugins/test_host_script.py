@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_host import DROPIN, SETTINGS, Crash, FakeHost, asking, dropin
+from fake_host import DROPIN, EVERY_KIND, MISSING, SETTINGS, UNIT, Crash, FakeHost, asking, dropin, every_kind
 from module_utils import changeset, script
-from shells import SHELLS, run_script, run_shimmed
+from shells import SHELLS, FakeSystemd, run_script, run_shimmed
 
-SECOND = "/etc/sysctl.d/98-tcptune-more.conf"
 EVERY_SHELL = pytest.mark.parametrize("shell", SHELLS)
 
 
@@ -27,7 +26,7 @@ def test_it_restores_values_bytes_mode_and_owner(fake, shell, confirmed, old):
         fake.file().write_bytes(old)
         fake.file().chmod(0o604)
     before = fake.tree()
-    changeset.apply(fake, asking(files=[dropin(), dropin(path=SECOND)]))
+    changeset.apply(fake, asking(files=every_kind()))
     if confirmed:
         changeset.confirm(fake, "run-1")
 
@@ -156,9 +155,11 @@ def test_what_it_reads_is_never_run(fake, tmp_path_factory):
 
 def test_it_needs_no_more_than_a_few_usual_commands():
     words = set(re.findall(r"(?:^|[|(;&]|\bif|\bthen|!|\{)\s*([a-z0-9]+)(?= )", script.SCRIPT, re.MULTILINE))
-    for foreign in ("python", "perl", "awk", "sed", "grep", "curl", "systemctl", "flock", "cmp", "tr", "expr"):
+    for foreign in ("python", "perl", "awk", "sed", "grep", "curl", "flock", "cmp", "tr", "expr"):
         assert foreign not in words
     assert "eval" not in script.SCRIPT
+    # Of systemd it wants one thing, and only where that is PID 1.
+    assert set(re.findall(r"^ *(systemctl \S+)", script.SCRIPT, re.MULTILINE)) == {"systemctl daemon-reload"}
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
@@ -166,37 +167,108 @@ def test_the_script_is_sound_shell(shell):
     assert subprocess.run([shell, "-n"], input=script.SCRIPT, text=True, check=False).returncode == 0
 
 
+# What systemd has to know
+
+
+@EVERY_SHELL
+@pytest.mark.parametrize("fails", [False, True])
+def test_it_lets_systemd_read_its_units_anew_and_a_refusal_is_told_and_undoes_nothing(fake, shell, fails):
+    before = fake.tree()
+    systemd = FakeSystemd(fake)
+    changeset.apply(fake, asking(files=every_kind()))
+    changeset.confirm(fake, "run-1")
+    if fails:
+        systemd.fail()
+
+    done = run_script(fake, shell)
+
+    assert (done.returncode, fake.tree(), state(fake)) == (0, before, "rolled_back"), done.stderr
+    assert systemd.known == (None if fails else "")
+    assert ("systemctl daemon-reload failed" in done.stderr) == fails
+
+
+@pytest.mark.parametrize("why", ["no unit", "not confirmed", "not PID 1", "the systemd of others"])
+def test_it_does_not_ask_systemd_where_that_is_not_ours_or_has_nothing_to_learn(fake, why):
+    systemd = FakeSystemd(fake)
+    changeset.apply(fake, asking(files=[dropin()] if why == "no unit" else every_kind()))
+    if why != "not confirmed":
+        changeset.confirm(fake, "run-1")
+    if why == "not PID 1":
+        Path(fake.systemd).rmdir()
+    if why == "the systemd of others":
+        systemd.move_out()
+
+    assert run_script(fake, "dash").returncode == 0
+    assert systemd.known is None
+
+
+@EVERY_SHELL
+def test_a_folder_in_which_somebody_keeps_a_file_stays(fake, shell):
+    changeset.apply(fake, asking(files=every_kind()))
+    changeset.confirm(fake, "run-1")
+    others = fake.file(MISSING[1] + "/.hidden")
+    others.write_text("theirs")
+
+    done = run_script(fake, shell)
+
+    assert (done.returncode, state(fake)) == (0, "rolled_back")
+    assert f"{MISSING[1]} was made by this run and stays: it is not empty" in done.stderr
+    assert [path.exists() for path in (others, fake.file(UNIT), fake.file(MISSING[0]))] == [True, False, False]
+
+
+@EVERY_SHELL
+def test_it_sweeps_what_a_write_left_that_was_killed_and_nothing_else(fake, shell):
+    before = fake.tree()
+    changeset.apply(fake, asking(files=every_kind()))
+    changeset.confirm(fake, "run-1")
+    leftovers = [fake.file(path).with_name(".99-tcptune.conf.x1_y.tmp") for path in EVERY_KIND]
+    for one in leftovers:
+        one.write_text("half")
+    others = fake.file("/etc/sysctl.d/.98-theirs.conf.x1_y.tmp")
+    others.write_text("theirs")
+
+    assert run_script(fake, shell).returncode == 0
+    assert others.exists()
+    others.unlink()
+    assert fake.tree() == before
+
+
 # Killed at any of its commands
 
 
-def story(fake):
+def story(fake, monkeypatch):
     fake.file().write_bytes(b"old")
     before = fake.tree()
-    changeset.apply(fake, asking(files=[dropin(), dropin(path=SECOND)]))
+    systemd = FakeSystemd(fake)
+    monkeypatch.setattr("module_utils.systemd.reload", systemd.tell)
+    changeset.apply(fake, asking(files=every_kind()))
     changeset.confirm(fake, "run-1")
-    return before
+    assert systemd.known == EVERY_KIND[UNIT]
+    return before, systemd
 
 
-def commands(tmp_path_factory):
+def commands(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("count")
     (folder / "host").mkdir()
     fake = FakeHost(folder / "host")
-    story(fake)
+    story(fake, monkeypatch)
     return run_shimmed(fake, folder)
 
 
 @pytest.mark.parametrize("next_call", ["roll back", "apply", "the script"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_any_of_its_commands_the_next_call_finishes(tmp_path_factory, when, next_call):
-    ran = commands(tmp_path_factory)
+def test_killed_at_any_of_its_commands_the_next_call_finishes(tmp_path_factory, monkeypatch, when, next_call):
+    ran = commands(tmp_path_factory, monkeypatch)
     assert len(ran) > 40
+    assert ran.count("systemctl") == 1
+    assert ran.count("rmdir") == 2
     # Every command with one next call each; all of them with the plain roll back.
     picked = range(1, len(ran) + 1) if next_call == "roll back" else range(1, len(ran) + 1, 7)
     for at in picked:
         folder = tmp_path_factory.mktemp("killed")
         (folder / "host").mkdir()
         fake = FakeHost(folder / "host")
-        before = story(fake)
+        before, systemd = story(fake, monkeypatch)
         run_shimmed(fake, folder, at=at, when=when)
 
         if next_call == "the script":
@@ -209,4 +281,5 @@ def test_killed_at_any_of_its_commands_the_next_call_finishes(tmp_path_factory, 
         else:
             continue
         assert fake.tree() == before, (at, ran[at - 1])
+        assert systemd.known == "", (at, ran[at - 1])
         assert state(fake) == "rolled_back"

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_host import SETTINGS, FakeHost, asking, dropin
-from module_utils import changeset, processes, timer
+from fake_host import EVERY_KIND, MISSING, SETTINGS, FakeHost, asking, dropin, every_kind
+from module_utils import changeset, processes, status, timer
 from module_utils.errors import ChangeError, Locked, Refused
 from module_utils.host import Host
 
@@ -61,6 +61,8 @@ def test_a_run_that_nobody_confirms_is_taken_back_within_its_time_and_5_seconds(
     assert (done.timer.kind, done.timer.alive, done.timer.seconds_left in (2, 3)) == ("process", True, True)
     assert until(lambda: state(timed) == "reverted") < 2 + 5
     assert timed.tree() == before
+    # It lets go of the lock last.
+    until(lambda: status.busy(timed) is None)
     assert changeset.apply(timed, asking(run="run-2")).state == "held"
 
 
@@ -258,11 +260,10 @@ changeset.confirm(host, "run-1")
 
 
 @pytest.mark.parametrize("timer_s", [None, 60], ids=["a guard of its own", "the run's own timer"])
-@pytest.mark.parametrize("step", ["/etc/sysctl.d/98-tcptune-more.conf", "/etc/sysctl.d/99-tcptune.conf"])
+@pytest.mark.parametrize("step", [*MISSING, *EVERY_KIND])
 def test_a_confirm_that_is_killed_between_two_files_is_undone_before_anybody_calls(timed, tmp_path, timer_s, step):
     before = timed.tree()
-    files = [dropin("more\n", path="/etc/sysctl.d/98-tcptune-more.conf"), dropin()]
-    changeset.apply(timed, asking(revert_after_s=timer_s, files=files))
+    changeset.apply(timed, asking(revert_after_s=timer_s, files=every_kind()))
     command = [sys.executable, "-c", CONFIRM_DIES, str(tmp_path), step, PLUGINS, str(Path(__file__).parent)]
 
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
@@ -323,6 +324,15 @@ def test_confirm_stops_the_unit(timed, systemd):
         "stop",
         *(f"tcptune-revert-run-1.{one}" for one in ("timer", "service")),
     ]
+
+
+def test_confirm_wakes_the_unit_which_would_else_sleep_until_the_deadline(timed, systemd):
+    changeset.apply(timed, asking(revert_after_s=120, files=[dropin()]))
+    seen = []
+    timed.reached = lambda step: seen.append((step, called(systemd)[-1])) if step == dropin()["path"] else None
+    changeset.confirm(timed, "run-1")
+
+    assert seen == [(dropin()["path"], ["systemctl", "start", "--no-block", "tcptune-revert-run-1.service"])]
 
 
 def test_more_time_needs_no_second_unit(timed, systemd):

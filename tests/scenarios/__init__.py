@@ -52,8 +52,9 @@ c17  ansible#29636: set only if larger
 c18  systemd#43362, salt#38433: connection tracking loads later than its settings
      test_containers.py::test_without_its_module_a_setting_is_not_applicable_and_the_module_is_named
      test_complaints.py::test_a_value_that_is_lost_at_boot_because_its_module_comes_later_is_seen_by_verify
+     test_complaints.py::test_a_value_that_a_late_module_loses_is_no_met_rule_though_it_is_right_now
      test_complaints.py::test_that_a_module_has_to_come_first_is_explained
-     not in this tool yet: a file for modules-load.d; the boot model takes the key for there
+     test_complaints.py::test_a_plan_brings_the_module_up_before_its_settings_are_read
 c19  kubernetes#142035, kops#2223: kube-proxy overrides what the admin set
      test_complaints.py::test_who_else_writes_a_setting_is_explained
      test_complaints.py::test_who_else_writes_settings_is_looked_for_on_each_host
@@ -146,7 +147,7 @@ o2   the way back wants the reverse
      test_order.py::test_the_host_writes_in_the_order_of_the_plan_and_takes_back_in_reverse
      test_order.py::test_the_preview_of_the_way_back_is_the_plan_in_reverse
      plugins/test_host_real_kernel.py::test_coupled_settings_are_written_in_the_given_order_and_restored_backwards
-     plugins/test_host_changes.py::test_a_refused_write_takes_back_all_in_reverse_order
+     plugins/test_host_apply.py::test_a_refused_write_takes_back_all_in_reverse_order
 o3   one setting moves another
      test_order.py::test_what_a_change_of_forwarding_resets_is_known_before_it_is_planned
      test_order.py::test_a_restore_that_moves_another_setting_is_repaired
@@ -232,7 +233,7 @@ s5   secrets
 s6   one file of our own, whose rank is checked
      test_complaints.py::test_a_file_of_somebody_else_is_never_in_a_plan
      acceptance/test_next_boot.py::test_a_later_file_that_beats_ours_is_named_and_never_fought
-     plugins/test_host_changes.py::test_confirm_keeps_the_mode_of_a_file_that_was_there
+     plugins/test_host_confirm.py::test_confirm_keeps_the_mode_of_a_file_that_was_there
 s7   removing a line restores nothing
      test_complaints_writing.py::test_a_line_that_no_file_should_hold_needs_a_person_and_is_named
 
@@ -246,5 +247,5 @@ r3   a dry run is no proof that nothing is pending
 r4   a timer that depends on the controller is none
      plugins/test_host_real_timer.py::test_the_timer_restores_real_settings_after_whoever_armed_it_was_killed
      acceptance/test_revert_timer.py::test_a_host_that_is_cut_off_after_apply_is_as_before_within_the_window_and_5_seconds
-     plugins/test_host_changes.py::test_a_crash_at_any_step_leaves_a_host_that_roll_back_restores
+     plugins/test_host_there_and_back.py::test_a_crash_at_any_step_leaves_a_host_that_roll_back_restores
 """

@@ -14,10 +14,11 @@ from module_utils.request import make_request
 from tcptune.adapters.profiles import load_profiles
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, AtMost, Between, Exactly
-from tcptune.domain.facts import Absent, Unread, Unreadable
-from tcptune.domain.findings import Deviates, Met, NotApplicable, Unknown
+from tcptune.domain.facts import Absent, HostFacts, Unread, Unreadable
+from tcptune.domain.findings import Deviates, Met, NotApplicable, Unknown, Where
 from tcptune.domain.merging import Clash, solve
 from tcptune.domain.runs import HostState
+from tcptune.domain.state import Conntrack, NetNamespace, Virtualization
 from tcptune.domain.values import key_path, sysctl_key
 from tcptune.errors import ProfileError
 from tcptune.knowledge.catalogue import catalogue
@@ -84,7 +85,7 @@ def test_a_plan_can_be_pasted_into_a_review_with_both_values(tcptune: Command, p
     path = put(facts(sysctl={QUEUE: "128"}), settings={QUEUE: "at_least: 4096"})
     said = tcptune("plan", "wanted.yml", "--facts", path, "-i", "web1,", "--format", "markdown")
 
-    [row] = [line for line in said.out.splitlines() if line.startswith("|") and QUEUE in line]
+    [row] = [line for line in said.out.splitlines() if line.startswith(f"| {QUEUE} |")]
     assert "128" in row
     assert "4096" in row
 
@@ -211,12 +212,38 @@ def test_our_own_file_is_in_the_sysctl_folder_and_needs_no_daemon() -> None:
 # At boot
 
 
+def without_its_module(sysctl: dict[str, str], content: str) -> HostFacts:
+    """Return a host where nothing loads connection tracking before the files are read."""
+    found = facts(sysctl=sysctl, files={DROPIN_PATH: content})
+    return found.model_copy(update={"config_files": (), "conntrack": Conntrack(loaded=True, built_in=False)})
+
+
 def test_a_value_that_is_lost_at_boot_because_its_module_comes_later_is_seen_by_verify() -> None:
     kept = cohort(changes=(change(CONNTRACK, "65536", "262144"),))
-    booted = facts(sysctl={CONNTRACK: "65536"}, files={DROPIN_PATH: f"{CONNTRACK} = 262144\n"})
+    booted = without_its_module({CONNTRACK: "65536"}, f"{CONNTRACK} = 262144\n")
     [check] = verify_host(booted, kept, result(state=HostState.CONFIRMED), catalogue()).checks
 
-    assert (check.at_boot.value, check.actual, check.ok) == ("262144", "65536", False)
+    assert (check.actual, check.ok) == ("65536", False)
+    assert f"nf_conntrack is loaded after {DROPIN_PATH}:1 is read" in check.at_boot.by
+
+
+def test_a_value_that_a_late_module_loses_is_no_met_rule_though_it_is_right_now() -> None:
+    tuned = without_its_module({CONNTRACK: "262144"}, f"{CONNTRACK} = 262144\n")
+    [finding] = audit_host(tuned, profile(rule(CONNTRACK, "262144")), catalogue()).findings
+
+    assert isinstance(finding, Deviates)
+    assert finding.where is Where.BOOT
+
+
+def test_a_plan_brings_the_module_up_before_its_settings_are_read() -> None:
+    here = Virtualization(machine="kvm", container=None, signs=("dmi",))
+    said = facts(sysctl={CONNTRACK: "65536"}, virtualization=here, namespace=NetNamespace(child=False, sign="test"))
+    said = said.model_copy(update={"config_files": ()})
+    made, _ = plan_host(said, audit_host(said, profile(rule(CONNTRACK, "262144")), catalogue()), catalogue())
+
+    assert [file.path for file in made.files] == ["/etc/modules-load.d/99-tcptune.conf", DROPIN_PATH]
+    assert made.files[0].after.splitlines()[-1] == "nf_conntrack"
+    assert made.changes[0].lost_at_boot is None
 
 
 def test_that_a_module_has_to_come_first_is_explained(tcptune: Command) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
-from tcptune.domain.runs import MOVES, HostResult, HostState, Run
+from tcptune.domain.runs import MOVES, Act, HostResult, HostState, Run
 from tcptune.errors import HostError, TcptuneError
 from tcptune.ports import HostOutcome, Output
 from tcptune.workflows.collect import Collector
@@ -53,6 +53,7 @@ class FakeApplier:
         self.outcomes = outcomes
         self.calls: list[tuple[str, list[str], list[str]]] = []
         self.seconds: list[int | None] = []
+        self.fenced: list[str] = []
 
     def apply(
         self,
@@ -83,7 +84,9 @@ class FakeApplier:
         plan: Plan,  # noqa: ARG002
         hosts: Sequence[Host],
         force_keys: Sequence[str] = (),
+        fence: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
+        self.fenced = list(fence)
         return self._act("roll_back", hosts, HostState.ROLLED_BACK, force_keys)
 
     def _act(
@@ -103,6 +106,11 @@ class MemoryJournal:
 
     def begin(self, run: Run, plan: Plan) -> None:
         self.known[run.run_id] = (run, plan)
+
+    def start(self, run_id: str, act: Act, hosts: Sequence[str], *, by: str, at: datetime) -> None:  # noqa: ARG002
+        run, plan = self.known[run_id]
+        results = tuple(r.model_copy(update={"doing": act}) if r.host in hosts else r for r in run.results)
+        self.known[run_id] = (run.model_copy(update={"results": results, "ended_at": None}), plan)
 
     def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:  # noqa: ARG002
         run, plan = self.known[run_id]

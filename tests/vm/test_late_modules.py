@@ -46,7 +46,6 @@ def test_where_the_operator_loads_the_module_at_boot_what_is_confirmed_is_live_a
     assert (tracking.state(), tracking.values(*TRACKED)) == (before, values)
 
 
-@pytest.mark.xfail(strict=True, reason="the plan only warns of a module that is loaded late")
 def test_where_nobody_loads_the_module_at_boot_the_confirmed_change_does(
     tcptune: Tcptune, tracking: Machine, on: On
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from tcptune.adapters.journal import controllers
 from tcptune.adapters.journal.tables import HostResultRow, MoveRow, RunRow
 from tcptune.domain.changes import Plan
-from tcptune.domain.runs import MOVES, HostResult, HostState, Move, Run
+from tcptune.domain.runs import MOVES, Act, BootCheck, HostResult, HostState, Move, Run, Work
 from tcptune.errors import TcptuneError, UsageError
 
-_HEAD = "0002"
+_HEAD = "0004"
 _LOCK_NUMBER = 0x7463_7074
 """Any number that no other program on the server locks."""
 
@@ -55,10 +56,50 @@ class SqlJournal:
                     operator=run.operator,
                     tool_version=run.tool_version,
                     plan=plan.model_dump_json(),
+                    at_work=_work(Act.APPLY, run.operator, run.started_at),
                 ),
             )
             session.flush()
             session.add_all(_result_row(run.run_id, result) for result in run.results)
+
+    def start(self, run_id: str, act: Act, hosts: Sequence[str], *, by: str, at: datetime) -> None:
+        """Record that an act begins on some hosts of a run.
+
+        Raises TcptuneError while another process of this machine works on the run.
+        """
+        mine = _work(act, by, at)
+        while not self._take(run_id, mine):
+            # Somebody else began in this very moment: look who.
+            pass
+        with self._session() as session:
+            for host in hosts:
+                row = session.get(HostResultRow, (run_id, host))
+                if row is None:
+                    raise TcptuneError(f"{host} is no host of run {run_id}")
+                row.doing = act.value
+                session.add(
+                    MoveRow(run_id=run_id, at=at, host=host, before=row.state, after=row.state, note=f"{act} begun")
+                )
+
+    def _take(self, run_id: str, mine: str) -> bool:
+        """Put this process at work on a run. Return whether nobody did so since the look."""
+        with self._session() as session:
+            found = session.scalar(sa.select(RunRow.at_work).where(RunRow.run_id == run_id))
+        other = _at_work(found)
+        if other is not None and other.alive and other.process != controllers.me():
+            raise TcptuneError(
+                f"run {run_id}: {other.act} by {other.by} is at work on it since {other.since:%Y-%m-%d %H:%M:%S} UTC "
+                f"(pid {other.pid})",
+                hint=f"wait for it to end, or end it: then tcptune doctor says what the hosts of run {run_id} hold",
+            )
+        with self._session() as session:
+            taken = session.execute(
+                sa.update(RunRow)
+                .where(RunRow.run_id == run_id, RunRow.at_work.is_not_distinct_from(found))
+                .values(at_work=mine, ended_at=None)
+                .returning(RunRow.run_id)
+            )
+            return taken.first() is not None
 
     def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:
         """Record a host's new state. Raises TcptuneError for a move that the table of moves forbids."""
@@ -70,7 +111,8 @@ class SqlJournal:
             if result.state is not before and result.state not in MOVES[before]:
                 raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
             row.state, row.error, row.hint = result.state.value, result.error, result.hint
-            row.deadline = result.deadline
+            row.deadline, row.doing = result.deadline, result.doing and result.doing.value
+            row.at_boot = _at_boot(result)
             # What was replaced is what a rollback restores: once known it is never forgotten.
             row.replaced = row.replaced or result.replaced
             session.add(
@@ -87,7 +129,12 @@ class SqlJournal:
     def end(self, run_id: str, *, at: datetime) -> None:
         """Record that nobody works on the run any more."""
         with self._session() as session:
-            session.execute(sa.update(RunRow).where(RunRow.run_id == run_id).values(ended_at=at))
+            row = session.get(RunRow, run_id, with_for_update=True)
+            work = _at_work(row.at_work) if row else None
+            if row is None or (work is not None and work.process != controllers.me()):
+                # Another machine could not see us, and has taken over: the end is for it to record.
+                return
+            row.ended_at, row.at_work = at, None
 
     def find(self, run_id: str) -> tuple[Run, Plan]:
         """Return a run by its id, by a unique start of it, or 'last'."""
@@ -213,9 +260,27 @@ def _result_row(run_id: str, result: HostResult) -> HostResultRow:
         state=result.state.value,
         replaced=result.replaced,
         deadline=result.deadline,
+        at_boot=_at_boot(result),
         error=result.error,
         hint=result.hint,
+        doing=result.doing and result.doing.value,
     )
+
+
+def _at_boot(result: HostResult) -> dict[str, Any] | None:
+    return result.at_boot.model_dump(mode="json") if result.at_boot else None
+
+
+def _work(act: Act, by: str, since: datetime) -> str:
+    me = controllers.me()
+    return Work(act=act, by=by, since=since, process=me, pid=controllers.pid(me)).model_dump_json(exclude={"alive"})
+
+
+def _at_work(text: str | None) -> Work | None:
+    if text is None:
+        return None
+    work = Work.model_validate_json(text)
+    return work.model_copy(update={"alive": controllers.alive(work.process)})
 
 
 def _run(session: Session, row: RunRow) -> Run:
@@ -237,9 +302,12 @@ def _run(session: Session, row: RunRow) -> Run:
                 state=HostState(r.state),
                 replaced=r.replaced,
                 deadline=r.deadline,
+                at_boot=BootCheck.model_validate(r.at_boot) if r.at_boot else None,
                 error=r.error,
                 hint=r.hint,
+                doing=Act(r.doing) if r.doing else None,
             )
             for r in results
         ),
+        at_work=_at_work(row.at_work),
     )

@@ -45,6 +45,7 @@ class RunRow(Base):
     operator: Mapped[str] = mapped_column(Text)
     tool_version: Mapped[str] = mapped_column(String(32))
     plan: Mapped[str] = mapped_column(Text)
+    at_work: Mapped[str | None] = mapped_column(Text)
 
 
 class HostResultRow(Base):
@@ -58,8 +59,10 @@ class HostResultRow(Base):
     state: Mapped[str] = mapped_column(String(32))
     replaced: Mapped[dict[str, Any]] = mapped_column(JSON)
     deadline: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    at_boot: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
     hint: Mapped[str | None] = mapped_column(Text)
+    doing: Mapped[str | None] = mapped_column(String(16))
 
 
 class MoveRow(Base):

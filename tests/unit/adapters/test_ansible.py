@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from tcptune.adapters.ansible import AnsibleApplier
+from tcptune.domain.hosts import Escalation
 from tcptune.domain.runs import HostState
 from tcptune.ports import HostOutcome
-from tests.unit.builders import SOMAXCONN, cohort, host, plan
+from tests.unit.builders import SOMAXCONN, SYNCOOKIES, change, cohort, host, plan
 
 MODULE = "tcptune.linux.tcp_settings"
 PLAN = plan(cohort("web1", "web2"))
@@ -145,6 +147,42 @@ def test_a_confirm_or_rollback_that_failed_never_claims_that_the_host_is_unchang
     assert outcome.state is HostState.BROKEN
 
 
+@pytest.mark.parametrize("kind", ["stale", "refused", "locked", "unknown_run", "io", None])
+def test_time_that_could_not_be_given_leaves_the_host_held(kind: str | None) -> None:
+    [outcome] = act(Applier(failed(kind)), "extend", revert_after_s=60)
+
+    # The workflow leaves such a host where it was.
+    assert outcome.state is HostState.BROKEN
+
+
+@pytest.mark.parametrize("what", ["confirm", "roll_back"])
+def test_a_host_that_somebody_else_changes_right_now_is_busy(what: str) -> None:
+    assert act(Applier(failed("locked")), what)[0].busy
+    assert not act(Applier(failed("stale")), what)[0].busy
+    assert not act(Applier(failed("locked")))[0].busy
+
+
+@pytest.mark.parametrize("what", ["apply", "confirm"])
+def test_a_value_that_did_not_last_is_told_with_who_is_known_to_write_it(what: str) -> None:
+    made = plan(cohort("web1", changes=(change(SOMAXCONN, writer="tuned"), change(SYNCOOKIES, "0", "1"))))
+
+    def told(**failure: Any) -> str | None:
+        [outcome] = getattr(Applier(failed("stale", **failure)), what)("run1", made, [host("web1")])
+        return outcome.error
+
+    assert told(key=SOMAXCONN) == "said no; tuned is known to write it"
+    assert told(key=SOMAXCONN, message="it is tuned's") == "it is tuned's"
+    assert told(key=SYNCOOKIES) == told() == "said no"
+
+
+def test_a_host_on_which_the_run_may_not_have_begun_is_told_to_refuse_it() -> None:
+    applier = Applier(ok())
+    list(applier.roll_back("run1", PLAN, [host("web1"), host("web2")], fence=["web2"]))
+
+    hosts = applier.inventory["all"]["children"]["tcptune_plan"]["children"]["tcptune_cohort1"]["hosts"]
+    assert [name for name, said in hosts.items() if said.get("tcp_settings_fence")] == ["web2"]
+
+
 def test_a_host_that_knows_nothing_of_the_run_says_so() -> None:
     [outcome] = act(Applier(failed("unknown_run")), "roll_back")
 
@@ -223,6 +261,61 @@ def test_a_host_is_reached_as_the_caller_says_even_where_the_plan_says_otherwise
     list(applier.apply("run1", PLAN, [host("web1", address="192.0.2.9")]))
 
     assert "'ansible_host': '192.0.2.9'" in str(applier.inventory)
+
+
+def test_ansible_is_told_of_becoming_as_the_command_line_says_and_of_the_password_by_a_path() -> None:
+    given = Escalation(become=True, user="deploy", password=SecretStr("hunter2"))
+
+    words = AnsibleApplier((), None, given, timeout_s=4.5)._words(Path("/run/pipe"))
+
+    assert words == ["--timeout=5", "--become", "--become-user=deploy", "--become-password-file=/run/pipe"]
+    assert AnsibleApplier()._words(None) == ["--timeout=30"]
+
+
+@pytest.mark.parametrize(
+    ("what", "state"),
+    [("apply", HostState.FAILED), ("extend", HostState.BROKEN), ("confirm", HostState.BROKEN)],
+)
+def test_where_sudo_refused_the_module_never_began(what: str, state: HostState) -> None:
+    """An apply has changed nothing then; what an earlier one changed is as it was."""
+    said = event("runner_on_failed", msg="Missing sudo password")
+    more = {"revert_after_s": 60} if what == "extend" else {}
+
+    [outcome] = act(Applier(said), what, **more)
+
+    assert (outcome.state, outcome.error) == (state, "sudo refused: a password is required")
+    assert "-K" in (outcome.hint or "")
+
+
+def test_what_the_module_says_of_sudo_is_the_modules_own() -> None:
+    [outcome] = act(Applier(failed("refused", message="sudo: a password is required")))
+
+    assert outcome.error == "sudo: a password is required"
+
+
+def test_where_ansible_has_nothing_to_tell_it_is_told_who_has() -> None:
+    dropped = {"msg": "Module result deserialization failed: No start of json char found", "rc": 1}
+    [outcome] = act(Applier(event("runner_on_failed", **dropped, module_stdout="", module_stderr="")))
+    [other] = act(Applier(event("runner_on_failed", **dropped, module_stdout="", module_stderr="python: bus error")))
+
+    assert outcome.state is other.state is HostState.BROKEN
+    assert "ended with status 1, and nothing was said" in (outcome.error or "")
+    assert "tcptune facts -l web1" in (outcome.hint or "")
+    assert "deserialization" in (other.error or "")
+
+
+def test_a_sudo_that_ansible_gave_up_may_have_let_the_module_begin() -> None:
+    said = "Timeout (32s) waiting for privilege escalation prompt: "
+    [outcome] = act(Applier(event("runner_on_unreachable", msg=said)))
+
+    assert (outcome.state, outcome.error) == (HostState.BROKEN, "sudo said nothing within 32 s")
+
+
+@pytest.mark.parametrize("kind", ["refused", "locked", "io", None])
+def test_an_extend_that_failed_leaves_a_held_host_held(kind: str | None) -> None:
+    [outcome] = act(Applier(failed(kind)), "extend", revert_after_s=60)
+
+    assert outcome.state is HostState.BROKEN
 
 
 def test_without_one_they_come_from_the_plan() -> None:

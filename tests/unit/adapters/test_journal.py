@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import subprocess
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 from alembic import command, config
 
-from tcptune.adapters.journal import store
+from tcptune.adapters.journal import controllers, store
 from tcptune.adapters.journal.store import SqlJournal
 from tcptune.adapters.journal.tables import Base
 from tcptune.domain.changes import Plan
-from tcptune.domain.runs import MOVES, HostState, Run
+from tcptune.domain.runs import MOVES, Act, BootCheck, HostState, Run
 from tcptune.errors import TcptuneError, UsageError
 from tests.unit.builders import NOW, SOMAXCONN, cohort, plan, result, run
 
@@ -44,6 +47,10 @@ def begun(journal: SqlJournal, *runs: Run) -> SqlJournal:
     for one in runs or (PLANNED,):
         journal.begin(one, PLAN)
     return journal
+
+
+def without_work(found: Run) -> Run:
+    return found.model_copy(update={"at_work": None})
 
 
 def named(run_id: str, minutes: int = 0) -> Run:
@@ -84,7 +91,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(file: Path) -> None:
 def test_opening_a_journal_again_changes_nothing(file: Path) -> None:
     begun(opened(file))
 
-    assert opened(file).find(RUN)[0] == PLANNED
+    assert without_work(opened(file).find(RUN)[0]) == PLANNED
 
 
 def test_every_move_is_on_disk_before_the_next_thing_happens(journal: SqlJournal, file: Path) -> None:
@@ -98,7 +105,9 @@ def test_every_move_is_on_disk_before_the_next_thing_happens(journal: SqlJournal
 
 
 def test_a_run_comes_back_as_it_was_recorded_with_its_whole_plan(journal: SqlJournal) -> None:
-    assert begun(journal).find(RUN) == (PLANNED, PLAN)
+    found, made = begun(journal).find(RUN)
+
+    assert (without_work(found), made) == (PLANNED, PLAN)
 
 
 def test_a_run_cannot_be_recorded_twice(journal: SqlJournal) -> None:
@@ -383,3 +392,126 @@ def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(tmp_path: Path
 
     journal.move("r1", result("web1", HostState.CONFIRMED), at=NOW)
     assert journal.find("r1")[0].result("web1").deadline is None
+
+
+def test_what_wins_over_a_confirmed_host_is_remembered_with_it(tmp_path: Path) -> None:
+    journal = SqlJournal(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    journal.begin(run(result("web1", HostState.HELD), run_id="r1"), PLAN)
+    seen = BootCheck(wins=("a file wins",), unknown=("another cannot be read",))
+
+    journal.move("r1", result("web1", HostState.CONFIRMED, at_boot=seen), at=NOW)
+    assert journal.find("r1")[0].result("web1").at_boot == seen
+
+    journal.move("r1", result("web1", HostState.ROLLED_BACK), at=NOW)
+    assert journal.find("r1")[0].result("web1").at_boot is None
+
+
+# Who works on a run
+
+
+def at_work_elsewhere(file: Path, process: str) -> None:
+    """Let another process have begun to confirm the run."""
+    work = {"act": "confirm", "by": "bob@c", "since": "2026-03-14T12:00:00Z", "process": process, "pid": "7"}
+    changed(file, f"UPDATE runs SET at_work = '{json.dumps(work)}'")  # noqa: S608  # the text is this test's own
+
+
+def another(**words: str) -> str:
+    """Give this process, but for some words."""
+    names = ("machine", "boot", "namespace", "pid", "began")
+    return " ".join({**dict(zip(names, controllers.me().split(" "), strict=True)), **words}.values())
+
+
+def start(journal: SqlJournal, act: Act = Act.ROLLBACK, *hosts: str) -> None:
+    journal.start(RUN, act, hosts or ("web1",), by="ada@c", at=NOW)
+
+
+def test_a_run_is_worked_on_from_its_begin_to_its_end(journal: SqlJournal) -> None:
+    work = begun(journal).find(RUN)[0].at_work
+    assert work is not None
+    assert (work.act, work.by, work.since, work.alive) == (Act.APPLY, PLANNED.operator, NOW, True)
+
+    journal.end(RUN, at=NOW)
+
+    assert journal.find(RUN)[0].at_work is None
+
+
+def test_what_was_begun_on_a_host_is_known_until_the_host_is_heard_of(journal: SqlJournal) -> None:
+    begun(journal)
+    start(journal, Act.CONFIRM, "web1")
+    assert [r.doing for r in journal.find(RUN)[0].results] == [Act.CONFIRM, None]
+    assert [(move.host, move.note) for move in journal.moves(RUN)] == [("web1", "confirm begun")]
+
+    journal.move(RUN, result("web1", HostState.APPLYING), at=NOW)
+
+    assert [r.doing for r in journal.find(RUN)[0].results] == [None, None]
+
+
+def test_a_run_that_is_begun_again_has_no_end(journal: SqlJournal) -> None:
+    begun(journal).end(RUN, at=NOW)
+    start(journal)
+
+    found = journal.find(RUN)[0]
+    assert found.ended_at is None
+    assert found.at_work is not None
+    assert found.at_work.act is Act.ROLLBACK
+
+
+def test_while_another_process_of_this_machine_is_at_work_nobody_else_begins(journal: SqlJournal, file: Path) -> None:
+    begun(journal)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            at_work_elsewhere(file, another(pid=str(process.pid), began=controllers._began(process.pid)))
+            with pytest.raises(TcptuneError, match=r"confirm by bob@c is at work on it since .* \(pid 7\)"):
+                start(journal)
+            assert [r.doing for r in journal.find(RUN)[0].results] == [None, None]
+        finally:
+            process.kill()
+        # A process that has ended, and that nobody has asked how, is still in the table of processes.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        start(journal)
+
+
+@pytest.mark.parametrize(
+    ("words", "alive"),
+    [
+        ({}, True),
+        ({"began": "1"}, False),
+        ({"pid": "4194305"}, False),
+        ({"boot": "another"}, False),
+        ({"machine": "another"}, None),
+        ({"machine": "another", "boot": "another"}, None),
+        ({"namespace": "pid:[1]"}, None),
+    ],
+)
+def test_a_process_is_alive_or_gone_or_cannot_be_seen_from_here(words: dict[str, str], alive: bool | None) -> None:
+    assert controllers.alive(another(**words)) is alive
+
+
+@pytest.mark.parametrize("words", [{"began": "1"}, {"machine": "another"}])
+def test_who_is_dead_or_cannot_be_seen_is_followed(journal: SqlJournal, file: Path, words: dict[str, str]) -> None:
+    begun(journal)
+    at_work_elsewhere(file, another(**words))
+
+    start(journal)
+
+    work = journal.find(RUN)[0].at_work
+    assert work is not None
+    assert work.by == "ada@c"
+
+
+def test_who_was_followed_does_not_end_the_work_of_the_other(journal: SqlJournal, file: Path) -> None:
+    begun(journal)
+    at_work_elsewhere(file, another(machine="another"))
+
+    journal.end(RUN, at=NOW)
+
+    found = journal.find(RUN)[0]
+    assert found.ended_at is None
+    assert found.at_work is not None
+
+
+def test_nothing_is_begun_on_a_host_that_the_run_does_not_know(journal: SqlJournal) -> None:
+    begun(journal)
+
+    with pytest.raises(TcptuneError, match="web9 is no host of run"):
+        start(journal, Act.ROLLBACK, "web9")

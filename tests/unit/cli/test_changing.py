@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tcptune.cli import wiring
 from tcptune.domain.runs import HostState, Run
 from tcptune.errors import HostUnreachable
 from tcptune.ports import HostOutcome
-from tests.unit.builders import SOMAXCONN, answer, change, cohort, plan, result, run
+from tests.unit.builders import LATER, SOMAXCONN, answer, change, cohort, plan, result, run
 from tests.unit.fakes import FakeApplier, Said, collector
 
 from .conftest import Command
@@ -29,7 +30,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     (tmp_path / "plan.json").write_text(PLAN.model_dump_json())
     found: dict[str, object] = {"says": UNMOVED, "applier": FakeApplier()}
     monkeypatch.setattr(wiring, "collector", lambda _forks, _timeout: collector(found["says"]))  # type: ignore[arg-type]
-    monkeypatch.setattr(wiring, "applier", lambda _inventory: found["applier"])
+    monkeypatch.setattr(wiring, "applier", lambda *_: found["applier"])
     return found
 
 
@@ -222,3 +223,49 @@ def test_facts_of_hosts_are_lines_on_standard_output_and_losses_on_standard_erro
     assert len(found.out.splitlines()) == 3
     assert "? web1  could not be read: no SSH session" in found.err
     assert found.err.endswith("read 1 of 2 hosts\n")
+
+
+# What wins over a change that is kept
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "told"),
+    [
+        (answer({SOMAXCONN: "4096"}), 0, ""),
+        (
+            answer({SOMAXCONN: "4096"}, {LATER: f"{SOMAXCONN} = 128\n"}),
+            10,
+            f"{SOMAXCONN}: {LATER}:1 gives 128 at the next boot, not 4096",
+        ),
+        (LOST, 4, "what wins at the next boot was not looked at: no SSH session"),
+    ],
+    ids=["nothing", "a file added since", "not read"],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+def test_a_host_is_kept_and_what_wins_over_it_is_told_with_it(
+    tcptune: Command, fleet: dict[str, object], seen: str, code: int, told: str, at_once: bool
+) -> None:
+    if at_once:
+        fleet["says"] = _InTurn(UNMOVED["web1"], seen)
+        found = tcptune("apply", "plan.json", "--limit", "web1", "--auto-confirm")
+    else:
+        tcptune("apply", "plan.json", "--limit", "web1")
+        fleet["says"] = {"web1": seen}
+        found = tcptune("confirm", "last")
+
+    assert found.code == code
+    assert states() == {"web1": HostState.CONFIRMED}
+    assert told in found.err
+    assert told in " ".join(found.out.split())
+    assert ("! web1" in found.out) == bool(told)
+    assert ("! web1" in tcptune("runs", "last").out) == bool(told)
+
+
+class _InTurn(dict[str, Any]):
+    """A host that gives one answer after the other."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def __getitem__(self, _host: str) -> Any:
+        return self.answers.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,35 @@ def test_version_is_told_and_that_is_all(tcptune: Command) -> None:
 
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("tcptune 0.")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["facts", "-i", "web1,"]], ids=" ".join)
+def test_ctrl_c_while_modules_are_loaded_ends_in_one_line(words: list[str], tmp_path: Path) -> None:
+    # Each import is told on standard error, so the moment is known: the first of what the command line needs.
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "tcptune", *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            if line.rpartition("|")[2].strip().startswith("typer"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = [line for line in process.stderr if not line.startswith("import time:")]
+
+        assert process.wait(10) == 130
+        assert rest == ["stopped\n"]
+        assert process.stdout.read() == ""
+
+
+@pytest.mark.usefixtures("tcptune")
+def test_ctrl_c_is_as_before_once_a_command_is_over(tcptune: Command) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    tcptune("--version")
+
+    assert signal.getsignal(signal.SIGINT) is before

@@ -102,7 +102,7 @@ def test_the_journal_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     wiring.journal().begin(run(), PLAN)
 
     assert (tmp_path / "team.sqlite").is_file()
-    assert wiring.journal().find("last")[0] == run()
+    assert wiring.journal().find("last")[0].run_id == run().run_id
 
 
 # Who, when, what

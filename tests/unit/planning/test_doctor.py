@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tcptune.domain.host_runs import HostRun, HostRuns, Leftover
-from tcptune.domain.runs import HostState, Run
-from tcptune.planning.doctor import leftovers
+from tcptune.domain.runs import Act, HostState, Run, Work
+from tcptune.planning.doctor import leftovers, settlements
 from tests.unit.builders import NOW, facts, result, run
 
 THIS_BOOT = facts().system.boot_id
@@ -21,8 +21,8 @@ def known(state: HostState, name: str = "r1") -> dict[str, Run]:
     return {name: run(result("web1", state), run_id=name)}
 
 
-def left(*records: HostRun, journal: dict[str, Run] | None = None) -> list[Leftover]:
-    host = facts("web1").model_copy(update={"runs": HostRuns(runs=records)})
+def left(*records: HostRun, journal: dict[str, Run] | None = None, busy: str | None = None) -> list[Leftover]:
+    host = facts("web1").model_copy(update={"runs": HostRuns(runs=records, busy=busy)})
     return list(leftovers(host, journal or {}, NOW))
 
 
@@ -100,12 +100,18 @@ def test_a_journal_that_is_behind_is_told_by_one_command(on_host: str, in_journa
     assert found.command == f"tcptune {verb} r1 --limit web1"
 
 
-@pytest.mark.parametrize("state", [HostState.APPLYING, HostState.HELD, HostState.BROKEN])
-def test_a_run_that_the_host_has_no_record_of_never_began_there(state: HostState) -> None:
+@pytest.mark.parametrize("state", [HostState.APPLYING, HostState.BROKEN])
+def test_a_run_that_the_host_has_no_record_of_has_not_begun_there(state: HostState) -> None:
     [found] = left(journal=known(state))
 
     assert (found.on_host, found.command) == (None, "tcptune rollback r1 --limit web1")
-    assert "it never began there" in found.what
+    assert "it has not begun there" in found.what
+
+
+def test_a_held_run_that_the_host_has_forgotten_is_for_a_person_to_look_at() -> None:
+    [found] = left(journal=known(HostState.HELD))
+
+    assert "look at the host" in found.what
 
 
 @pytest.mark.parametrize("state", [s for s in HostState if s not in {"applying", "held", "broken"}])
@@ -115,3 +121,87 @@ def test_a_finished_run_that_the_host_has_forgotten_is_none(state: HostState) ->
 
 def test_runs_of_other_hosts_are_not_this_ones() -> None:
     assert left(journal={"r1": run(result("web2", HostState.HELD), run_id="r1")}) == []
+
+
+# What a controller began and did not end
+
+
+def begun(act: Act, state: HostState, *, alive: bool | None = False) -> dict[str, Run]:
+    work = Work(act=act, by="ada@c", since=EARLIER, process="c b n 7 1", pid="7", alive=alive)
+    host = result("web1", state).model_copy(update={"doing": act})
+    return {"r1": run(host, run_id="r1").model_copy(update={"at_work": work})}
+
+
+WAITING = {"deadline": LATER, "timer_alive": True}
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "on_host", "verb"),
+    [
+        (Act.APPLY, HostState.APPLYING, record(**WAITING), "rollback"),
+        (Act.APPLY, HostState.APPLYING, record("running"), "rollback"),
+        (Act.CONFIRM, HostState.HELD, record(**WAITING), "confirm"),
+        (Act.CONFIRM, HostState.HELD, record("confirming"), "confirm"),
+        (Act.CONFIRM, HostState.HELD, record("confirmed"), "confirm"),
+        (Act.CONFIRM, HostState.HELD, record("confirming", boot_id="another"), "rollback"),
+        (Act.CONFIRM, HostState.HELD, record("reverted"), "rollback"),
+        (Act.ROLLBACK, HostState.HELD, record(**WAITING), "rollback"),
+        (Act.ROLLBACK, HostState.HELD, record("rolling_back"), "rollback"),
+        (Act.ROLLBACK, HostState.HELD, record("rolled_back"), "rollback"),
+        (Act.ROLLBACK, HostState.HELD, record("confirmed"), "rollback"),
+        (Act.ROLLBACK, HostState.CONFIRMED, record("confirmed"), "rollback"),
+    ],
+)
+def test_what_a_dead_controller_began_is_finished_by_the_command_it_ran_or_undone(
+    act: Act, state: HostState, on_host: HostRun, verb: str
+) -> None:
+    [found] = left(on_host, journal=begun(act, state))
+
+    assert (found.verb, found.command) == (verb, f"tcptune {verb} r1 --limit web1")
+
+
+@pytest.mark.parametrize("records", [(), (record("running"),), (record(**WAITING),)])
+def test_what_a_living_controller_is_at_is_left_to_it(records: tuple[HostRun, ...]) -> None:
+    [found] = left(*records, journal=begun(Act.APPLY, HostState.APPLYING, alive=True))
+
+    assert "apply by ada@c is at work on it" in found.what
+    assert (found.verb, found.command) == (None, "tcptune doctor web1, once that has ended")
+
+
+def test_a_controller_that_cannot_be_seen_from_here_is_waited_for_by_nobody() -> None:
+    [found] = left(record("running"), journal=begun(Act.APPLY, HostState.APPLYING, alive=None))
+
+    assert found.verb == "rollback"
+
+
+@pytest.mark.parametrize(("busy", "said"), [("r1", "is at it right now"), ("r2", "it died there"), (None, "it died")])
+def test_who_holds_the_lock_tells_a_run_under_way_from_one_that_died(busy: str | None, said: str) -> None:
+    [found] = left(record("running"), journal=known(HostState.APPLYING), busy=busy)
+
+    assert said in found.what
+
+
+def some(host: str, verb: str | None, name: str = "r1", state: HostState | None = HostState.HELD) -> Leftover:
+    return Leftover.model_validate(
+        {"host": host, "run": name, "on_host": "held", "in_journal": state, "what": "w", "verb": verb, "command": "c"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("verbs", "command"),
+    [
+        (("confirm", "confirm"), "tcptune confirm r1"),
+        (("rollback", "rollback"), "tcptune rollback r1"),
+        (("confirm", "rollback"), "tcptune rollback r1"),
+    ],
+)
+def test_one_command_ends_a_run_on_all_hosts_on_which_it_is_left_over(verbs: tuple[str, str], command: str) -> None:
+    [found] = settlements([some("b", verbs[0]), some("a", verbs[1])])
+
+    assert (found.run, found.hosts, found.command) == ("r1", ("a", "b"), command)
+
+
+def test_there_is_none_for_one_host_for_another_journals_run_or_while_somebody_is_at_work() -> None:
+    assert settlements([some("a", "confirm")]) == ()
+    assert settlements([some("a", "confirm", state=None), some("b", "confirm", state=None)]) == ()
+    assert settlements([some("a", "rollback"), some("b", None)]) == ()

@@ -246,3 +246,10 @@ def test_the_readme_names_plan_profile_and_counts() -> None:
 
     assert made.plan_id in readme
     assert "Profile test, 8 changes on 2 hosts" in readme
+
+
+def test_who_is_known_to_write_a_setting_reaches_the_host() -> None:
+    made = plan(cohort("a", changes=(change(SOMAXCONN, writer="tuned"), change(SYNCOOKIES))))
+
+    assert read(render(made, "run1"), COHORT1)["tcp_settings_writers"] == {SOMAXCONN: "tuned"}
+    assert "tcp_settings_writers" not in read(render(plan(cohort("a")), "run1"), COHORT1)

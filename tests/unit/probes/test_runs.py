@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,3 +81,28 @@ def test_what_could_not_be_read_is_a_gap() -> None:
 
     assert found.runs is None
     assert "may not read" in found.gaps["runs"]
+
+
+def held_by(root: Path, pid: int, began: str, number: int = 7) -> None:
+    (root / "lock").mkdir(exist_ok=True)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (root / "lock" / str(number)).symlink_to(f"{pid} {began} {boot} pid:[1] run-{number}")
+
+
+def began() -> str:
+    return Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_who_holds_the_lock_is_known_by_the_highest_link_whose_process_lives(tmp_path: Path, shell: str) -> None:
+    held_by(tmp_path, 4194305, "1", number=9)
+    held_by(tmp_path, os.getpid(), began(), number=10)
+
+    assert look(tmp_path, shell).busy == "run-10"
+
+
+def test_a_lock_whose_process_is_gone_is_nobodys(tmp_path: Path) -> None:
+    held_by(tmp_path, os.getpid(), "1")
+    assert look(tmp_path).busy is None
+    held_by(tmp_path, 4194305, "1", number=8)
+    assert look(tmp_path).busy is None

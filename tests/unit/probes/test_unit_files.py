@@ -205,3 +205,15 @@ def test_every_folder_of_units_is_read(shell: Shell, tree: Path, folder: str) ->
 def test_a_line_that_is_none_of_ours_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="unexpected line"):
         unit_files.parse([line])
+
+
+def test_a_drop_in_of_ours_is_measured_and_no_other(shell: Shell, tree: Path) -> None:
+    ours = "# \u00e4 comment\n[Service]\nLimitNOFILE=65536:524288\n"
+    write(tree, f"{LIB}/web.service", "[Service]\n")
+    write(tree, f"{ETC}/web.service.d/99-tcptune.conf", ours)
+    write(tree, f"{ETC}/web.service.d/90-other.conf", "[Service]\nLimitNOFILE=4096\n")
+    found = {file.path: file for file in read(shell, tree).files}
+
+    mine = found[f"/{ETC}/web.service.d/99-tcptune.conf"]
+    assert (mine.content, mine.size_bytes) == ("[Service]\nLimitNOFILE=65536:524288\n", len(ours.encode()))
+    assert [file.size_bytes for path, file in found.items() if "99-tcptune" not in path] == [None, None]

@@ -10,9 +10,12 @@ from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Between, Elements, Leave
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
-from tcptune.domain.runs import HostState
-from tcptune.domain.verdicts import Check, HostVerdict, RunVerdict
+from tcptune.domain.followups import FollowUp
+from tcptune.domain.host_runs import Doctor, Leftover, Unseen
+from tcptune.domain.runs import Act, BootCheck, HostState, Work
+from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
 from tcptune.workflows.audit import audit
 from tcptune.workflows.plan import plan
@@ -74,6 +77,8 @@ COLLECTED: list[Collected] = [
             DROPIN_PATH: merged(None, {"net.ipv4.tcp_mtu_probing": "1", SOMAXCONN: "1024"}),
         },
     ),
+    # The loader that this host does not use reads a file after ours.
+    facts("otherwise", {**FINE, SOMAXCONN: "512"}, {**KEPT, "/etc/sysctl.conf": f"{SOMAXCONN} = 256\n"}),
     # Only the next boot is off.
     facts("bootonly", FINE, {**KEPT, f"{ETC}/60-old.conf": f"{FIN_TIMEOUT} = 5\n"}),
     facts(
@@ -93,6 +98,16 @@ PLAN = plan([one for one in COLLECTED if one.host != "closed"], HOSTS, PROFILE, 
 RUN = run(
     *(result(f"held{n}", HostState.HELD, replaced={SOMAXCONN: "128", PORTS: "32768 60999"}) for n in (1, 2)),
     result("confirmed", HostState.CONFIRMED, replaced={SOMAXCONN: "128"}),
+    *(
+        result(
+            f"beaten{n}",
+            HostState.CONFIRMED,
+            replaced={SOMAXCONN: "128"},
+            at_boot=BootCheck(wins=(f"{SOMAXCONN}: {LATER}:1 gives 128 at the next boot, not 4096",)),
+        )
+        for n in (1, 2)
+    ),
+    result("unsure", HostState.CONFIRMED, at_boot=BootCheck(unknown=("what wins was not looked at: no SSH session",))),
     result("back", HostState.ROLLED_BACK, replaced={SOMAXCONN: "128"}),
     result("partly", HostState.PARTLY_BACK, error=f"changed by somebody else since, and left: {SOMAXCONN}"),
     result("stale", HostState.STALE, error=f"{SOMAXCONN} is 512, the plan was made for 128", hint="tcptune plan"),
@@ -101,6 +116,44 @@ RUN = run(
     result("broken", HostState.BROKEN, error="connection lost", hint="tcptune rollback 20260314 asks the host"),
     result("planned", HostState.PLANNED),
     ended_at=NOW + timedelta(minutes=3),
+    afterwards=(
+        FollowUp(
+            do="systemctl restart nginx.service",
+            process="nginx",
+            unit="nginx.service",
+            because=("limits.nofile", SOMAXCONN),
+            once="confirmed",
+            hosts=("beaten1", "beaten2", "confirmed", "unsure"),
+        ),
+        FollowUp(do="start odd again", process="odd", because=(SOMAXCONN,), once="applied", hosts=("held1",)),
+    ),
+)
+
+
+# A controller that died while it confirmed, and what the doctor found on the hosts.
+DIED = run(
+    result("confirmed", HostState.CONFIRMED, replaced={SOMAXCONN: "128"}),
+    *(result(f"held{n}", HostState.HELD).model_copy(update={"doing": Act.CONFIRM}) for n in (1, 2)),
+).model_copy(
+    update={"at_work": Work(act=Act.CONFIRM, by="ada@c", since=NOW, process="c b n 7 1", pid="7", alive=False)}
+)
+_LEFT = [
+    Leftover(
+        host=name,
+        run=DIED.run_id,
+        on_host=state,
+        in_journal=HostState.HELD,
+        what=f"a confirm of it was begun and has not ended; it is {state}",
+        verb="confirm",
+        command=f"tcptune confirm {DIED.run_id} --limit {name}",
+    )
+    for name, state in (("held1", "held"), ("held2", "confirming"))
+]
+DOCTOR = Doctor(
+    fine=("confirmed",),
+    leftovers=tuple(_LEFT),
+    settlements=settlements(_LEFT),
+    unseen=(Unseen(host="down", why="no SSH session: timed out", hint="ssh down true"),),
 )
 
 
@@ -111,6 +164,11 @@ def check(
     return Check(key=key, expected="4096", actual=actual, at_boot=Boot(value=at_boot, by=by), boot_matters=matters)
 
 
+def file(outcome: FileOutcome, what: str = "nginx (nginx.service)") -> FileCheck:
+    path = "/etc/systemd/system/nginx.service.d/99-tcptune.conf"
+    return FileCheck(path=path, what=what, outcome=outcome, said=f"wanted 65536, 65536 at the next start ({path})")
+
+
 VERDICT = RunVerdict(
     run_id="20260314-150926-a1b2c3",
     hosts=(
@@ -118,6 +176,15 @@ VERDICT = RunVerdict(
         HostVerdict(host="held", state=HostState.HELD, checks=(check(at_boot="128", matters=False),)),
         HostVerdict(host="moved", state=HostState.CONFIRMED, checks=(check(), check(SYNCOOKIES, actual="0"))),
         HostVerdict(host="atboot", state=HostState.CONFIRMED, checks=(check(at_boot="128"), check(PORTS, None, None))),
+        HostVerdict(host="waits", state=HostState.CONFIRMED, checks=(check(),), files=(file(FileOutcome.WAITS),)),
+        HostVerdict(host="files", state=HostState.CONFIRMED, checks=(), files=(file(FileOutcome.AS_LEFT),)),
+        HostVerdict(
+            host="lower",
+            state=HostState.CONFIRMED,
+            checks=(),
+            files=(file(FileOutcome.MOVED), file(FileOutcome.WAITS, "odd")),
+        ),
+        HostVerdict(host="unsure", state=HostState.CONFIRMED, checks=(check(),), files=(file(FileOutcome.UNKNOWN),)),
         HostVerdict(host="down", state=HostState.HELD, checks=(), error="no SSH session", hint="ssh down true"),
     ),
 )
@@ -144,5 +211,7 @@ RESULTS: dict[str, BaseModel] = {
     "concerns": CONCERNS,
     "plan": PLAN,
     "run": RUN,
+    "died": DIED,
+    "doctor": DOCTOR,
     "verdict": VERDICT,
 }

@@ -33,6 +33,8 @@ HOSTS = [
     listening(process(70000, 70000), files=FITS, host="unseen", unowned=1, user="1000"),
     listening(process(70000, 70000), files=FITS, host="fine"),
     listening(process(), host="waived"),
+    *(listening(process(), host=f"app{n}") for n in range(1, 6)),
+    listening(process(1024, 8192, unit="session-4.scope"), files={}, host="login"),
     listening(host="closed").model_copy(update={"listeners": None, "gaps": {"listeners": "no ss"}}),
 ]
 AUDIT = audit(HOSTS, PROFILE, catalogue(), today=NOW.date())
@@ -47,7 +49,13 @@ def test_a_report_of_limits_reads_like_this(name: str, result: object, format_: 
 
 
 def test_a_limit_makes_its_host_deviate_and_an_unknown_one_makes_it_undecided() -> None:
-    assert [one.host for one in AUDIT.deviating] == ["late", "web1", "web2"]
+    assert [one.host for one in AUDIT.deviating] == [
+        *("app1", "app2", "app3", "app4", "app5"),
+        "late",
+        "login",
+        "web1",
+        "web2",
+    ]
     assert [one.host for one in AUDIT.undecided] == ["closed", "unseen"]
 
 
@@ -67,10 +75,12 @@ def test_an_audit_of_before_limits_is_read_still() -> None:
     assert type(AUDIT).model_validate(old).deviating == ()
 
 
-def test_a_plan_without_changes_still_says_that_limits_deviate() -> None:
-    assert PLAN.cohorts == ()
-    assert {one.host for one in PLAN.out_of_reach} == {"late", "web1", "web2"}
-    assert "fine" in PLAN.fine
+def test_a_plan_of_limits_alone_has_cohorts_and_says_which_limits_it_leaves_out() -> None:
+    apps = tuple(f"app{n}" for n in range(1, 6))
+
+    assert [one.hosts for one in PLAN.cohorts] == [apps, ("late",), ("login",)]
+    assert {one.host for one in PLAN.out_of_reach} == {"web1", "web2"}
+    assert PLAN.fine == ("fine", "raises")
     assert PLAN.undecided
 
 

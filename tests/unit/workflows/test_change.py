@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tcptune.domain.changes import DROPIN_PATH
-from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState, Run
+from tcptune.domain.runs import CHANGED_STATES, Act, HostResult, HostState, Run
 from tcptune.errors import HostUnreachable, PlanStale, TcptuneError, UsageError
+from tcptune.knowledge.catalogue import catalogue
 from tcptune.ports import HostOutcome
 from tcptune.workflows.change import Changer, new_run
 from tests.unit.builders import NOW, SOMAXCONN, SYNCOOKIES, answer, change, cohort, host, plan, result, run
@@ -32,15 +33,18 @@ class Story:
         self.journal = MemoryJournal(*([(found, PLAN)] if found else []))
         self.applier = FakeApplier(**outcomes)
         self.told: list[HostResult] = []
-        self.changer = Changer(self.applier, self.journal, clock, self.told.append)
+        self.pauses: list[float] = []
+        self.changer = Changer(
+            self.applier, self.journal, clock, self.told.append, catalogue(), "ada@c", self.pauses.append
+        )
 
     def apply(self, says: Said = UNMOVED, **options: Any) -> dict[str, HostState]:
         given = {"skip_stale": False, "confirm": False}
         hosts = [host(name) for name in NAMES]
         return states(self.changer.apply(collector(says), PLAN, hosts, self.run, **{**given, **options}))
 
-    def confirm(self) -> dict[str, HostState]:
-        return states(self.changer.confirm(self.run, PLAN, [host(r.host) for r in self.run.results]))
+    def confirm(self, says: Said = UNMOVED) -> dict[str, HostState]:
+        return states(self.changer.confirm(collector(says), self.run, PLAN, [host(r.host) for r in self.run.results]))
 
     def roll_back(self, *force_keys: str) -> dict[str, HostState]:
         return states(self.changer.roll_back(self.run, PLAN, [host(r.host) for r in self.run.results], force_keys))
@@ -150,7 +154,7 @@ def test_where_the_controller_dies_half_way_the_record_says_who_may_have_been_ch
 
     story = Story()
     story.applier = Dies()
-    story.changer = Changer(story.applier, story.journal, clock, story.told.append)
+    story.changer = Changer(story.applier, story.journal, clock, story.told.append, catalogue(), "ada@c")
     with pytest.raises(TcptuneError, match="not installed"):
         story.apply()
 
@@ -181,7 +185,7 @@ def test_only_hosts_that_are_held_are_confirmed_at_once() -> None:
 
 def test_only_hosts_that_are_held_are_confirmed() -> None:
     story = Story(run(*(result(state.value, state) for state in HostState)))
-    found = story.confirm()
+    found = story.confirm({"held": LOST})
 
     assert story.acts() == [("confirm", ["held"])]
     assert found == {state.value: state for state in HostState} | {"held": HostState.CONFIRMED}
@@ -390,3 +394,104 @@ def test_a_confirm_that_came_too_late_records_that_the_host_took_it_back() -> No
 
     assert story.confirm() == {"web1": HostState.REVERTED}
     assert (story.recorded("web1").error, story.recorded("web1").deadline) == ("its time was over", None)
+
+
+# Controllers that die, and hosts that are busy
+
+
+def held(doing: Act | None = None, state: HostState = HostState.HELD) -> Run:
+    return run(*(result(name, state).model_copy(update={"doing": doing}) for name in NAMES))
+
+
+class Watching(FakeApplier):
+    """Notes what the journal says was begun while it is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[set[Act | None]] = []
+        self.journal: MemoryJournal | None = None
+
+    def _act(self, *args: Any) -> Iterator[HostOutcome]:
+        assert self.journal is not None
+        self.seen.append({r.doing for r in self.journal.find("last")[0].results})
+        return super()._act(*args)
+
+
+def watched(found: Run | None = None) -> tuple[Story, Watching]:
+    story, applier = Story(found), Watching()
+    applier.journal = story.journal
+    story.changer = Changer(applier, story.journal, clock, story.told.append, catalogue(), "ada@c", story.pauses.append)
+    return story, applier
+
+
+def test_what_is_begun_is_in_the_record_until_it_is_heard_of() -> None:
+    story, applier = watched()
+    story.apply(confirm=True)
+    assert applier.seen == [{Act.APPLY}, {Act.CONFIRM}]
+
+    story, applier = watched(held())
+    story.roll_back()
+    assert applier.seen == [{Act.ROLLBACK}]
+    assert {r.doing for r in story.journal.find("last")[0].results} == {None}
+
+
+def test_a_host_on_which_a_rollback_was_begun_is_not_confirmed_nor_given_more_time() -> None:
+    story = Story(held(Act.ROLLBACK))
+
+    with pytest.raises(UsageError, match="a rollback was begun on web1, web2, db1") as caught:
+        story.confirm()
+    assert "tcptune rollback" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="a rollback was begun"):
+        story.changer.extend(story.run, PLAN, [host("web1")], 60)
+    assert story.applier.calls == []
+
+
+@pytest.mark.parametrize("doing", [None, Act.CONFIRM, Act.EXTEND, Act.ROLLBACK])
+def test_whatever_was_begun_can_be_rolled_back(doing: Act | None) -> None:
+    assert Story(held(doing)).roll_back() == everybody(HostState.ROLLED_BACK)
+
+
+def test_a_confirm_that_died_is_confirmed_again() -> None:
+    assert Story(held(Act.CONFIRM)).confirm() == everybody(HostState.CONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("state", "fenced"),
+    [(HostState.APPLYING, True), (HostState.BROKEN, True), (HostState.HELD, False), (HostState.CONFIRMED, False)],
+)
+def test_only_where_the_run_may_not_have_begun_is_it_kept_from_coming_late(state: HostState, fenced: bool) -> None:
+    story = Story(held(state=state))
+    story.roll_back()
+
+    assert story.applier.fenced == (list(NAMES) if fenced else [])
+
+
+BUSY = HostOutcome("web1", HostState.BROKEN, {}, "being changed by pid 7, run r1", "wait for it to end", busy=True)
+
+
+@pytest.mark.parametrize("state", [HostState.HELD, HostState.APPLYING])
+def test_a_host_that_is_busy_is_asked_again_alone_and_stays_where_it_was(state: HostState) -> None:
+    story = Story(held(state=state), roll_back=[BUSY])
+
+    assert story.roll_back()["web1"] is state
+
+    assert story.acts() == [("roll_back", list(NAMES)), *[("roll_back", ["web1"])] * 4]
+    assert story.pauses == [1.0, 2.0, 4.0, 8.0]
+    assert "being changed by pid 7" in (story.recorded("web1").error or "")
+
+
+def test_a_host_that_is_busy_no_more_is_done_like_the_others() -> None:
+    class Once(FakeApplier):
+        def _act(self, *args: Any) -> Iterator[HostOutcome]:
+            done = list(super()._act(*args))
+            self.outcomes = {}
+            return iter(done)
+
+    story = Story(held())
+    story.changer = Changer(
+        Once(roll_back=[BUSY]), story.journal, clock, story.told.append, catalogue(), "ada@c", story.pauses.append
+    )
+
+    assert story.roll_back() == everybody(HostState.ROLLED_BACK)
+    assert story.pauses == [1.0]
+    assert story.recorded("web1").error is None
