@@ -1,4 +1,4 @@
-"""A service of a real systemd gets its limit of open files from our drop-in, and loses it when the run is taken back."""
+"""A service of a real systemd gets its limit of open files from our drop-in, and loses it with the run."""
 
 from __future__ import annotations
 
