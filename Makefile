@@ -12,10 +12,10 @@ PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server procp
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow test-vm test-kernels lint check bench lab-up lab-down lab-status build docs packages clean
+.PHONY: help demo test slow test-vm test-vm-short test-kernels lint check bench lab-up lab-down lab-status build docs packages clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/ready packages  ## Show the main job on three lab hosts, and take all of it back.
 	$(BIN)/python -m tests.demo
@@ -29,11 +29,15 @@ slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generate
 test-vm: $(VENV)/ready packages  ## Run the tests on a virtual machine, power cuts included. The first run builds its image.
 	TCPTUNE_VM_RELEASES=bookworm $(BIN)/python -m pytest tests/vm -m vm -rA $(ARGS)
 
+test-vm-short: $(VENV)/ready packages  ## Run a short part of that: the whole way, and four power cuts at the same moments each time.
+	TCPTUNE_VM_RELEASES=bookworm TCPTUNE_VM_POWER_CUTS=4 TCPTUNE_VM_SEED=1 \
+	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_power_cuts.py -m vm -rA $(ARGS)
+
 test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on Linux 5.10, 6.1 and 6.12.
 	TCPTUNE_VM_RELEASES="bullseye bookworm trixie" \
 	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_late_modules.py tests/vm/test_catalogue.py -m vm $(ARGS)
 
-test-vm test-kernels: PACKAGES += $(VM_PACKAGES)
+test-vm test-vm-short test-kernels: PACKAGES += $(VM_PACKAGES)
 
 lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.
 	$(BIN)/ruff format --check .

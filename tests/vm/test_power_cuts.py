@@ -223,8 +223,8 @@ def test_a_power_cut_leaves_all_before_or_all_after(way: Way, number: int) -> No
 
 
 def test_most_cuts_fell_while_the_host_was_being_changed(shared: Way) -> None:
-    if not shared.cuts:
-        pytest.skip("no power was cut")
+    if len(shared.cuts) < 10:
+        pytest.skip("too few power cuts to say what most do")
     held = [cut.fell for cut in shared.cuts if cut.held]
     assert len(held) > len(shared.cuts) / 2, [cut.fell for cut in shared.cuts]
 
