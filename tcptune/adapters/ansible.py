@@ -133,7 +133,7 @@ class AnsibleApplier:
                 outcome = _outcome(event, act)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
-                    yield _with_writer(outcome, plan)
+                    yield replace(_with_writer(outcome, plan), warnings=_warnings(event))
             for host in sorted(waiting):
                 # No word about this host: whether something was changed there is not known.
                 yield HostOutcome(
@@ -245,6 +245,11 @@ def _outcome(event: Mapping[str, Any], act: Act) -> HostOutcome | None:
             return _failure(host, result, act)
         case _:
             return None
+
+
+def _warnings(event: Mapping[str, Any]) -> tuple[str, ...]:
+    found = ((event.get("event_data") or {}).get("res") or {}).get("warnings") or ()
+    return tuple(_brief(text) for text in found)
 
 
 def _with_writer(outcome: HostOutcome, plan: Plan) -> HostOutcome:

@@ -148,7 +148,9 @@ def _run(result: Run) -> str:
                 r.host,
                 r.cohort,
                 r.state,
-                "; ".join(filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ())])),
+                "; ".join(
+                    filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ()), *r.warnings])
+                ),
             )
             for r in result.results
         ],

@@ -97,6 +97,25 @@ def test_what_a_host_really_had_before_is_recorded() -> None:
     assert story.recorded("web1").replaced == {SOMAXCONN: "128"}
 
 
+def test_what_a_host_warns_of_is_told_with_its_result_and_noted_in_the_journal() -> None:
+    story = Story(apply=[HostOutcome("web1", HostState.FAILED, {}, "no space left", warnings=("a folder stays",))])
+    done = story.changer.apply(collector(UNMOVED), PLAN, [host(name) for name in NAMES], story.run)
+
+    assert [(r.host, r.warnings) for r in done.results if r.warnings] == [("web1", ("a folder stays",))]
+    assert [r.warnings for r in story.told if r.warnings] == [("a folder stays",)]
+    assert "no space left; a folder stays" in story.journal.notes
+
+
+def test_a_run_that_is_kept_at_once_tells_the_warnings_of_both_acts_once() -> None:
+    held = HostOutcome("web1", HostState.HELD, {}, warnings=("one",))
+    kept = HostOutcome("web1", HostState.CONFIRMED, {}, warnings=("one", "two"))
+    story = Story(apply=[held], confirm=[kept])
+    done = story.changer.apply(collector(UNMOVED), PLAN, [host(name) for name in NAMES], story.run, confirm=True)
+
+    assert done.result("web1").warnings == ("one", "two")
+    assert story.journal.notes == ["one", "one; two"]
+
+
 def test_one_host_that_moved_stops_everything_before_anything_is_recorded_or_changed() -> None:
     story = Story()
     with pytest.raises(PlanStale) as stale:
