@@ -8,7 +8,6 @@ import queue
 import shlex
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tcptune.adapters import become
+from tcptune.adapters import become, scratch
 from tcptune.adapters.bundle import write_project
 from tcptune.adapters.passwords import offered
 from tcptune.domain.changes import Plan
@@ -28,6 +27,7 @@ from tcptune.planning.writers import named
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
+_IDENT = "play"
 _LAST_LINES = 6
 _PATIENCE_S = 15.0
 _SSH_ARGS = (
@@ -121,12 +121,12 @@ class AnsibleApplier:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
-        with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
-            project = Path(folder) / "project"
+        with scratch.folder() as folder:
+            project = folder / "project"
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self._events(Path(folder), project, _PLAYBOOKS[act], sorted(waiting)):
+            for event in self._events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
@@ -164,9 +164,11 @@ class AnsibleApplier:
 
         def work() -> None:
             try:
-                with offered(password, folder / "sudo"):
+                # ansible-runner notes there what it starts with all our environment, where passwords may be.
+                with offered(password, folder / "sudo"), scratch.unwritten(folder / "artifacts" / _IDENT / "command"):
                     ended = ansible_runner.run(
                         private_data_dir=str(folder),
+                        ident=_IDENT,
                         project_dir=str(project),
                         playbook=playbook,
                         inventory=[*self._inventories, str(project / "inventory")],
