@@ -212,7 +212,9 @@ def rollback(
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    done = _changer(inventory, escalation, timeout).roll_back(found, plan, hosts, force_key)
+    done = _changer(inventory, escalation, timeout).roll_back(
+        wiring.collector(1, timeout), found, plan, hosts, force_key
+    )
     deliver(done, format, output)
     _exit(done, changed)
 

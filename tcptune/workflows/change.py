@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -101,8 +101,12 @@ class Changer:
         self._carry(run, by_host, held, lambda some: self.applier.extend(run.run_id, plan, some, revert_after_s))
         return self._ended(run, by_host)
 
-    def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
+    def roll_back(
+        self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]
+    ) -> Run:
         """Take the changes back on every host that may hold some.
+
+        A host whose record of the run is gone is looked at: where all is as before the plan, nothing is left to do.
 
         Raises UsageError where none does, or where the plan does not change one of `force_keys`.
         """
@@ -120,12 +124,14 @@ class Changer:
         # Where the run may never have begun, what is still on its way there must not begin after the way back.
         unsure = [host.name for host in changed if by_host[host.name].state in _NOT_SURE]
         self._start(run, by_host, Act.ROLLBACK, changed)
-        self._carry(
-            run,
-            by_host,
-            changed,
-            lambda some: self.applier.roll_back(run.run_id, plan, some, force_keys, unsure),
-        )
+
+        def back(some: Sequence[Host]) -> Iterator[HostOutcome]:
+            at = {host.name: host for host in some}
+            for outcome in self.applier.roll_back(run.run_id, plan, some, force_keys, unsure):
+                gone = outcome.no_record and by_host[outcome.host].state not in _NOT_SURE
+                yield _without_record(collector, plan, at[outcome.host], outcome) if gone else outcome
+
+        self._carry(run, by_host, changed, back)
         return self._ended(run, by_host)
 
     def _look(
@@ -255,6 +261,17 @@ class Changer:
         found, plan = self.journal.find(run.run_id)
         results = tuple(r.model_copy(update={"warnings": by_host[r.host].warnings}) for r in found.results)
         return with_afterwards(found.model_copy(update={"results": results}), plan)
+
+
+def _without_record(collector: Collector, plan: Plan, host: Host, outcome: HostOutcome) -> HostOutcome:
+    """Return what a look at a host says of a run that it has no record of any more."""
+    [found] = collector.stream([host], keys_of(plan), sections_of(plan, boot=False))
+    if isinstance(found, Unread):
+        return replace(outcome, error=f"{outcome.error}, and it could not be read: {found.error}", hint=found.hint)
+    if why := moved(plan.cohort_of(host.name), found):
+        hint = "put it back by hand, or reboot where nothing was confirmed; then tcptune rollback RUN records it"
+        return replace(outcome, error=f"{outcome.error}, and it is not as before: {why}", hint=hint)
+    return HostOutcome(host.name, HostState.ROLLED_BACK, {}, warnings=outcome.warnings)
 
 
 def _held(run: Run, by_host: dict[str, HostResult], hosts: Sequence[Host]) -> list[Host]:

@@ -46,8 +46,9 @@ class Story:
     def confirm(self, says: Said = UNMOVED) -> dict[str, HostState]:
         return states(self.changer.confirm(collector(says), self.run, PLAN, [host(r.host) for r in self.run.results]))
 
-    def roll_back(self, *force_keys: str) -> dict[str, HostState]:
-        return states(self.changer.roll_back(self.run, PLAN, [host(r.host) for r in self.run.results], force_keys))
+    def roll_back(self, *force_keys: str, says: Said = UNMOVED) -> dict[str, HostState]:
+        hosts = [host(r.host) for r in self.run.results]
+        return states(self.changer.roll_back(collector(says), self.run, PLAN, hosts, force_keys))
 
     def recorded(self, name: str) -> HostResult:
         return self.journal.find("last")[0].result(name)
@@ -280,7 +281,32 @@ def test_a_rollback_that_had_to_leave_something_says_so() -> None:
 def test_a_host_without_a_record_was_never_changed_unless_we_know_better(before: HostState, after: HostState) -> None:
     nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
 
-    assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back() == {"web1": after}
+    assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back(says={"web1": MOVED}) == {"web1": after}
+
+
+@pytest.mark.parametrize("state", [HostState.HELD, HostState.CONFIRMED, HostState.PARTLY_BACK])
+def test_a_host_that_lost_its_record_and_is_as_before_is_rolled_back(state: HostState) -> None:
+    nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
+    story = Story(run(result("web1", state)), roll_back=[nothing])
+
+    assert story.roll_back() == {"web1": HostState.ROLLED_BACK}
+    assert (story.recorded("web1").error, story.recorded("web1").hint) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (MOVED, "no record of the run, and it is not as before: net.core.somaxconn is 512, the plan was made for 128"),
+        (LOST, "no record of the run, and it could not be read: no SSH session"),
+    ],
+)
+def test_a_host_that_lost_its_record_and_may_hold_the_change_stays_and_says_why(says: Any, why: str) -> None:
+    nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
+    story = Story(run(result("web1")), roll_back=[nothing])
+
+    assert story.roll_back(says={"web1": says}) == {"web1": HostState.HELD}
+    assert story.recorded("web1").error == why
+    assert story.recorded("web1").hint
 
 
 def test_what_a_rollback_replaces_does_not_hide_what_the_apply_replaced() -> None:
