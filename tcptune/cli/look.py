@@ -277,6 +277,7 @@ def verify(
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, made = wiring.journal().find(run)
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
+    sudo.tell_unused(hosts)
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     deliver(verdict, format, output)
     if any(host.error or host.unknown for host in verdict.hosts):
@@ -340,6 +341,7 @@ def doctor(
     else:
         plans = [journal.find(run.run_id)[1] for run in runs]
         hosts = wiring.hosts_of_runs(plans, host, sudo.escalation())
+    sudo.tell_unused(hosts)
     result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
     deliver(result, format, output)
     if result.unseen:
@@ -361,6 +363,7 @@ def _collected(
     """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
     if facts_file is None:
         hosts = wiring.inventory(sources, limit, sudo.escalation())
+        sudo.tell_unused(hosts)
         stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()))
         yield tracked(stream, len(hosts), "reading hosts"), hosts
         return
