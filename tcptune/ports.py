@@ -62,6 +62,8 @@ class HostOutcome:
     """Nothing was done: another process changes the host right now."""
     key: str | None = None
     """The setting that the error is about."""
+    warnings: tuple[str, ...] = ()
+    """What the host said beside the outcome: something that a person should see to."""
 
 
 class Applier(Protocol):

@@ -8,7 +8,6 @@ import queue
 import shlex
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tcptune.adapters import become
+from tcptune.adapters import become, scratch
 from tcptune.adapters.bundle import write_project
 from tcptune.adapters.passwords import offered
 from tcptune.domain.changes import Plan
@@ -28,6 +27,7 @@ from tcptune.planning.writers import named
 from tcptune.ports import HostOutcome
 
 _MODULE = "tcptune.linux.tcp_settings"
+_IDENT = "play"
 _LAST_LINES = 6
 _PATIENCE_S = 15.0
 _SSH_ARGS = (
@@ -121,19 +121,19 @@ class AnsibleApplier:
         waiting = {host.name for host in hosts}
         if not waiting:
             return
-        with tempfile.TemporaryDirectory(prefix="tcptune-") as folder:
-            project = Path(folder) / "project"
+        with scratch.folder() as folder:
+            project = folder / "project"
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self._events(Path(folder), project, _PLAYBOOKS[act], sorted(waiting)):
+            for event in self._events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
                 outcome = _outcome(event, act)
                 if outcome is not None and outcome.host in waiting:
                     waiting.remove(outcome.host)
-                    yield _with_writer(outcome, plan)
+                    yield replace(_with_writer(outcome, plan), warnings=_warnings(event))
             for host in sorted(waiting):
                 # No word about this host: whether something was changed there is not known.
                 yield HostOutcome(
@@ -164,9 +164,11 @@ class AnsibleApplier:
 
         def work() -> None:
             try:
-                with offered(password, folder / "sudo"):
+                # ansible-runner notes there what it starts with all our environment, where passwords may be.
+                with offered(password, folder / "sudo"), scratch.unwritten(folder / "artifacts" / _IDENT / "command"):
                     ended = ansible_runner.run(
                         private_data_dir=str(folder),
+                        ident=_IDENT,
                         project_dir=str(project),
                         playbook=playbook,
                         inventory=[*self._inventories, str(project / "inventory")],
@@ -245,6 +247,11 @@ def _outcome(event: Mapping[str, Any], act: Act) -> HostOutcome | None:
             return _failure(host, result, act)
         case _:
             return None
+
+
+def _warnings(event: Mapping[str, Any]) -> tuple[str, ...]:
+    found = ((event.get("event_data") or {}).get("res") or {}).get("warnings") or ()
+    return tuple(_brief(text) for text in found)
 
 
 def _with_writer(outcome: HostOutcome, plan: Plan) -> HostOutcome:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look
+from tcptune.cli import change, exchange, learn, look, runs
 from tcptune.cli.console import error_boundary
 from tcptune.cli.profile import profile
 
@@ -38,6 +38,7 @@ def _options(
 
 
 look.register(app)
+runs.register(app)
 change.register(app)
 learn.register(app)
 exchange.register(profile)

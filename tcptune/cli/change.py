@@ -86,6 +86,7 @@ def apply(
     read = read_plan(plan)
     escalation = sudo.escalation() if read.hosts else sudo.without_password()
     hosts = wiring.hosts_of(read, inventory, limit, escalation)
+    sudo.tell_unused(hosts)
     if not hosts:
         typer.echo("the plan changes nothing", err=True)
         return
@@ -137,6 +138,7 @@ def confirm(
     found, plan = wiring.journal().find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
+    sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
     done = _changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
@@ -174,6 +176,7 @@ def extend(
     found, plan = wiring.journal().find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
+    sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
     done = _changer(inventory, escalation, timeout).extend(found, plan, hosts, time_s)
@@ -210,9 +213,12 @@ def rollback(
     found, plan = wiring.journal().find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
+    sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    done = _changer(inventory, escalation, timeout).roll_back(found, plan, hosts, force_key)
+    done = _changer(inventory, escalation, timeout).roll_back(
+        wiring.collector(1, timeout), found, plan, hosts, force_key
+    )
     deliver(done, format, output)
     _exit(done, changed)
 

@@ -96,7 +96,7 @@ def told(result: HostResult) -> None:
     """Say on standard error that a host reached a new state."""
     from tcptune.domain.runs import FAILED_STATES
 
-    doubts = result.at_boot.said if result.at_boot else ()
+    doubts = (*(result.at_boot.said if result.at_boot else ()), *result.warnings)
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
     colour = typer.colors.MAGENTA if doubts and not result.error else colour
     why = f" ({'; '.join([*([result.error] if result.error else []), *doubts])})" if result.error or doubts else ""

@@ -117,6 +117,7 @@ def _collected(
     from tcptune.probes import REQUIRED, WHEN_LOADED
 
     hosts = wiring.inventory(sources, limit, sudo.escalation())
+    sudo.tell_unused(hosts)
     keys = [asked, *(bound.key for bound in page.limits)]
     return tracked(
         wiring.collector(forks, timeout_s).stream(hosts, keys, [*REQUIRED, *WHEN_LOADED, "rivals"]),

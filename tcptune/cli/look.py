@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: facts, audit, plan, show, render, verify, runs."""
+"""Commands that look at hosts and plans, and change nothing: facts, audit, plan, show, render."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import deliver, emit, text, tracked
+from tcptune.cli.console import deliver, emit, tracked
 from tcptune.cli.options import (
     AskBecomePass,
     Become,
@@ -24,7 +24,6 @@ from tcptune.cli.options import (
     Forks,
     Format,
     FormatOption,
-    Hosts,
     Inventory,
     Kernel,
     Limit,
@@ -32,7 +31,6 @@ from tcptune.cli.options import (
     Output,
     PlanArg,
     Profiles,
-    RunArg,
     SysctlA,
     Timeout,
     Waivers,
@@ -49,13 +47,11 @@ if TYPE_CHECKING:
     from tcptune.domain.findings import FleetAudit, HostAudit
 
 _PANEL = "Look (changes nothing)"
-_RUNS_LOOKED_AT = 200
-"""How far back `doctor` reads the journal."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (facts, audit, plan, show, render, verify, runs, doctor):
+    for command in (facts, audit, plan, show, render):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -252,101 +248,6 @@ def render(
     typer.echo(f"wrote {directory}; next: cd {directory} && ansible-playbook site.yml --check --diff", err=True)
 
 
-def verify(
-    run: RunArg,
-    inventory: Inventory = [],  # noqa: B006
-    limit: Hosts = None,
-    become: Become = False,
-    become_user: BecomeUser = None,
-    ask_become_pass: AskBecomePass = False,
-    become_password_file: BecomePasswordFile = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
-    output: Output = None,
-    forks: Forks = 8,
-    timeout: Timeout = 30,
-) -> None:
-    """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
-
-    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
-    be judged, 2 if the run changed none of these hosts.
-
-      tcptune verify last
-    """
-    from tcptune.workflows.verify import verify as look_again
-
-    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    found, made = wiring.journal().find(run)
-    hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
-    verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
-    deliver(verdict, format, output)
-    if any(host.error or host.unknown for host in verdict.hosts):
-        raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
-
-
-def runs(
-    run: Annotated[str | None, typer.Argument(help="Run to show; without one, the list.", metavar="[RUN]")] = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
-    output: Output = None,
-) -> None:
-    """List the runs of the journal, newest first, or show one. Changes nothing.
-
-    Exits 0, or 2 if there is no such run.
-
-      tcptune runs last
-    """
-    from tcptune.reports import terminal
-
-    journal = wiring.journal()
-    if run is not None:
-        from tcptune.planning.afterwards import with_afterwards
-
-        deliver(with_afterwards(*journal.find(run)), format, output)
-    elif format is Format.TERMINAL:
-        text(terminal.runs(journal.runs()), output)
-    else:
-        raise UsageError("the list of runs has no other format yet", hint="tcptune runs RUN --format json")
-
-
-def doctor(
-    host: Annotated[
-        str | None, typer.Argument(help="Hosts to look at, an Ansible host pattern. Default: all.", metavar="HOST")
-    ] = None,
-    inventory: Inventory = [],  # noqa: B006
-    become: Become = False,
-    become_user: BecomeUser = None,
-    ask_become_pass: AskBecomePass = False,
-    become_password_file: BecomePasswordFile = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
-    output: Output = None,
-    forks: Forks = 8,
-    timeout: Timeout = 30,
-) -> None:
-    """Look for runs that nobody ended, on hosts and in the journal, and say how to settle each. Changes nothing.
-
-    Without -i the hosts are those of the journal's runs, reached as their plans say. Needs root on the hosts.
-
-    Exits 0 if nothing is left over, 10 if something is, 4 if a host's records could not be read.
-
-      tcptune doctor web1 -i hosts.yml
-    """
-    from tcptune.workflows.doctor import doctor as look_for_leftovers
-
-    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    journal = wiring.journal()
-    runs = journal.runs(limit=_RUNS_LOOKED_AT)
-    if inventory:
-        hosts = wiring.inventory(inventory, host or "all", sudo.escalation())
-    else:
-        plans = [journal.find(run.run_id)[1] for run in runs]
-        hosts = wiring.hosts_of_runs(plans, host, sudo.escalation())
-    result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
-    deliver(result, format, output)
-    if result.unseen:
-        raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if result.leftovers else 0)
-
-
 @contextmanager
 def _collected(
     sources: list[str],
@@ -361,6 +262,7 @@ def _collected(
     """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
     if facts_file is None:
         hosts = wiring.inventory(sources, limit, sudo.escalation())
+        sudo.tell_unused(hosts)
         stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()))
         yield tracked(stream, len(hosts), "reading hosts"), hosts
         return

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tcptune.adapters.become import is_user
-from tcptune.domain.hosts import Escalation
+import typer
+
+from tcptune.adapters.become import becomes, is_user
+from tcptune.domain.hosts import Escalation, Host
 from tcptune.errors import UsageError
 
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
@@ -33,6 +36,17 @@ class Sudo:
     def without_password(self) -> Escalation:
         """Return who is to become whom, for commands that reach no host."""
         return Escalation(become=self.become, user=self.user)
+
+    def tell_unused(self, hosts: Sequence[Host]) -> None:
+        """Say on standard error that a password was given and none of the hosts can have a use for it.
+
+        No error: as with Ansible, -K is about the password alone, and a narrow --limit may leave out those who need it.
+        """
+        option = "-K" if self.ask else "--become-password-file"
+        given = self.ask or self.file is not None
+        if given and hosts and not any(becomes(host) for host in hosts):
+            typer.echo(f"{option}: the password is not used: nobody becomes another user on these hosts", err=True)
+            typer.echo("  try: -b, or ansible_become: true in the inventory", err=True)
 
     def escalation(self) -> Escalation:
         """Return the same with the password, which is read or asked for now: call this once.

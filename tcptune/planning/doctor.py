@@ -114,7 +114,8 @@ def _no_record(known: HostResult | None) -> tuple[str, Verb] | None:
     if known is None or known.state not in _OPEN:
         return None
     if known.state is HostState.HELD:
-        return "the journal says held, and the host has no record of it: look at the host", "rollback"
+        what = "the journal says held, and the host has no record of it to take it back by"
+        return f"{what}: a rollback looks whether all is as before, and says what is not", "rollback"
     what = f"the journal says {known.state}, and the host has no record of it: it has not begun there"
     return f"{what}, and once it is taken back it never will", "rollback"
 

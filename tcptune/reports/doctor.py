@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcptune.domain.host_runs import Doctor, Leftover
+from tcptune.domain.host_runs import Doctor, Leftover, Settlement
 from tcptune.reports.layout import aligned, count, names, wrapped
 
 
@@ -15,9 +15,7 @@ def terminal(result: Doctor) -> str:
     lines += aligned([("?", one.host, one.why, f"try: {one.hint}" if one.hint else "") for one in result.unseen])
     if result.fine:
         lines.append(f"  {names(result.fine)}: nothing is left over")
-    lines += [
-        f"  run {one.run} on these {count(len(one.hosts), 'host')} at once: {one.command}" for one in result.settlements
-    ]
+    lines += [f"  {_at_once(one)}: {one.command}" for one in result.settlements]
     return "\n".join([*lines, "", f"Doctor: {_summary(result)}. Nothing has been changed.", ""])
 
 
@@ -27,6 +25,16 @@ def markdown(result: Doctor) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         *(_row(one) for one in result.leftovers),
         *((one.host, "", "could not be read", "", one.why, one.hint or "") for one in result.unseen),
     ]
+
+
+def markdown_settlements(result: Doctor) -> list[str]:
+    """Return a list: the one command for each run that is left over on several hosts."""
+    lines = [f"- {_at_once(one)}: `{one.command}`" for one in result.settlements]
+    return [*lines, ""] if lines else []
+
+
+def _at_once(one: Settlement) -> str:
+    return f"run {one.run} on these {count(len(one.hosts), 'host')} at once"
 
 
 def _row(one: Leftover) -> tuple[str, ...]:

@@ -204,7 +204,8 @@ def _host(host: OnHost, page: Parameter) -> list[str]:
     if host.late and host.definitions:
         lines += textwrap.wrap(host.late, WIDTH, initial_indent="  ! ", subsequent_indent="    ")
     if not host.definitions:
-        return [*lines, "  no file speaks of it"]
+        certain = host.systemd.certain and host.procps.certain
+        return [*lines, "  no file speaks of it" if certain else "  no file that could be read speaks of it"]
     winners = {w.place for w in (host.systemd.winner, host.procps.winner) if w}
     lines.append("  files, in the order they are read:")
     return lines + aligned(_lines(host.definitions, winners), indent="    ")

@@ -112,7 +112,8 @@ def _afterwards(found: Sequence[FollowUp]) -> list[str]:
 @_text.register
 def _doctor(result: Doctor) -> str:
     fine = f"{count(len(result.fine), 'host')} with nothing left over." if result.fine else ""
-    return "\n".join(["# Doctor", "", *_table(*doctor.markdown(result)), fine, ""])
+    lines = [*_table(*doctor.markdown(result)), *doctor.markdown_settlements(result)]
+    return "\n".join(["# Doctor", "", *lines, fine, ""])
 
 
 _text.register(Profile, profiles.shown_markdown)
@@ -147,7 +148,9 @@ def _run(result: Run) -> str:
                 r.host,
                 r.cohort,
                 r.state,
-                "; ".join(filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ())])),
+                "; ".join(
+                    filter(None, [run_notes.said(result, r), *(r.at_boot.said if r.at_boot else ()), *r.warnings])
+                ),
             )
             for r in result.results
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptune.domain.runs import Act, HostResult, HostState, Run
-from tcptune.reports.layout import count
+from tcptune.reports.layout import count, names, wrapped
 
 _ENDING = {Act.APPLY: "applying", Act.CONFIRM: "confirming", Act.EXTEND: "extending", Act.ROLLBACK: "rolling back"}
 
@@ -18,6 +18,15 @@ def said(run: Run, result: HostResult) -> str:
     if run.at_work and run.at_work.alive is None:
         return f"{_ENDING[act]}, as far as is known here"
     return f"was {_ENDING[act]} when the controller ended; only the host knows how far it came"
+
+
+def warnings(run: Run) -> list[str]:
+    """Return the lines about what hosts said beside the outcome, those with the same words together."""
+    hosts: dict[str, list[str]] = {}
+    for result in run.results:
+        for text in result.warnings:
+            hosts.setdefault(text, []).append(result.host)
+    return [line for text, some in hosts.items() for line in wrapped(f"! {names(some)}: {text}", indent="    ")]
 
 
 def waiting(run: Run) -> int:

@@ -236,6 +236,7 @@ def _run(result: Run) -> str:
         *aligned(_result(result, r) for r in result.results),
     ]
     lines += [f"    {r.host}  try: {r.hint}" for r in result.results if r.hint]
+    lines += run_notes.warnings(result)
     lines += beyond_settings.at_boot(result.results)
     lines += beyond_settings.afterwards(result.afterwards)
     states = ", ".join(f"{result.count(state)} {state}" for state in HostState if result.count(state))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -82,7 +82,7 @@ class Changer:
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
             self._keep(collector, run, plan, by_host, held)
-        return self._ended(run)
+        return self._ended(run, by_host)
 
     def confirm(self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
         """Keep the changes of the hosts that are held. Raises UsageError where none is, or one is being rolled back.
@@ -91,7 +91,7 @@ class Changer:
         """
         by_host = {result.host: result for result in run.results}
         self._keep(collector, run, plan, by_host, _held(run, by_host, hosts))
-        return self._ended(run)
+        return self._ended(run, by_host)
 
     def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
         """Give the hosts that are held more time. Raises UsageError where none is, or one is being rolled back."""
@@ -99,10 +99,14 @@ class Changer:
         held = _held(run, by_host, hosts)
         self._start(run, by_host, Act.EXTEND, held)
         self._carry(run, by_host, held, lambda some: self.applier.extend(run.run_id, plan, some, revert_after_s))
-        return self._ended(run)
+        return self._ended(run, by_host)
 
-    def roll_back(self, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]) -> Run:
+    def roll_back(
+        self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]
+    ) -> Run:
         """Take the changes back on every host that may hold some.
+
+        A host whose record of the run is gone is looked at: where all is as before the plan, nothing is left to do.
 
         Raises UsageError where none does, or where the plan does not change one of `force_keys`.
         """
@@ -120,13 +124,15 @@ class Changer:
         # Where the run may never have begun, what is still on its way there must not begin after the way back.
         unsure = [host.name for host in changed if by_host[host.name].state in _NOT_SURE]
         self._start(run, by_host, Act.ROLLBACK, changed)
-        self._carry(
-            run,
-            by_host,
-            changed,
-            lambda some: self.applier.roll_back(run.run_id, plan, some, force_keys, unsure),
-        )
-        return self._ended(run)
+
+        def back(some: Sequence[Host]) -> Iterator[HostOutcome]:
+            at = {host.name: host for host in some}
+            for outcome in self.applier.roll_back(run.run_id, plan, some, force_keys, unsure):
+                gone = outcome.no_record and by_host[outcome.host].state not in _NOT_SURE
+                yield _without_record(collector, plan, at[outcome.host], outcome) if gone else outcome
+
+        self._carry(run, by_host, changed, back)
+        return self._ended(run, by_host)
 
     def _look(
         self, collector: Collector, plan: Plan, hosts: Sequence[Host]
@@ -207,6 +213,7 @@ class Changer:
             deadline=outcome.deadline,
             at_boot=at_boot,
             doing=before.doing if again else None,
+            warnings=outcome.warnings,
         )
 
     def _move(
@@ -222,6 +229,7 @@ class Changer:
         deadline: datetime | None = None,
         at_boot: BootCheck | None = None,
         doing: Act | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         before = by_host[host]
         after = HostResult(
@@ -239,14 +247,31 @@ class Changer:
             doing=Act.APPLY if state is HostState.APPLYING and error is None else doing,
             error=error,
             hint=re.sub(r"\bRUN\b", run.run_id, hint) if hint else None,
+            # A host that is asked again says the same again.
+            warnings=tuple(dict.fromkeys([*before.warnings, *warnings])),
         )
-        self.journal.move(run.run_id, after, at=self.clock())
+        note = "; ".join([*([error] if error else []), *warnings]) if warnings else ""
+        self.journal.move(run.run_id, after, at=self.clock(), note=note)
         by_host[host] = after
         self.on_move(after)
 
-    def _ended(self, run: Run) -> Run:
+    def _ended(self, run: Run, by_host: Mapping[str, HostResult]) -> Run:
+        """Return the run as the journal has it, with what the hosts said during this command."""
         self.journal.end(run.run_id, at=self.clock())
-        return with_afterwards(*self.journal.find(run.run_id))
+        found, plan = self.journal.find(run.run_id)
+        results = tuple(r.model_copy(update={"warnings": by_host[r.host].warnings}) for r in found.results)
+        return with_afterwards(found.model_copy(update={"results": results}), plan)
+
+
+def _without_record(collector: Collector, plan: Plan, host: Host, outcome: HostOutcome) -> HostOutcome:
+    """Return what a look at a host says of a run that it has no record of any more."""
+    [found] = collector.stream([host], keys_of(plan), sections_of(plan, boot=False))
+    if isinstance(found, Unread):
+        return replace(outcome, error=f"{outcome.error}, and it could not be read: {found.error}", hint=found.hint)
+    if why := moved(plan.cohort_of(host.name), found):
+        hint = "put it back by hand, or reboot where nothing was confirmed; then tcptune rollback RUN records it"
+        return replace(outcome, error=f"{outcome.error}, and it is not as before: {why}", hint=hint)
+    return HostOutcome(host.name, HostState.ROLLED_BACK, {}, warnings=outcome.warnings)
 
 
 def _held(run: Run, by_host: dict[str, HostResult], hosts: Sequence[Host]) -> list[Host]:

@@ -26,7 +26,11 @@ def doctor(collector: Collector, hosts: Iterable[Host], runs: Iterable[Run], now
             unseen.append(Unseen(host=one.host, why=one.error, hint=one.hint))
         elif one.runs is None:
             why = one.gaps.get("runs", "it did not say")
-            unseen.append(Unseen(host=one.host, why=why, hint="records are for root: set ansible_become"))
+            unseen.append(
+                Unseen(
+                    host=one.host, why=why, hint="records are for root: -b, or ansible_become: true in the inventory"
+                )
+            )
         else:
             left = list(leftovers(one, journal, now))
             found += left

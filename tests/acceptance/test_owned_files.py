@@ -165,6 +165,20 @@ def test_a_limit_is_held_kept_waited_for_and_taken_back(
     assert machine.state() == before
 
 
+def test_a_folder_that_stays_behind_is_told_with_the_host(tcptune: Tcptune, machine: Machine, on: On) -> None:
+    profile, plan = tcptune.file("files.yml", PROFILE), tcptune.file("plan.json")
+    tcptune("plan", profile, *on(machine), "-o", plan, expect=10)
+    tcptune("apply", plan, *on(machine), "--auto-confirm")
+    folder = OURS.rpartition("/")[0]
+    machine.write(f"{folder}/local.conf", "[Service]\n")
+
+    done = json.loads(tcptune("rollback", "last", *on(machine), "--format", "json").stdout)
+
+    [result] = done["results"]
+    assert result["state"] == "rolled back"
+    assert result["warnings"] == [f"{folder} was made by run {done['run_id']} and stays: it is not empty"]
+
+
 def test_a_drop_in_that_was_added_since_the_plan_is_told_when_the_run_is_confirmed(
     tcptune: Tcptune, machine: Machine, on: On
 ) -> None:

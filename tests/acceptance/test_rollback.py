@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -155,3 +156,34 @@ def test_who_stops_it_with_ctrl_c_is_told_so_and_has_a_way_back(tcptune: Tcptune
 def workers(tcptune: Tcptune) -> list[str]:
     """List what still runs of a command, but for the ssh connections that wait for the next one."""
     return [line for line in command_lines({"HOME": str(tcptune.home)}) if "[mux]" not in line]
+
+
+def test_a_host_that_lost_its_record_is_settled_by_the_command_that_the_doctor_names(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    rebooted, holds = machines(2)
+    before = {machine: machine.state() for machine in (rebooted, holds)}
+    plan = tcptune.file("plan.json")
+    tcptune("plan", PROFILE, *on(rebooted, holds), "-o", plan, expect=10)
+    tcptune("apply", plan, *ALLOWED)
+    rebooted.reboot()
+    for machine in (rebooted, holds):
+        machine.run("rm", "-r", "/var/lib/tcptune")
+    said = json.loads(tcptune("doctor", "--format", "json", expect=10).stdout)
+    [settlement] = said["settlements"]
+    assert settlement["hosts"] == sorted([rebooted.name, holds.name])
+    command = shlex.split(settlement["command"])[1:]
+
+    done = tcptune(*command, "--format", "json", expect=4)
+
+    found = {one["host"]: one for one in json.loads(done.stdout)["results"]}
+    assert (found[rebooted.name]["state"], found[rebooted.name]["error"]) == ("rolled back", None)
+    assert found[holds.name]["state"] == "held"
+    assert "and it is not as before: net." in found[holds.name]["error"]
+    [left] = json.loads(tcptune("doctor", "--format", "json", expect=10).stdout)["leftovers"]
+    assert left["host"] == holds.name
+
+    holds.reboot()
+    tcptune(*shlex.split(left["command"])[1:])
+    assert json.loads(tcptune("doctor", "--format", "json").stdout)["leftovers"] == []
+    assert {machine: machine.state() for machine in (rebooted, holds)} == before

@@ -103,6 +103,7 @@ class MemoryJournal:
     def __init__(self, *known: tuple[Run, Plan]) -> None:
         self.known = {run.run_id: (run, plan) for run, plan in known}
         self.log: list[tuple[str, HostState]] = []
+        self.notes: list[str] = []
 
     def begin(self, run: Run, plan: Plan) -> None:
         self.known[run.run_id] = (run, plan)
@@ -113,11 +114,14 @@ class MemoryJournal:
         self.known[run_id] = (run.model_copy(update={"results": results, "ended_at": None}), plan)
 
     def move(self, run_id: str, result: HostResult, *, at: datetime, note: str = "") -> None:  # noqa: ARG002
+        self.notes += [note] if note else []
         run, plan = self.known[run_id]
         before = run.result(result.host).state
         if result.state is not before and result.state not in MOVES[before]:
             raise TcptuneError(f"{result.host}: a host that is {before} cannot become {result.state}")
-        results = tuple(result if r.host == result.host else r for r in run.results)
+        # The real one keeps no warnings with the host's row.
+        kept = result.model_copy(update={"warnings": ()})
+        results = tuple(kept if r.host == result.host else r for r in run.results)
         self.known[run_id] = (run.model_copy(update={"results": results}), plan)
         self.log.append((result.host, result.state))
 

@@ -103,6 +103,16 @@ def test_a_rollback_of_what_is_back_already_says_who_did_it(left_in: str, state:
     assert (found.state, found.error) == (state, None)
 
 
+@pytest.mark.parametrize("what", ["apply", "confirm", "roll_back"])
+def test_what_a_host_warns_of_comes_with_its_outcome(what: str) -> None:
+    said = ["systemd did not\n read its units anew"]
+    [done] = act(Applier(ok(warnings=said)), what)
+    [broken] = act(Applier(event("runner_on_failed", msg="it failed", warnings=said)), what)
+
+    assert done.warnings == broken.warnings == ("systemd did not read its units anew",)
+    assert act(Applier(ok()), what)[0].warnings == ()
+
+
 def test_without_hosts_nothing_is_played() -> None:
     applier = Applier()
 

@@ -11,7 +11,8 @@ from tcptune.cli import wiring
 from tcptune.cli.sudo import Sudo
 from tcptune.domain.hosts import Escalation, Host
 from tcptune.errors import UsageError
-from tests.unit.builders import connection, plan
+from tests.unit.builders import cohort, connection, host, plan, result, run
+from tests.unit.fakes import MemoryJournal
 
 from .conftest import Command
 
@@ -50,6 +51,38 @@ def test_whom_to_become_is_a_user(tcptune: Command, words: tuple[str, ...]) -> N
 
     assert (found.code, found.out) == (2, "")
     assert "this is no user name" in found.err
+
+
+@every_command
+@pytest.mark.parametrize("become", [False, True])
+def test_a_password_that_nobody_has_a_use_for_is_told(
+    tcptune: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], *, become: bool
+) -> None:
+    def no_further(*_: object) -> None:
+        raise UsageError("no further")
+
+    made = plan(cohort("web1"), hosts={"web1": connection(address="web1")})
+    monkeypatch.setattr(wiring, "collector", no_further)
+    monkeypatch.setattr("tcptune.cli.change._changer", no_further)
+    monkeypatch.setattr("tcptune.cli.change.read_plan", lambda _: made)
+    monkeypatch.setattr(wiring, "journal", lambda: MemoryJournal((run(result("web1")), made)))
+    (tmp_path / "secret").write_text("hunter2")
+    (tmp_path / "secret").chmod(0o600)
+
+    found = tcptune(*words, "--become-password-file", "secret", *(["-b"] if become else []))
+
+    assert "no further" in found.err
+    told = "--become-password-file: the password is not used: nobody becomes another user on these hosts\n"
+    assert found.err.count(told) == (0 if become else 1)
+
+
+def test_a_password_that_nobody_gave_is_not_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    sudo().tell_unused([host("web1")])
+    sudo(ask=True).tell_unused([host("web1"), host("web2", become=True)])
+    assert capsys.readouterr().err == ""
+
+    sudo(ask=True).tell_unused([host("web1")])
+    assert capsys.readouterr().err.startswith("-K: the password is not used")
 
 
 def test_a_file_that_is_wrong_is_exit_code_3(tcptune: Command) -> None:

@@ -108,10 +108,11 @@ def test_a_run_that_the_host_has_no_record_of_has_not_begun_there(state: HostSta
     assert "it has not begun there" in found.what
 
 
-def test_a_held_run_that_the_host_has_forgotten_is_for_a_person_to_look_at() -> None:
+def test_a_held_run_that_the_host_has_forgotten_is_looked_at_by_a_rollback() -> None:
     [found] = left(journal=known(HostState.HELD))
 
-    assert "look at the host" in found.what
+    assert found.what.endswith("a rollback looks whether all is as before, and says what is not")
+    assert found.command == "tcptune rollback r1 --limit web1"
 
 
 @pytest.mark.parametrize("state", [s for s in HostState if s not in {"applying", "held", "broken"}])

@@ -142,6 +142,16 @@ def on_host(rivals: Rivals | None, key: str = "net.core.rmem_max", **more: Any) 
     return " ".join(FORMATS["terminal"](page).partition("\nweb1")[2].split())
 
 
+def test_a_file_that_cannot_be_read_may_speak_of_it() -> None:
+    unread = facts(files={f"{ETC}/60-a.conf": "net.ipv4.tcp_sack = 1\n"})
+    closed = tuple(one.model_copy(update={"content": None}) for one in unread.sysctl_files)
+
+    assert "no file speaks of it" in on_host(None)
+    said = on_host(None, sysctl_files=closed)
+    assert "no file that could be read speaks of it" in said
+    assert "(not certain)" in said
+
+
 def test_who_writes_the_setting_and_is_active_on_a_host_is_named_with_what_it_is_set_to() -> None:
     tuned = Rival(name="tuned", running=True, enabled=True, detail="throughput-performance")
     said = on_host(Rivals(found=(tuned, Rival(name="docker", running=True))))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tcptune.probes import ON_REQUEST, PROBES, REQUIRED, runs
 from tcptune.probes.script import assemble, parse
 from tests.unit.builders import NOW, SOMAXCONN, answer
 
+NOBODY = 65534
 MANIFEST = '{\n  "run": "r1",\n  "boot_id": "b0",\n  "keys": []\n}\n'
 
 
@@ -23,9 +25,10 @@ def record(root: Path, name: str, **files: str) -> Path:
     return folder
 
 
-def look(root: Path, shell: str = "sh") -> HostRuns:
+def look(root: Path, shell: str = "sh", user: int | None = None) -> HostRuns:
     script = runs.SCRIPT.replace("/var/lib/tcptune", str(root))
-    done = subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True)
+    script = script.replace(" /var /var/lib ", f" {root.parent.parent} {root.parent} ")
+    done = subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True, user=user)
     assert done.stderr == ""
     return runs.parse(done.stdout.replace(str(root), "/var/lib/tcptune").splitlines())
 
@@ -68,6 +71,31 @@ def test_records_that_may_not_be_read_are_no_empty_list() -> None:
         runs.parse(["bash: grep: not found"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("closed", ["", "tcptune", "tcptune/runs", "tcptune/runs/r1", "tcptune/runs/r1/state"])
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_what_is_closed_to_a_login_at_any_depth_is_no_empty_list(closed: str, shell: str) -> None:
+    # Not tmp_path: nobody else may look into that.
+    with tempfile.TemporaryDirectory() as made:
+        top = Path(made)
+        top.chmod(0o755)
+        root = top / "lib" / "tcptune"
+        record(root, "r1", state="held 2026-03-02T10:00:00Z\n")
+        assert look(root, shell, NOBODY).runs
+        (top / "lib" / closed).chmod(0o600)
+
+        with pytest.raises(runs.Closed, match="may not read"):
+            look(root, shell, NOBODY)
+        assert look(root, shell).runs
+
+
+def test_a_record_without_a_state_is_no_empty_list(tmp_path: Path) -> None:
+    record(tmp_path, "r1", state="")
+
+    with pytest.raises(ValueError, match=r"a record has no state: .*/runs/r1/"):
+        look(tmp_path)
+
+
 def test_the_section_is_read_on_request_alone() -> None:
     assert "/var/lib/tcptune" not in assemble([SOMAXCONN])
     assert "/var/lib/tcptune" in assemble([SOMAXCONN], [*REQUIRED, "runs"])
@@ -80,7 +108,7 @@ def test_what_could_not_be_read_is_a_gap() -> None:
     found = parse("web1", said, NOW, [*REQUIRED, "runs"])
 
     assert found.runs is None
-    assert "may not read" in found.gaps["runs"]
+    assert found.gaps["runs"].startswith("this login may not read")
 
 
 def held_by(root: Path, pid: int, began: str, number: int = 7) -> None:

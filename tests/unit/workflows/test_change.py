@@ -46,8 +46,9 @@ class Story:
     def confirm(self, says: Said = UNMOVED) -> dict[str, HostState]:
         return states(self.changer.confirm(collector(says), self.run, PLAN, [host(r.host) for r in self.run.results]))
 
-    def roll_back(self, *force_keys: str) -> dict[str, HostState]:
-        return states(self.changer.roll_back(self.run, PLAN, [host(r.host) for r in self.run.results], force_keys))
+    def roll_back(self, *force_keys: str, says: Said = UNMOVED) -> dict[str, HostState]:
+        hosts = [host(r.host) for r in self.run.results]
+        return states(self.changer.roll_back(collector(says), self.run, PLAN, hosts, force_keys))
 
     def recorded(self, name: str) -> HostResult:
         return self.journal.find("last")[0].result(name)
@@ -95,6 +96,25 @@ def test_what_a_host_really_had_before_is_recorded() -> None:
     story.apply()
 
     assert story.recorded("web1").replaced == {SOMAXCONN: "128"}
+
+
+def test_what_a_host_warns_of_is_told_with_its_result_and_noted_in_the_journal() -> None:
+    story = Story(apply=[HostOutcome("web1", HostState.FAILED, {}, "no space left", warnings=("a folder stays",))])
+    done = story.changer.apply(collector(UNMOVED), PLAN, [host(name) for name in NAMES], story.run)
+
+    assert [(r.host, r.warnings) for r in done.results if r.warnings] == [("web1", ("a folder stays",))]
+    assert [r.warnings for r in story.told if r.warnings] == [("a folder stays",)]
+    assert "no space left; a folder stays" in story.journal.notes
+
+
+def test_a_run_that_is_kept_at_once_tells_the_warnings_of_both_acts_once() -> None:
+    held = HostOutcome("web1", HostState.HELD, {}, warnings=("one",))
+    kept = HostOutcome("web1", HostState.CONFIRMED, {}, warnings=("one", "two"))
+    story = Story(apply=[held], confirm=[kept])
+    done = story.changer.apply(collector(UNMOVED), PLAN, [host(name) for name in NAMES], story.run, confirm=True)
+
+    assert done.result("web1").warnings == ("one", "two")
+    assert story.journal.notes == ["one", "one; two"]
 
 
 def test_one_host_that_moved_stops_everything_before_anything_is_recorded_or_changed() -> None:
@@ -261,7 +281,32 @@ def test_a_rollback_that_had_to_leave_something_says_so() -> None:
 def test_a_host_without_a_record_was_never_changed_unless_we_know_better(before: HostState, after: HostState) -> None:
     nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
 
-    assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back() == {"web1": after}
+    assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back(says={"web1": MOVED}) == {"web1": after}
+
+
+@pytest.mark.parametrize("state", [HostState.HELD, HostState.CONFIRMED, HostState.PARTLY_BACK])
+def test_a_host_that_lost_its_record_and_is_as_before_is_rolled_back(state: HostState) -> None:
+    nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
+    story = Story(run(result("web1", state)), roll_back=[nothing])
+
+    assert story.roll_back() == {"web1": HostState.ROLLED_BACK}
+    assert (story.recorded("web1").error, story.recorded("web1").hint) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (MOVED, "no record of the run, and it is not as before: net.core.somaxconn is 512, the plan was made for 128"),
+        (LOST, "no record of the run, and it could not be read: no SSH session"),
+    ],
+)
+def test_a_host_that_lost_its_record_and_may_hold_the_change_stays_and_says_why(says: Any, why: str) -> None:
+    nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
+    story = Story(run(result("web1")), roll_back=[nothing])
+
+    assert story.roll_back(says={"web1": says}) == {"web1": HostState.HELD}
+    assert story.recorded("web1").error == why
+    assert story.recorded("web1").hint
 
 
 def test_what_a_rollback_replaces_does_not_hide_what_the_apply_replaced() -> None:

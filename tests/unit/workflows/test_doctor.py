@@ -20,6 +20,6 @@ def test_every_host_is_fine_or_has_a_leftover_or_was_not_seen() -> None:
     assert found.fine == ("b",)
     assert [(one.host, one.run, one.in_journal) for one in found.leftovers] == [("a", "r1", HostState.HELD)]
     assert [(one.host, one.hint) for one in found.unseen] == [
-        ("c", "records are for root: set ansible_become"),
+        ("c", "records are for root: -b, or ansible_become: true in the inventory"),
         ("d", "ssh d true"),
     ]

@@ -173,7 +173,7 @@ def test_what_was_told_is_forgotten_with_the_change() -> None:
     story = Story(SETTINGS)
     story.apply({"web1": answer({SOMAXCONN: "128"})})
     kept = story.confirm({"web1": answer({SOMAXCONN: "4096"}, {LATER: f"{SOMAXCONN} = 128\n"})})
-    back = story.changer.roll_back(kept, SETTINGS, [host("web1")], [])
+    back = story.changer.roll_back(collector({}), kept, SETTINGS, [host("web1")], [])
 
     assert (back.result("web1").state, back.result("web1").at_boot) == (HostState.ROLLED_BACK, None)
 
