@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tcptune import __version__
 from tcptune.adapters.journal import problems
-from tcptune.adapters.journal.tables import LogRow
+from tcptune.adapters.journal.tables import LogRow, UtcDateTime
 from tcptune.errors import TcptuneError
 
 T = TypeVar("T")
@@ -102,11 +102,9 @@ class Database:
     def now(self, session: Session) -> datetime:
         """Return the time by the database's clock, at this very moment of the transaction."""
         if self.postgresql:
-            found = session.scalar(sa.select(sa.func.clock_timestamp()))
-        else:
-            found = datetime.fromisoformat(str(session.scalar(sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f", "now")))))
-        assert isinstance(found, datetime)  # noqa: S101  # what both queries return
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            return session.scalars(sa.select(sa.func.clock_timestamp(type_=UtcDateTime()))).one()
+        said = session.scalars(sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f", "now", type_=sa.String()))).one()
+        return datetime.fromisoformat(said).replace(tzinfo=UTC)
 
     def broken(self, problem: Exception) -> TcptuneError:
         """Return the error that tells a person of a problem."""
