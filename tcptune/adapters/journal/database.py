@@ -27,6 +27,11 @@ PATIENCE_S = 60.0
 """How long a call waits for a server that was there and is away: a restart, a failover."""
 _LOCKED_S = 10
 """How long a call waits for what another process has locked."""
+_FROZEN_S = 5
+"""How long a server keeps a transaction of a controller that was stopped in it, such as a laptop that sleeps.
+
+Shorter than others wait for what it has locked. The controller does it again when it wakes up.
+"""
 _LONGEST_PAUSE_S = 2.0
 _WRITES = "tcptune_writes"
 
@@ -89,6 +94,9 @@ class Database:
         mark = call or new_call()
 
         def once(session: Session, again: bool) -> None:
+            if self.postgresql:
+                # The server may still be at the first attempt, where only the connection to it is lost.
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(mark, 0))))
             if not again or session.scalar(sa.select(LogRow.id).where(LogRow.call == mark).limit(1)) is None:
                 work(session, mark)
 
@@ -196,4 +204,6 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCKED_S}s'")
+    connection.exec_driver_sql(
+        f"SET LOCAL lock_timeout = '{_LOCKED_S}s'; SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_S}s'"
+    )

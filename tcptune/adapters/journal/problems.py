@@ -8,8 +8,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 ELSEWHERE = "set TCPTUNE_JOURNAL to another place"
 """The last resort for any trouble."""
 
-_ENDED = frozenset({"57P01", "57P02", "57P03"})
-"""The server ends, ended, or has not begun: what PostgreSQL says while it is stopped and started."""
+_ENDED = frozenset({"57P01", "57P02", "57P03", "25P03"})
+"""The server ends, ended, or has not begun: what PostgreSQL says while it is stopped and started.
+
+The last: it took back a transaction in which this process was stopped for too long.
+"""
 _ONCE_MORE = frozenset({"40001", "40P01"})
 """Two transactions were in each other's way, and this one was taken back whole."""
 
