@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, runs
+from tcptune.cli import change, exchange, learn, look, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.profile import profile
+from tcptune.cli.runs import runs
 
 app = typer.Typer(
     name="tcptune",
@@ -38,12 +39,13 @@ def _options(
 
 
 look.register(app)
-runs.register(app)
+verify.register(app)
 change.register(app)
 learn.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
-for _command in (*app.registered_commands, *profile.registered_commands):
+app.add_typer(runs, rich_help_panel="Journal (changes no host)")
+for _command in (*app.registered_commands, *profile.registered_commands, *runs.registered_commands):
     # A paragraph that begins with this mark is not wrapped: each example keeps its line.
     _command.help = (getdoc(_command.callback) or "").replace("\n\n  tcptune ", "\n\n\b\n  tcptune ")
 

@@ -1,134 +1,97 @@
-"""Commands that look at runs, in the journal and on hosts, and change nothing: verify, runs, doctor."""
+"""Commands about the journal: runs list, show, export, prune. They change no host."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, text
-from tcptune.cli.options import (
-    AskBecomePass,
-    Become,
-    BecomePasswordFile,
-    BecomeUser,
-    Forks,
-    Format,
-    FormatOption,
-    Hosts,
-    Inventory,
-    Output,
-    RunArg,
-    Timeout,
+from tcptune.cli.options import Format, FormatOption, Output, RunArg
+
+
+class _Runs(TyperGroup):
+    """`tcptune runs` lists them, and `tcptune runs RUN` shows one."""
+
+    # Which class a context has depends on the version of typer.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the command that was meant."""
+        first = args[0] if args else ""
+        if not first or (first.startswith("-") and first not in ctx.help_option_names):
+            args = ["list", *args]
+        elif not first.startswith("-") and first not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+runs = typer.Typer(
+    name="runs",
+    cls=_Runs,
+    help="List, show, export and forget the runs of the journal. Changes no host.",
+    rich_markup_mode=None,
 )
-from tcptune.cli.sudo import Sudo
-from tcptune.errors import EXIT_PENDING, HostError, UsageError
-from tcptune.knowledge.catalogue import catalogue
-
-_PANEL = "Look (changes nothing)"
-_RUNS_LOOKED_AT = 200
-"""How far back `doctor` reads the journal."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    for command in (verify, runs, doctor):
-        app.command(rich_help_panel=_PANEL)(command)
-
-
-def verify(
-    run: RunArg,
-    inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
-    limit: Hosts = None,
-    become: Become = False,
-    become_user: BecomeUser = None,
-    ask_become_pass: AskBecomePass = False,
-    become_password_file: BecomePasswordFile = None,
+@runs.command("list")
+def list_runs(
+    count: Annotated[int, typer.Option("--count", "-n", help="Most runs to list.", min=1)] = 50,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 8,
-    timeout: Timeout = 30,
 ) -> None:
-    """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
+    """List the runs of the journal, newest first. Changes nothing.
 
-    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
-    be judged, 2 if the run changed none of these hosts.
+    Exits 0.
 
-      tcptune verify last
+      tcptune runs list -n 10
     """
-    from tcptune.workflows.verify import verify as look_again
-
-    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    found, made = wiring.journal().find(run)
-    hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
-    sudo.tell_unused(hosts)
-    verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
-    deliver(verdict, format, output)
-    if any(host.error or host.unknown for host in verdict.hosts):
-        raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
+    deliver(wiring.journal().keeping.listed(count), format, output)
 
 
-def runs(
-    run: Annotated[str | None, typer.Argument(help="Run to show; without one, the list.", metavar="[RUN]")] = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
-    output: Output = None,
-) -> None:
-    """List the runs of the journal, newest first, or show one. Changes nothing.
+@runs.command()
+def show(run: RunArg, format: FormatOption = Format.TERMINAL, output: Output = None) -> None:  # noqa: A002
+    """Show RUN as it stands in the journal. Changes nothing.
 
     Exits 0, or 2 if there is no such run.
 
-      tcptune runs last
+      tcptune runs show last
     """
-    from tcptune.reports import terminal
+    from tcptune.planning.afterwards import with_afterwards
 
-    journal = wiring.journal()
-    if run is not None:
-        from tcptune.planning.afterwards import with_afterwards
-
-        deliver(with_afterwards(*journal.find(run)), format, output)
-    elif format is Format.TERMINAL:
-        text(terminal.runs(journal.runs()), output)
-    else:
-        raise UsageError("the list of runs has no other format yet", hint="tcptune runs RUN --format json")
+    deliver(with_afterwards(*wiring.journal().find(run)), format, output)
 
 
-def doctor(
-    host: Annotated[
-        str | None, typer.Argument(help="Hosts to look at, an Ansible host pattern. Default: all.", metavar="HOST")
-    ] = None,
-    inventory: Inventory = [],  # noqa: B006
-    become: Become = False,
-    become_user: BecomeUser = None,
-    ask_become_pass: AskBecomePass = False,
-    become_password_file: BecomePasswordFile = None,
+@runs.command()
+def export(run: RunArg, output: Output = None) -> None:
+    """Write all that the journal knows of RUN as one JSON document. Changes nothing.
+
+    That is the run with its hosts, the plan, the policy, waves and what gates said, claims of hosts, and the log.
+
+    Exits 0, or 2 if there is no such run.
+
+      tcptune runs export last -o run.json
+    """
+    text(wiring.journal().keeping.record(run).model_dump_json(indent=2) + "\n", output)
+
+
+@runs.command()
+def prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="Age of the runs to forget: 90d or 12w.", metavar="AGE")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forget nothing; say what would be.")] = False,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
-    forks: Forks = 8,
-    timeout: Timeout = 30,
 ) -> None:
-    """Look for runs that nobody ended, on hosts and in the journal, and say how to settle each. Changes nothing.
+    """Forget runs that began longer ago than AGE, with all the journal knows of them. Changes no host.
 
-    Without -i the hosts are those of the journal's runs, reached as their plans say. Needs root on the hosts.
+    A run that is not over stays, with the reason: somebody works on it or died at it, a host is not settled, a wave is
+    open, hosts are claimed. A run that is forgotten can be rolled back from its hosts' own records alone.
 
-    Exits 0 if nothing is left over, 10 if something is, 4 if a host's records could not be read.
+    Exits 0, or 2 if AGE is none.
 
-      tcptune doctor web1 -i hosts.yml
+      tcptune runs prune --older-than 90d --dry-run
     """
-    from tcptune.workflows.doctor import doctor as look_for_leftovers
-
-    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    journal = wiring.journal()
-    runs = journal.runs(limit=_RUNS_LOOKED_AT)
-    if inventory:
-        hosts = wiring.inventory(inventory, host or "all", sudo.escalation())
-    else:
-        plans = [journal.find(run.run_id)[1] for run in runs]
-        hosts = wiring.hosts_of_runs(plans, host, sudo.escalation())
-    sudo.tell_unused(hosts)
-    result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
-    deliver(result, format, output)
-    if result.unseen:
-        raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(EXIT_PENDING if result.leftovers else 0)
+    before = wiring.now() - wiring.age(older_than)
+    deliver(wiring.journal().keeping.prune(before, dry_run=dry_run), format, output)

@@ -12,10 +12,11 @@ from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.host_runs import Doctor
+from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
+from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes, runs
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -129,6 +130,17 @@ def _profiles(result: ProfileList) -> str:
 def _profile_diff(result: ProfileDiff) -> str:
     rows = [(c.key, "; ".join(c.before) or "-", "; ".join(c.after) or "-") for c in result.changes]
     return "\n".join(_table(("setting", result.left, result.right), rows) or ["No difference.", ""])
+
+
+@_text.register
+def _runs(result: RunList) -> str:
+    return "\n".join(_table(runs.HEAD, runs.rows(result)) or ["No runs yet.", ""])
+
+
+@_text.register
+def _pruned(result: Pruned) -> str:
+    rows = [*((run_id, "") for run_id in result.forgotten), *((one.run_id, one.why) for one in result.kept)]
+    return "\n".join([*_table(("run", "stays because"), rows), runs.summary(result), ""])
 
 
 @_text.register

@@ -17,7 +17,6 @@ TOP = (
     "show",
     "render",
     "verify",
-    "runs",
     "doctor",
     "apply",
     "confirm",
@@ -26,6 +25,7 @@ TOP = (
     "explain",
 )
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
+BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))
 COMMANDS = TOP + BELOW
 
 
@@ -47,7 +47,9 @@ def check(tcptune: Tcptune, words: list[str]) -> None:
 
 def _split(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, `profile list` being one, and what it is given."""
-    names = 3 if words[1] == "profile" else 2
+    if words[1] == "runs" and " ".join(words[1:3]) not in COMMANDS:
+        words = ["tcptune", "runs", "show" if len(words) > 2 else "list", *words[2:]]
+    names = 3 if words[1] in ("profile", "runs") else 2
     return " ".join(words[1:names]), words[names:]
 
 
@@ -70,7 +72,7 @@ def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune
 def test_help_lists_every_command(tcptune: Tcptune) -> None:
     said = tcptune("--help").stdout
 
-    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == [*TOP, "profile"]
+    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == [*TOP, "profile", "runs"]
 
 
 def test_the_first_tour_of_the_readme_uses_what_there_is(tcptune: Tcptune) -> None:

@@ -16,8 +16,10 @@ from .conftest import Command
 
 TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
-COMMANDS = {name: command for name, command in TOP.items() if name != "profile"} | {
-    f"profile {name}": command for name, command in TOP["profile"].commands.items()
+RUNS = {"list", "show", "export", "prune"}
+GROUPS = {name: command for name, command in TOP.items() if hasattr(command, "commands")}
+COMMANDS = {name: command for name, command in TOP.items() if name not in GROUPS} | {
+    f"{group} {name}": command for group in GROUPS for name, command in GROUPS[group].commands.items()
 }
 CHANGING = {"apply", "confirm", "extend", "rollback"}
 VERBS = {
@@ -25,6 +27,7 @@ VERBS = {
     "Check",
     "Compare",
     "Explain",
+    "Forget",
     "Give",
     "Keep",
     "List",
@@ -42,9 +45,10 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "doctor", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain"}
+    grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
 
-    assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE}
+    assert set(COMMANDS) == looking | CHANGING | grouped
 
 
 @every_command

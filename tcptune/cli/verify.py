@@ -1,0 +1,110 @@
+"""Commands that look at what runs have left on hosts, and change nothing: verify, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tcptune.cli import wiring
+from tcptune.cli.console import deliver
+from tcptune.cli.options import (
+    AskBecomePass,
+    Become,
+    BecomePasswordFile,
+    BecomeUser,
+    Forks,
+    Format,
+    FormatOption,
+    Hosts,
+    Inventory,
+    Output,
+    RunArg,
+    Timeout,
+)
+from tcptune.cli.sudo import Sudo
+from tcptune.errors import EXIT_PENDING, HostError
+from tcptune.knowledge.catalogue import catalogue
+
+_PANEL = "Look (changes nothing)"
+_RUNS_LOOKED_AT = 200
+"""How far back `doctor` reads the journal."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (verify, doctor):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def verify(
+    run: RunArg,
+    inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
+    limit: Hosts = None,
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 8,
+    timeout: Timeout = 30,
+) -> None:
+    """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
+
+    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
+    be judged, 2 if the run changed none of these hosts.
+
+      tcptune verify last
+    """
+    from tcptune.workflows.verify import verify as look_again
+
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
+    found, made = wiring.journal().find(run)
+    hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
+    sudo.tell_unused(hosts)
+    verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
+    deliver(verdict, format, output)
+    if any(host.error or host.unknown for host in verdict.hosts):
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
+
+
+def doctor(
+    host: Annotated[
+        str | None, typer.Argument(help="Hosts to look at, an Ansible host pattern. Default: all.", metavar="HOST")
+    ] = None,
+    inventory: Inventory = [],  # noqa: B006
+    become: Become = False,
+    become_user: BecomeUser = None,
+    ask_become_pass: AskBecomePass = False,
+    become_password_file: BecomePasswordFile = None,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+    forks: Forks = 8,
+    timeout: Timeout = 30,
+) -> None:
+    """Look for runs that nobody ended, on hosts and in the journal, and say how to settle each. Changes nothing.
+
+    Without -i the hosts are those of the journal's runs, reached as their plans say. Needs root on the hosts.
+
+    Exits 0 if nothing is left over, 10 if something is, 4 if a host's records could not be read.
+
+      tcptune doctor web1 -i hosts.yml
+    """
+    from tcptune.workflows.doctor import doctor as look_for_leftovers
+
+    sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
+    journal = wiring.journal()
+    runs = journal.runs(limit=_RUNS_LOOKED_AT)
+    if inventory:
+        hosts = wiring.inventory(inventory, host or "all", sudo.escalation())
+    else:
+        plans = [journal.find(run.run_id)[1] for run in runs]
+        hosts = wiring.hosts_of_runs(plans, host, sudo.escalation())
+    sudo.tell_unused(hosts)
+    result = look_for_leftovers(wiring.collector(forks, timeout), hosts, runs, wiring.now())
+    deliver(result, format, output)
+    if result.unseen:
+        raise typer.Exit(HostError.exit_code)
+    raise typer.Exit(EXIT_PENDING if result.leftovers else 0)
