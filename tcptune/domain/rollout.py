@@ -55,9 +55,15 @@ def _version(value: object) -> object:
 
 
 def _words(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text is missing here")
+    if not isinstance(value, str):
+        raise ValueError("a text belongs here; quote it where YAML reads it as something else")
     return " ".join(value.split())
+
+
+def _name(value: object) -> str:
+    if not (text := _words(value)):
+        raise ValueError("a policy has a name")
+    return text
 
 
 def _soak(value: object) -> str:
@@ -90,7 +96,9 @@ Size = Annotated[str, BeforeValidator(_size), WithJsonSchema(_AMOUNT_SCHEMA)]
 """An amount above zero."""
 Duration = Annotated[str, BeforeValidator(_soak), WithJsonSchema({"type": ["string", "integer"]})]
 """A time as it was written; `duration_s` gives its seconds."""
-Words = Annotated[str, BeforeValidator(_words), WithJsonSchema({"type": "string", "minLength": 1})]
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "minLength": 1})]
+Summary = Annotated[str, BeforeValidator(_words), WithJsonSchema({"type": "string"})]
+Version = Annotated[Literal[1], BeforeValidator(_version), WithJsonSchema({"enum": [1, "1"]})]
 
 
 def share(amount: str, total: int) -> int:
@@ -242,13 +250,9 @@ class Confirmation(StrEnum):
 class PolicyFile(Frozen):
     """What a policy file says."""
 
-    policy: Words = Field(description="The policy's name.")
-    format_version: Annotated[
-        Literal[1],
-        BeforeValidator(_version),
-        WithJsonSchema({"enum": [POLICY_FORMAT_VERSION, str(POLICY_FORMAT_VERSION)]}),
-    ] = POLICY_FORMAT_VERSION
-    summary: Words | Literal[""] = Field(default="", description="What it is for, in one sentence.")
+    policy: Name = Field(description="The policy's name.")
+    format_version: Version = POLICY_FORMAT_VERSION
+    summary: Summary = Field(default="", description="What it is for, in one sentence.")
     waves: tuple[Size, ...] = Field(
         min_length=1,
         description="Hosts of each wave, as a number or as a share of all; the first is the canary. "

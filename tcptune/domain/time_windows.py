@@ -1,4 +1,4 @@
-"""When hosts may be changed: times of day in a zone, across midnight and across changes of the clock. Reads no clock."""
+"""When hosts may be changed: times of day in a zone, over midnight and over changes of the clock. Reads no clock."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ _DAYS_SCHEMA = {
 class TimeWindow(Frozen):
     """A stretch of time that comes back on some days of the week.
 
-    It opens when the clock first shows `opens`, and closes when, after that, it first shows `closes`. Where a change of
-    the clock skips that time, it is shown at the moment of the change; where it shows it twice, the first one counts. So
+    It opens when the clock first shows `opens` on a day, and closes when it first shows `closes`. A time that a change
+    of the clock skips counts as shown at the moment of the change; of a time that comes twice, the first one counts. So
     a window that lies wholly in a skipped hour does not open on that day.
     """
 
@@ -63,9 +63,7 @@ class TimeWindow(Frozen):
         default=DAYS, description="Days on which it opens; every day without it."
     )
     opens: Clock = Field(description="HH:MM.")
-    closes: Clock = Field(
-        description="HH:MM; at or before `opens` it is on the day after. 24:00 is the end of the day."
-    )
+    closes: Clock = Field(description="HH:MM; before `opens`, on the day after; 24:00 for the end of the day.")
     zone: Annotated[str, BeforeValidator(_zone), WithJsonSchema({"type": "string", "minLength": 1})] = Field(
         description="Time zone by its name: Europe/Berlin, UTC."
     )

@@ -19,7 +19,6 @@ from itertools import chain, repeat
 from tcptune.domain.changes import Plan, sha256
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.rollout import CohortRule, OrderBy, Policy, Wave, Waves, share
-from tcptune.errors import PolicyError
 from tcptune.planning.canary import Place, check_canary, check_domains, seats
 
 _Key = tuple[bool, int, tuple[int, int], bool, Fraction, int]
@@ -115,7 +114,7 @@ class _Cut:
         heapq.heapify(heap)
         while len(chosen) < size:
             key, alike = heapq.heappop(heap)
-            rank, cohort, domain = alike
+            _, cohort, domain = alike
             if not self._alike[alike] or (canary and self.policy.failure_domain and inside[domain]):
                 continue
             # A wave only ever makes keys worse, so what is still what it was is the best there is.

@@ -12,9 +12,10 @@ from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
+from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, policies, profiles
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -106,6 +107,9 @@ def _doctor(result: Doctor) -> str:
 
 
 _text.register(Profile, profiles.shown_markdown)
+_text.register(PolicyList, policies.listed_markdown)
+_text.register(Policy, policies.shown_markdown)
+_text.register(Waves, policies.waves_markdown)
 
 
 @_text.register

@@ -23,9 +23,10 @@ from tcptune.domain.findings import (
 )
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
+from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, limits, policies, profiles
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -209,6 +210,9 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
 _text.register(ProfileList, profiles.listed)
 _text.register(Profile, profiles.shown)
 _text.register(ProfileDiff, profiles.differing)
+_text.register(PolicyList, policies.listed)
+_text.register(Policy, policies.shown)
+_text.register(Waves, policies.waves)
 
 
 @_text.register
