@@ -12,7 +12,7 @@ from typing import Any
 from tcptune.adapters.model_mistakes import checked
 from tcptune.adapters.yaml_source import Document, file_text, looks_like_path
 from tcptune.domain.changes import sha256
-from tcptune.domain.rollout import ListedPolicy, Policy, PolicyFile, PolicyList
+from tcptune.domain.rollout import ListedPolicy, OrderBy, Policy, PolicyFile, PolicyList
 from tcptune.domain.time_windows import DAYS
 from tcptune.errors import PolicyError
 from tcptune.knowledge.catalogue import built_in_policies
@@ -55,6 +55,12 @@ HINTS = {
     "window.zone": "zone: Europe/Berlin, or zone: UTC",
 }
 """Key -> what to write instead."""
+_SHORT_FORMS: dict[str, dict[str, Any]] = {
+    "failure_domain": {"type": "string", "minLength": 1},
+    "order": {"enum": [by.value for by in OrderBy]},
+    "window": {"$ref": "#/$defs/TimeWindow"},
+}
+"""Key -> what may stand there instead of its whole form."""
 
 
 def load_policy(name_or_path: str) -> Policy:
@@ -85,12 +91,30 @@ def list_built_in_policies() -> PolicyList:
 
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of policy files, for completion and first checks in editors."""
+    found = _without_null(PolicyFile.model_json_schema())
+    for name, short in _SHORT_FORMS.items():
+        field = found["properties"][name]
+        whole = {key: field.pop(key) for key in ("$ref", "type", "items", "anyOf") if key in field}
+        field["anyOf"] = [short, whole]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **PolicyFile.model_json_schema(),
+        **found,
         "title": "tcptune policy",
         "description": "How a plan reaches its hosts.",
     }
+
+
+def _without_null(node: Any) -> Any:
+    """Return a schema without what stands for a key that is left out: nothing can be written for that."""
+    if isinstance(node, list):
+        return [_without_null(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_null(value) for key, value in node.items() if value is not None or key != "default"}
+    if {"type": "null"} in kept.get("anyOf", ()):
+        [only] = [item for item in kept.pop("anyOf") if item != {"type": "null"}]
+        kept |= only
+    return kept
 
 
 def _loaded(text: str, origin: str) -> Policy:
@@ -98,4 +122,4 @@ def _loaded(text: str, origin: str) -> Policy:
     found = checked(document, PolicyFile, HINTS) if document.readable else None
     if found is None or document.mistakes:
         raise document.error(origin, PolicyError)
-    return Policy(**found.model_dump(), origin=origin, digest=sha256(text))
+    return Policy(**dict(found), origin=origin, digest=sha256(text))

@@ -119,7 +119,7 @@ def _gate(gate: Gate) -> str:
 def _brief(value: object) -> str:
     match value:
         case BaseModel():
-            changed = {name: getattr(value, name) for name in value.model_fields_set}
+            changed = {name: one for name, one in value if one != type(value).model_fields[name].get_default()}
             return ",".join(f"{name}:{_brief(one)}" for name, one in changed.items())
         case Enum():
             return str(value.value)
