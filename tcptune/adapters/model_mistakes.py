@@ -72,8 +72,9 @@ def _note(document: Document, model: type[BaseModel], error: ErrorDetails, hints
         # Entries that are wrong are not counted, and are told one by one.
         return
     # What a short form stands for has a name that the file does not have.
-    written = names if kind == "missing" else [part for part in path if isinstance(part, str)]
+    written = [part for part in path if isinstance(part, str)]
     name = ("each of " if path and isinstance(path[-1], int) else "") + (written[-1] if written else "this file")
+    name = names[-1] if kind == "missing" else name
     if kind == "extra_forbidden":
         known = [key.rpartition(".")[2] for key in keys(model) if key.rpartition(".")[0] == ".".join(names[:-1])]
         document.add(path, f"unknown key {name!r}", hint=closest(name, known) or ", ".join(known))

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from tcptune.domain import time_windows
 from tcptune.domain.gates import CountersGate, Gate, SshGate
@@ -46,6 +46,15 @@ def _size(value: object) -> str:
     if text in {"0", "0%"}:
         raise ValueError("a wave has at least one host")
     return text
+
+
+def _each_counts(waves: tuple[str, ...]) -> tuple[str, ...]:
+    before = Fraction(0)
+    for number, size in enumerate(waves, start=1):
+        if before >= 100:
+            raise ValueError(f"no host is left for wave {number}: the percentages before it reach 100%")
+        before += Fraction(size[:-1]) if size.endswith("%") else 0
+    return waves
 
 
 def _version(value: object) -> object:
@@ -253,7 +262,7 @@ class PolicyFile(Frozen):
     policy: Name = Field(description="The policy's name.")
     format_version: Version = POLICY_FORMAT_VERSION
     summary: Summary = Field(default="", description="What it is for, in one sentence.")
-    waves: tuple[Size, ...] = Field(
+    waves: Annotated[tuple[Size, ...], AfterValidator(_each_counts)] = Field(
         min_length=1,
         description="Hosts of each wave, as a number or as a share of all; the first is the canary. "
         "The last size is repeated until no host is left.",
@@ -282,15 +291,6 @@ class PolicyFile(Frozen):
     window: Annotated[tuple[TimeWindow, ...], BeforeValidator(_one_or_more)] = Field(
         default=(), description="When a wave may begin: a window, or a list of them; always without it."
     )
-
-    @model_validator(mode="after")
-    def _every_wave_counts(self) -> Self:
-        before = Fraction(0)
-        for number, size in enumerate(self.waves, start=1):
-            if before >= 100:
-                raise ValueError(f"no host is left for wave {number}: the percentages before it reach 100%")
-            before += Fraction(size[:-1]) if size.endswith("%") else 0
-        return self
 
 
 class Policy(PolicyFile):
