@@ -1,9 +1,9 @@
 """Cut the hosts of a plan into waves, as a policy says. Pure: the same plan, policy and inventory give the same waves.
 
 Promised, or refused with PolicyError: every host is in one wave, the canary has no two hosts of one failure domain, and
-a host of each cohort where the policy asks for that. Best effort, in this order: no wave takes a whole failure domain,
-the hosts that the policy puts first come first, a cohort that was not tried yet begins with one host, failure domains
-give in proportion to their size, and the policy's order.
+a host of each cohort where the policy asks for that. Best effort, in this order: no wave takes a whole failure domain;
+the hosts that the policy puts first come first; the last wave is left no whole one either; a cohort that was not tried
+yet begins with one host; failure domains give in proportion to their size; the policy's order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import heapq
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, repeat
 
@@ -21,7 +21,7 @@ from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.rollout import CohortRule, OrderBy, Policy, Wave, Waves, share
 from tcptune.planning.canary import Place, check_canary, check_domains, seats
 
-_Key = tuple[bool, int, tuple[int, int], bool, Fraction, int]
+_Key = tuple[bool, int, bool, tuple[int, int], bool, Fraction, int]
 _NO_SHARE = Fraction(0)
 
 
@@ -34,21 +34,25 @@ def cut_waves(
     """
     seed = _seed(plan, policy)
     places = _places(plan, policy, declared, seed, hosts)
-    check_canary(policy, places, _size(policy.waves[0], places, len(places)))
-    cut = _Cut(places, policy)
-    sizes = chain(policy.waves, repeat(policy.waves[-1]))
-    waves: list[Wave] = []
-    for number, asked in enumerate(sizes, start=1):
-        if not cut.left:
-            break
-        waves.append(cut.wave(number, asked, _size(asked, places, cut.left)))
+    sizes = list(_sizes(policy, len(places)))
+    if sizes:
+        check_canary(policy, places, sizes[0][1])
+    cut = _Cut(places, policy, before_last=sum(size for _, size in sizes[:-1]))
+    waves = [cut.wave(number, asked, size) for number, (asked, size) in enumerate(sizes, start=1)]
     waves = _with_reasons(waves, policy, places, declared)
     return Waves(plan_id=plan.plan_id, policy=policy.policy, policy_digest=policy.digest, seed=seed, waves=tuple(waves))
 
 
-def _size(asked: str, places: Sequence[Place], left: int) -> int:
-    # Never more than the share that was asked for, unless that is less than one host.
-    return min(max(share(asked, len(places)), 1), left)
+def _sizes(policy: Policy, total: int) -> Iterator[tuple[str, int]]:
+    """Yield each wave's size as the policy has it, and in hosts."""
+    left = total
+    for asked in chain(policy.waves, repeat(policy.waves[-1])):
+        if not left:
+            return
+        # Never more than the share that was asked for, unless that is less than one host.
+        size = min(max(share(asked, total), 1), left)
+        left -= size
+        yield asked, size
 
 
 def _seed(plan: Plan, policy: Policy) -> int | None:
@@ -92,11 +96,13 @@ class _Cut:
 
     places: Sequence[Place]
     policy: Policy
-    left: int = field(init=False)
+    before_last: int
+    """Hosts still to be chosen for waves before the last one, which has no choice."""
 
     def __post_init__(self) -> None:
-        self.left = len(self.places)
         self._size = Counter(place.domain for place in self.places)
+        # Failure domains that the last wave would take whole if it came now.
+        self._whole = {domain for domain, hosts in self._size.items() if domain is not None and hosts > 1}
         self._tried: set[int] = set()
         self._touched: set[str | None] = set()
         # Hosts that no rule tells apart, in their order.
@@ -115,13 +121,14 @@ class _Cut:
         while len(chosen) < size:
             key, alike = heapq.heappop(heap)
             _, cohort, domain = alike
-            if not self._alike[alike] or (canary and self.policy.failure_domain and inside[domain]):
+            if canary and self.policy.failure_domain and inside[domain]:
                 continue
             # A wave only ever makes keys worse, so what is still what it was is the best there is.
             if (now := self._key(alike, inside, cohorts)) != key:
                 heapq.heappush(heap, (now, alike))
                 continue
             chosen.append(self._alike[alike].popleft()[1])
+            self._took(domain)
             inside[domain] += 1
             cohorts[cohort] += 1
             if self._alike[alike]:
@@ -134,12 +141,20 @@ class _Cut:
         position = self._alike[alike][0][0]
         trial = self._trial(cohort, cohorts)
         if domain is None:
-            return (False, rank, trial, False, _NO_SHARE, position)
+            return (False, rank, False, trial, False, _NO_SHARE, position)
         size = self._size[domain]
         # Once some of its hosts were in a wave, or are alone, a domain cannot be taken whole by another.
         open_ = size > 1 and domain not in self._touched
         whole = open_ and inside[domain] + 1 == size
-        return (whole, rank, trial, not (open_ and not inside[domain]), Fraction(inside[domain] + 1, size), position)
+        untouched = domain in self._whole
+        # From here on every host has to come from another of them, or the last wave takes one whole.
+        wasted = not untouched and 0 < self.before_last <= len(self._whole)
+        return (whole, rank, wasted, trial, not untouched, Fraction(inside[domain] + 1, size), position)
+
+    def _took(self, domain: str | None) -> None:
+        self.before_last -= 1
+        if domain is not None:
+            self._whole.discard(domain)
 
     def _trial(self, cohort: int, cohorts: Counter[int]) -> tuple[int, int]:
         if self.policy.cohorts is CohortRule.ANY or cohort in self._tried:
@@ -152,6 +167,7 @@ class _Cut:
         for place in found:
             waiting = self._alike[place.rank, place.cohort, place.domain]
             waiting.remove(next(item for item in waiting if item[1] is place))
+            self._took(place.domain)
         return found
 
     def _closed(self, number: int, asked: str, chosen: list[Place], inside: Counter[str | None]) -> Wave:
@@ -159,7 +175,6 @@ class _Cut:
         whole = [d for d, hosts in inside.items() if d is not None and hosts == self._size[d] > 1]
         self._tried |= untried.keys()
         self._touched |= inside.keys()
-        self.left -= len(chosen)
         return Wave(
             number=number,
             asked=asked,

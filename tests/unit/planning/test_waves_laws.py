@@ -153,10 +153,16 @@ def test_what_is_said_of_a_wave_is_so(fleet: Fleet, rule: Policy) -> None:
         assert set(wave.whole_domains) == (whole if rule.failure_domain else set())
 
 
-@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=7), st.lists(st.integers(1, 3), min_size=1, max_size=3))
-def test_no_other_choice_takes_fewer_whole_racks(hosts_racks: list[str], sizes: list[int]) -> None:
+@given(
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=7),
+    st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    st.integers(1, 3),
+)
+def test_no_other_choice_takes_fewer_whole_racks(hosts_racks: list[str], sizes: list[int], cohorts: int) -> None:
     said = declared(**{f"web{at}": rack for at, rack in enumerate(hosts_racks)})
-    fleet = Fleet(plan(cohort(*said)), said)
+    members = [list(said)[at::cohorts] for at in range(min(cohorts, len(said)))]
+    made = [cohort(*hosts, changes=CHANGES[at], name=f"cohort{at + 1}") for at, hosts in enumerate(members)]
+    fleet = Fleet(plan(*made), said)
     waves = cut(fleet, policy(waves=sizes, failure_domain="rack")).waves
 
     assert sum(len(wave.whole_domains) for wave in waves) == _fewest(hosts_racks, [len(wave.hosts) for wave in waves])
