@@ -64,60 +64,89 @@ def check_canary(policy: Policy, places: Sequence[Place], size: int) -> None:
         )
 
 
-def seats(policy: Policy, places: Sequence[Place], size: int) -> list[Place]:
+def seats_of_each(policy: Policy, places: Sequence[Place], size: int) -> list[Place]:
     """Return a host of each cohort for a canary of `size` hosts, no two of one failure domain.
 
     Raises PolicyError where there is no such choice.
     """
     cohorts = {place.cohort: place.cohort_name for place in places}
-    named = {at: [place.host for place in places if place.cohort == at] for at in sorted(cohorts)}
     if len(cohorts) > size:
-        said = "; ".join(f"{cohorts[at]} ({_some(hosts)})" for at, hosts in list(named.items())[:_NAMED])
-        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        hosts = {at: [place.host for place in places if place.cohort == at] for at in sorted(cohorts)}
+        said = "; ".join(f"{cohorts[at]} ({_some(names)})" for at, names in list(hosts.items())[:_NAMED])
+        more = f"; and {len(cohorts) - _NAMED} more" if len(cohorts) > _NAMED else ""
         raise PolicyError(
             f"{policy.origin}: cohorts: the canary takes {_hosts(size)}, and the plan has {len(cohorts)} cohorts: "
             f"{said}{more}",
             hint=f"waves: [{len(cohorts)}, ...], or cohorts: spread",
         )
-    first: dict[tuple[int, str], Place] = {}
-    for place in places:
-        # Without failure domains each host stands for itself.
-        first.setdefault((place.cohort, place.domain if policy.failure_domain and place.domain else place.host), place)
-    options: dict[int, list[str]] = {at: [] for at in named}
-    for cohort, domain in first:
-        options[cohort].append(domain)
-    taken: dict[str, int] = {}
-    for at in named:
-        if not _seat(at, options, taken, set()):
+    seats = _Seats(places)
+    for cohort in sorted(cohorts):
+        if not seats.find(cohort):
             raise PolicyError(
                 f"{policy.origin}: cohorts: no canary has a host of each cohort and no two of one "
-                f"{policy.failure_domain}: {_crowded(at, options, taken, cohorts)}",
+                f"{policy.failure_domain}: {seats.crowd(cohort, cohorts)}",
                 hint="cohorts: spread",
             )
-    return sorted((first[at, domain] for domain, at in taken.items()), key=places.index)
+    return seats.taken
 
 
-def _seat(cohort: int, options: Mapping[int, Sequence[str]], taken: dict[str, int], seen: set[str]) -> bool:
-    """Seat a cohort in one of its domains; one that sits there may have to move to another of its own."""
-    for domain in options[cohort]:
-        if domain in seen:
-            continue
-        seen.add(domain)
-        if domain not in taken or _seat(taken[domain], options, taken, seen):
-            taken[domain] = cohort
-            return True
-    return False
+def seats_of_many(places: Sequence[Place], size: int) -> list[Place]:
+    """Return hosts of as many cohorts as can be for a canary of `size` hosts, no two of one failure domain.
+
+    The first cohorts are the largest, and come first. There may be seats left.
+    """
+    seats = _Seats(places)
+    for cohort in sorted({place.cohort for place in places}):
+        if len(seats) < size:
+            seats.find(cohort)
+    return seats.taken
 
 
-def _crowded(
-    cohort: int, options: Mapping[int, Sequence[str]], taken: Mapping[str, int], names: Mapping[int, str]
-) -> str:
-    """Name cohorts that have, all together, fewer failure domains than they are."""
-    crowd, domains = {cohort}, set(options[cohort])
-    while more := {taken[domain] for domain in domains if domain in taken} - crowd:
-        crowd |= more
-        domains |= {domain for at in more for domain in options[at]}
-    return f"{', '.join(names[at] for at in sorted(crowd))} have hosts in {', '.join(sorted(domains))} alone"
+class _Seats:
+    """Who of which cohort sits for which failure domain; one for each."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+        self._first: dict[tuple[int, str], Place] = {}
+        self._options: dict[int, list[str]] = {}
+        self._sits: dict[str, int] = {}
+        for place in places:
+            # Without failure domains each host stands for itself.
+            domain = place.host if place.domain is None else place.domain
+            if (place.cohort, domain) not in self._first:
+                self._first[place.cohort, domain] = place
+                self._options.setdefault(place.cohort, []).append(domain)
+
+    def __len__(self) -> int:
+        return len(self._sits)
+
+    @property
+    def taken(self) -> list[Place]:
+        """Those who sit, in the order of all hosts."""
+        chosen = {self._first[cohort, domain].host for domain, cohort in self._sits.items()}
+        return [place for place in self._places if place.host in chosen]
+
+    def find(self, cohort: int) -> bool:
+        """Seat one more cohort; those who sit may have to move. Say whether there is a way."""
+        return self._seat(cohort, set())
+
+    def _seat(self, cohort: int, seen: set[str]) -> bool:
+        for domain in self._options[cohort]:
+            if domain in seen:
+                continue
+            seen.add(domain)
+            if domain not in self._sits or self._seat(self._sits[domain], seen):
+                self._sits[domain] = cohort
+                return True
+        return False
+
+    def crowd(self, cohort: int, names: Mapping[int, str]) -> str:
+        """Name cohorts that have, all together, fewer failure domains than they are: those that keep one standing."""
+        crowd, domains = {cohort}, set(self._options[cohort])
+        while more := {self._sits[domain] for domain in domains if domain in self._sits} - crowd:
+            crowd |= more
+            domains |= {domain for at in more for domain in self._options[at]}
+        return f"{', '.join(names[at] for at in sorted(crowd))} have hosts in {', '.join(sorted(domains))} alone"
 
 
 def _some(hosts: Iterable[str]) -> str:

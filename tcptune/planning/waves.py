@@ -19,7 +19,7 @@ from itertools import chain, repeat
 from tcptune.domain.changes import Plan, sha256
 from tcptune.domain.hosts import NOTHING_DECLARED, Declared
 from tcptune.domain.rollout import CohortRule, OrderBy, Policy, Wave, Waves, share
-from tcptune.planning.canary import Place, check_canary, check_domains, seats
+from tcptune.planning.canary import Place, check_canary, check_domains, seats_of_each, seats_of_many
 
 _Key = tuple[bool, int, bool, tuple[int, int], bool, Fraction, int]
 _NO_SHARE = Fraction(0)
@@ -113,7 +113,7 @@ class _Cut:
     def wave(self, number: int, asked: str, size: int) -> Wave:
         """Take the hosts of the next wave."""
         canary = number == 1
-        chosen = self._seated(size) if canary and self.policy.cohorts is CohortRule.EACH else []
+        chosen = self._seated(size) if canary else []
         inside = Counter(place.domain for place in chosen)
         cohorts = Counter(place.cohort for place in chosen)
         heap = [(self._key(alike, inside, cohorts), alike) for alike, waiting in self._alike.items() if waiting]
@@ -163,7 +163,19 @@ class _Cut:
         return (2, 0) if cohorts[cohort] else (0, cohort)
 
     def _seated(self, size: int) -> list[Place]:
-        found = seats(self.policy, self.places, size)
+        """Take those hosts of the canary that sit there for their cohorts."""
+        if self.policy.cohorts is CohortRule.EACH:
+            found = seats_of_each(self.policy, self.places, size)
+        elif self.policy.cohorts is CohortRule.SPREAD and self.policy.failure_domain:
+            first = [place for place in self.places if place.rank == self.places[0].rank]
+            # A host that is alone in its domain takes a seat that another domain may need before the last wave.
+            first.sort(key=lambda place: place.domain not in self._whole)
+            found = seats_of_many(first, size)
+            wasted = sum(place.domain not in self._whole for place in found)
+            if wasted > max(self.before_last - len(self._whole), 0):
+                found = seats_of_many([place for place in first if place.domain in self._whole], size)
+        else:
+            return []
         for place in found:
             waiting = self._alike[place.rank, place.cohort, place.domain]
             waiting.remove(next(item for item in waiting if item[1] is place))

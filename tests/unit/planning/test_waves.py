@@ -155,6 +155,35 @@ def test_cohorts_are_seated_even_where_the_first_choice_takes_anothers_only_rack
     assert set(found.waves[0].hosts) == {"web2", "web3"}
 
 
+def test_the_canary_spreads_over_cohorts_even_where_the_first_choice_takes_anothers_only_rack() -> None:
+    said = declared(web1="r1", web2="r2", web3="r1", web4="r2")
+
+    found = cut_waves(fleet(2, 1, 1), policy(waves=[2, 2], failure_domain="rack"), said)
+
+    assert found.waves[0].tries == ("cohort1", "cohort2")
+    assert set(found.waves[0].hosts) == {"web2", "web3"}
+
+
+def test_cohorts_do_not_push_out_a_host_that_comes_first() -> None:
+    said = declared(web1="r1", web2="r2", web3="r3")
+    said["web2"] = Declared(labels={"rack": "r2", "stage": "canary"})
+    order = {"first": [{"labels": {"stage": "canary"}}]}
+
+    found = cut_waves(fleet(1, 1, 1), policy(waves=[1, 2], failure_domain="rack", order=order), said)
+
+    assert found.waves[0].hosts == ("web2",)
+
+
+def test_a_canary_of_cohorts_leaves_no_rack_whole_to_the_last_wave() -> None:
+    # The host of cohort1 is alone in its rack; taking it would leave r2 whole.
+    said = declared(web1="r1", web2="r2", web3="r2")
+
+    found = cut_waves(fleet(1, 1, 1), policy(waves=[1, 2], failure_domain="rack"), said)
+
+    assert found.waves[0].hosts == ("web2",)
+    assert found.waves[1].whole_domains == ()
+
+
 def test_cohorts_that_share_one_rack_cannot_all_be_in_the_canary() -> None:
     said = declared(web1="r2", web2="r3", web3="r1", web4="r1")
 
