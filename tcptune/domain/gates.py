@@ -21,6 +21,7 @@ GATES_FORMAT_VERSION: Literal[1] = 1
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _LONGEST_S = 600.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Verdict(StrEnum):
@@ -174,7 +175,7 @@ class HttpGate(_Gate):
     @property
     def settled_port(self) -> int:
         """The port, or the scheme's own."""
-        return self.port or {"http": 80, "https": 443}[self.scheme]
+        return self.port or DEFAULT_PORTS[self.scheme]
 
     @property
     def checks(self) -> tuple[str, ...]:
