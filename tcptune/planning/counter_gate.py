@@ -24,6 +24,7 @@ from tcptune.domain.gates import (
     Watched,
     Window,
 )
+from tcptune.domain.quantities import spelled
 from tcptune.knowledge.gates import built_in_rules
 from tcptune.planning.counter_rates import Measured, NotMeasured, began_again, measure
 
@@ -171,7 +172,7 @@ def _verdict(
     if not after.busy(rule):
         return Verdict.UNDECIDED, *_idle(rule, before, after, meanwhile)
     if rule.at_most is not None and after.value > rule.at_most:
-        why = f"more than the {rule.at_most:g} {rule.unit} that are ever allowed: {rule.why}"
+        why = f"more than the {spelled(rule.at_most)} {rule.unit} that are ever allowed: {rule.why}"
         return Verdict.FAILED, None, rule.at_most, why
     if isinstance(before, NotMeasured):
         return Verdict.UNDECIDED, Cause.NO_BASELINE, None, f"no number from before the change: {before.why}"
@@ -183,7 +184,7 @@ def _verdict(
 def _compared(rule: CounterRule, bound: _Bound, before: Measured, after: Measured) -> tuple[Verdict, None, float, str]:
     """Return the verdict on two numbers of a host at work."""
     times = max(after.value, rule.tolerated) / max(before.value, rule.tolerated)
-    told = _times(times) if after.value > rule.tolerated else "no more than is tolerated"
+    told = f"{spelled(times)} times what it was" if after.value > rule.tolerated else "no more than is tolerated"
     if after.value > bound.value:
         return Verdict.FAILED, None, bound.value, f"{told}; {bound.why}: {rule.why}"
     return Verdict.PASSED, None, bound.value, f"{told}; {bound.why}"
@@ -196,8 +197,8 @@ def _idle(
     fell = after.traffic_per_s < _SILENCE * was
     if fell and (meanwhile.traffic is None or meanwhile.traffic >= _SILENCE):
         others = "" if meanwhile.traffic is None else "; the hosts not yet changed did not fall silent"
-        return Cause.FELL_SILENT, None, f"{_traffic(rule, after)}, {was:.3g} before the change{others}"
-    return Cause.IDLE, None, f"idle: {_traffic(rule, after)}, {rule.min_traffic_per_s:g} are asked for"
+        return Cause.FELL_SILENT, None, f"{_traffic(rule, after)}, {spelled(was)} before the change{others}"
+    return Cause.IDLE, None, f"idle: {_traffic(rule, after)}, {spelled(rule.min_traffic_per_s)} are asked for"
 
 
 def _bound(rule: CounterRule, gate: CountersGate, before: Measured, after: Measured, meanwhile: _Meanwhile) -> _Bound:
@@ -210,7 +211,7 @@ def _bound(rule: CounterRule, gate: CountersGate, before: Measured, after: Measu
         )
     else:
         elsewhere = rule.times_others * meanwhile.growth + _NOISE * meanwhile.spread
-        why = f"{_times(meanwhile.growth)} on the {meanwhile.hosts} hosts not yet changed"
+        why = f"{spelled(meanwhile.growth)} times on the {meanwhile.hosts} hosts not yet changed"
         factor = max(factor, elsewhere)
     limit = base * factor
     if after.exposure is not None and before.exposure:
@@ -221,9 +222,5 @@ def _bound(rule: CounterRule, gate: CountersGate, before: Measured, after: Measu
     return _Bound(limit if rule.at_most is None else min(limit, rule.at_most), why)
 
 
-def _times(factor: float) -> str:
-    return f"{factor:.2g} times as much as before" if factor < 100 else f"{factor:.0f} times as much as before"
-
-
 def _traffic(rule: CounterRule, number: Measured) -> str:
-    return f"{' + '.join(rule.traffic)} {number.traffic_per_s:.3g} a second"
+    return f"{' + '.join(rule.traffic)} {spelled(number.traffic_per_s)} a second"

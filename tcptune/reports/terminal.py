@@ -21,11 +21,12 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, profiles
+from tcptune.reports import concerns, doctor, explanation, gates, limits, profiles
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -232,6 +233,7 @@ def _run(result: Run) -> str:
 
 
 _text.register(Doctor)(doctor.terminal)
+_text.register(GateTable)(gates.terminal)
 
 
 def _until(result: Run) -> str:

@@ -47,7 +47,7 @@ class _Pages(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815  # the base class's name
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is the base class's
         pass

@@ -61,12 +61,12 @@ def test_what_cannot_be_a_name_does_not_work_either(name: str) -> None:
 
 
 def test_a_resolver_that_hangs_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint.socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
+    monkeypatch.setattr(endpoint.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
     start = time.monotonic()
 
     [answer] = asked(80, within_s=0.2)
 
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 0.9
     assert answer.said.endswith("no answer within 0.2 s")
 
 
