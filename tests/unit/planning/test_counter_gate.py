@@ -62,8 +62,10 @@ def test_one_other_host_in_trouble_excuses_nobody() -> None:
         watched("other", {IN: 5, OUT: 5, RETRANS: 0}, {IN: 5, OUT: 5, RETRANS: 3}),
         watched("other", {**BUSY, RETRANS: 1}, {**BUSY, RETRANS: 600}, boot=OTHER_BOOT),
         watched("other", BUSY, BUSY),
+        watched("other", {IN: 5, OUT: 5, RETRANS: 0}, {**BUSY, RETRANS: 6000}),
+        watched("other", {**BUSY, RETRANS: 60}, {IN: 5, OUT: 5, RETRANS: 5}),
     ],
-    ids=["idle", "rebooted", "lacks the counter"],
+    ids=["idle", "rebooted", "lacks the counter", "idle before", "idle since"],
 )
 def test_others_that_tell_nothing_excuse_nobody_and_that_is_said(quiet: Watched) -> None:
     others = [quiet.model_copy(update={"host": f"other{n}"}) for n in range(9)]
@@ -72,6 +74,21 @@ def test_others_that_tell_nothing_excuse_nobody_and_that_is_said(quiet: Watched)
 
     assert sample.verdict is Verdict.FAILED
     assert "compared with itself alone: 0 of the hosts not yet changed were at work, 3 are asked for" in sample.why
+
+
+def test_where_the_others_differ_widely_more_is_put_down_to_chance() -> None:
+    alike = [busy(f"other{n}", 300, 1500) for n in range(5)]
+    apart = [busy(f"other{n}", 300, 300 + 600 * n) for n in range(5)]
+
+    assert one(busy("web1", 300, 3000), *alike).verdict is Verdict.FAILED
+    assert one(busy("web1", 300, 3000), *apart).verdict is Verdict.PASSED
+
+
+def test_the_laxer_of_the_two_factors_binds() -> None:
+    rule = SHARE.model_copy(update={"times_before": 4.0})
+
+    assert one(busy("web1", 300, 1100), *STEADY, rule=rule).verdict is Verdict.PASSED
+    assert one(busy("web1", 300, 1500), *STEADY, rule=rule).verdict is Verdict.FAILED
 
 
 def test_a_changed_host_is_no_witness_of_its_own() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tcptune.adapters.gates import Tries
 from tcptune.domain.gates import ActiveGate, Answer, CommandGate, HttpGate, SshGate, TcpGate
+from tcptune.domain.hosts import Host
 from tcptune.errors import HostError, HostKeyRefused, HostUnreachable
 from tcptune.ports import Output
 from tests.unit.adapters.gates.servers import closed
@@ -23,6 +26,17 @@ def test_a_login_works() -> None:
     assert (answer.works, answer.check, answer.at) == (True, "connection", NOW)
     assert answer.value is not None
     assert transport.asked == [("web1", ("true",), "", 7)]
+
+
+def test_nobody_becomes_another_user_and_no_step_may_wait_longer_than_the_gate() -> None:
+    class Transport(FakeTransport):
+        def run(self, host: Host, command: Sequence[str], stdin: str, *, timeout_s: float) -> Output:
+            assert (host.connection.become, host.connection.timeout_s) == (False, 7)
+            return super().run(host, command, stdin, timeout_s=timeout_s)
+
+    [answer] = Tries(Transport({"web1": ""}), clock).ask(host("web1", become=True, timeout_s=30), SshGate(within_s=7))
+
+    assert answer.works
 
 
 @pytest.mark.parametrize(
