@@ -14,8 +14,11 @@ from tcptune.domain.gates import Cause, CounterReading, CountersUnread, Window
 
 _CLOCK_S = 1.0
 """Facts carry whole seconds, so two of them are apart by a second less or more than they say."""
-_CONSTANTS = frozenset({"Tcp.RtoAlgorithm", "Tcp.RtoMin", "Tcp.RtoMax", "Tcp.MaxConn", "Tcp.CurrEstab"})
-"""What stands among the counters of TCP and counts nothing."""
+_WITNESSES = tuple(
+    f"Tcp.{name}"
+    for name in ("InSegs", "OutSegs", "ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "OutRsts", "InErrs")
+)
+"""Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def began_again(first: CounterReading, last: CounterReading) -> NotMeasured | No
     """Return why two readings of a host cannot be compared: it was booted, or its counters ran backwards."""
     if first.boot_id != last.boot_id:
         return NotMeasured(Cause.REBOOTED, f"it was booted between {first.at:%H:%M:%S} and {last.at:%H:%M:%S}")
-    known = sorted(first.counters.keys() & last.counters.keys())
-    return _any_backwards([name for name in known if name.startswith("Tcp.") and name not in _CONSTANTS], first, last)
+    known = [name for name in _WITNESSES if name in first.counters and name in last.counters]
+    return _any_backwards(known, first, last)
 
 
 def _too_short(elapsed_s: float, least_s: float) -> NotMeasured | None:

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tcptune.adapters.gates import Tries
-from tcptune.adapters.transport import FleetTransport
-from tcptune.adapters.workers import ThreadWorkers
 from tcptune.cli import wiring
 from tcptune.domain.gates import (
     Cause,
@@ -29,7 +26,6 @@ from tcptune.domain.gates import (
 )
 from tcptune.domain.hosts import Host
 from tcptune.reports import FORMATS
-from tcptune.workflows.collect import Collector
 from tcptune.workflows.gates import Watch, compared
 from tests.acceptance.conftest import Machines
 from tests.acceptance.machine import Machine
@@ -94,10 +90,7 @@ def serving(lab: Lab, machine: Machine) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def watch() -> Watch:
-    transport, workers = FleetTransport(), ThreadWorkers(8)
-    return Watch(
-        Tries(transport, wiring.now), Collector(transport, workers, wiring.now, timeout_s=10), workers, wiring.now
-    )
+    return wiring.watch(8, 10)
 
 
 def known(lab: Lab, machines: Sequence[Machine]) -> list[Host]:
