@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -67,10 +67,36 @@ if sys.stdin.readline():
 """
 
 
+# One that is sent 200 kB at a time, by three clients.
+UPLOADS = f"""
+import socket, sys, threading, time
+listener = socket.create_server(("", {PORT}), backlog=64)
+def take(connection):
+    while connection.recv(65536):
+        pass
+    connection.close()
+def serve():
+    while True:
+        threading.Thread(target=take, args=(listener.accept()[0],), daemon=True).start()
+def call():
+    while True:
+        one = socket.create_connection(("127.0.0.1", {PORT}))
+        one.sendall(b"x" * 200_000)
+        one.shutdown(socket.SHUT_WR)
+        one.recv(1)
+        one.close()
+        time.sleep(0.03)
+for work in (serve, call, call, call):
+    threading.Thread(target=work, daemon=True).start()
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
 @contextmanager
-def serving(lab: Lab, machine: Machine) -> Iterator[Callable[[], None]]:
-    """Run the service, and give what makes it stop accepting."""
-    argv = lab.command(machine.name, ["python3", "-c", SERVICE])
+def serving(lab: Lab, machine: Machine, program: str = SERVICE) -> Iterator[Callable[[], None]]:
+    """Run a service, and give what makes it stop accepting."""
+    argv = lab.command(machine.name, ["python3", "-c", program])
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -131,6 +157,26 @@ def test_a_service_that_no_longer_accepts_is_seen_in_the_kernels_counters(
     assert worse.after is not None
     assert worse.after > 10
     assert "1 times on the 3 hosts not yet changed" in worse.why
+
+
+def test_a_setting_that_harms_is_seen_in_the_kernels_counters(lab: Lab, machines: Machines, watch: Watch) -> None:
+    fleet = machines(4)
+    hosts, changed = known(lab, fleet), fleet[0]
+    with ExitStack() as stack:
+        for machine in fleet:
+            if machine is not changed:
+                stack.enter_context(serving(lab, machine, UPLOADS))
+        with serving(lab, changed, UPLOADS):
+            before = looked(watch, hosts)
+        changed.set({"net.ipv4.tcp_rmem": "4096 4096 4096"})
+        # What a service has accepted inherits the buffer of its listener: a new size takes a restart.
+        with serving(lab, changed, UPLOADS):
+            harmed = judged(before, looked(watch, hosts), changed.name)
+
+    table = FORMATS["terminal"](_table(harmed))
+    failed = {row.sample.check for row in harmed if row.sample.verdict is Verdict.FAILED}
+    assert "overfull-windows" in failed, table
+    assert {row.sample.check for row in harmed if row.sample.cause is Cause.IDLE} == set(), table
 
 
 def test_a_host_that_was_booted_meanwhile_is_no_rate(lab: Lab, machines: Machines, watch: Watch) -> None:
