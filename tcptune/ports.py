@@ -11,6 +11,7 @@ from tcptune.domain.hosts import Host
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
+    from tcptune.domain.gates import ActiveGate, Answer
     from tcptune.domain.runs import HostResult, HostState, Run
 
 T = TypeVar("T")
@@ -78,6 +79,13 @@ class Applier(Protocol):
         self, run_id: str, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str] = ()
     ) -> Iterator[HostOutcome]:
         """Restore what each host's own manifest says it had."""
+
+
+class Gates(Protocol):
+    """Tries what active gates ask for, from this machine."""
+
+    def ask(self, host: Host, gate: ActiveGate) -> tuple[Answer, ...]:
+        """Return an answer for each check of the gate, in time. What does not work is an answer, no exception."""
 
 
 class Journal(Protocol):

@@ -21,6 +21,7 @@ GATES_FORMAT_VERSION: Literal[1] = 1
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _LONGEST_S = 600.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Verdict(StrEnum):
@@ -115,6 +116,11 @@ class SshGate(_Gate):
     within_s: Seconds = 10.0
     """From the first packet to the end of a command that does nothing."""
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Name of each answer it gives of a host."""
+        return ("connection",)
+
 
 class TcpGate(_Gate):
     """Named ports of the host accept a connection from the controller."""
@@ -125,6 +131,11 @@ class TcpGate(_Gate):
     """For each port."""
     address: Address | None = None
     """None: where SSH reaches the host."""
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Name of each answer it gives of a host."""
+        return tuple(f"port {port}" for port in self.ports)
 
 
 class HttpGate(_Gate):
@@ -161,6 +172,16 @@ class HttpGate(_Gate):
             raise ValueError("ca_file needs scheme https")
         return self
 
+    @property
+    def settled_port(self) -> int:
+        """The port, or the scheme's own."""
+        return self.port or DEFAULT_PORTS[self.scheme]
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Name of each answer it gives of a host."""
+        return (f"{self.method} {self.scheme}:{self.settled_port}{self.path}",)
+
 
 class CommandGate(_Gate):
     """A program on the controller says whether the host is well. No shell sees the words."""
@@ -183,6 +204,11 @@ class CommandGate(_Gate):
         for word in words[1:]:
             _with_placeholders(word)
         return words
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Name of each answer it gives of a host."""
+        return (self.name,)
 
 
 class CountersGate(_Gate):
@@ -222,7 +248,7 @@ class Answer(Frozen):
     host: str
     gate: Literal["ssh", "tcp", "http", "command"]
     check: str
-    """Which of the gate's checks: 'port 443', 'GET https://web1.example/health'."""
+    """One of the gate's `checks`."""
     at: datetime
     works: bool | None
     """None where it could not be tried at all."""

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, policies, profiles
+from tcptune.reports import concerns, doctor, explanation, gates, limits, policies, profiles
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -104,6 +105,12 @@ def _plan(result: Plan) -> str:
 def _doctor(result: Doctor) -> str:
     fine = f"{count(len(result.fine), 'host')} with nothing left over." if result.fine else ""
     return "\n".join(["# Doctor", "", *_table(*doctor.markdown(result)), fine, ""])
+
+
+@_text.register
+def _gates(result: GateTable) -> str:
+    lines = [f"# Gates of {_cell(result.title)}", "", *_table(*gates.markdown(result))]
+    return "\n".join([*lines, gates.summary(result), ""])
 
 
 _text.register(Profile, profiles.shown_markdown)

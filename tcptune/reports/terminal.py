@@ -21,12 +21,13 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import concerns, doctor, explanation, limits, policies, profiles
+from tcptune.reports import concerns, doctor, explanation, gates, limits, policies, profiles
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -236,6 +237,7 @@ def _run(result: Run) -> str:
 
 
 _text.register(Doctor)(doctor.terminal)
+_text.register(GateTable)(gates.terminal)
 
 
 def _until(result: Run) -> str:
