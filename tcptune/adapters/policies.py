@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from tcptune.adapters.model_mistakes import checked
+from tcptune.adapters.profile_demands import closest
 from tcptune.adapters.yaml_source import Document, file_text, looks_like_path
+from tcptune.adapters.yaml_source import Path as Place
 from tcptune.domain.changes import sha256
+from tcptune.domain.gates import CountersGate
 from tcptune.domain.rollout import ListedPolicy, OrderBy, Policy, PolicyFile, PolicyList
 from tcptune.domain.time_windows import DAYS
 from tcptune.errors import PolicyError
 from tcptune.knowledge.catalogue import built_in_policies
+from tcptune.knowledge.gates import built_in_rules
 
 _RULE = "{name: ..., measure: rate, counters: [...], tolerated_per_s: 1, why: ..., source: ...}"
 HINTS = {
@@ -120,6 +124,18 @@ def _without_null(node: Any) -> Any:
 def _loaded(text: str, origin: str) -> Policy:
     document = Document(text)
     found = checked(document, PolicyFile, HINTS) if document.readable else None
+    for at, gate in enumerate(found.gates if found else ()):
+        if isinstance(gate, CountersGate):
+            _check_left_out(document, ("gates", at, "leave_out"), gate)
     if found is None or document.mistakes:
         raise document.error(origin, PolicyError)
     return Policy(**dict(found), origin=origin, digest=sha256(text))
+
+
+def _check_left_out(document: Document, path: Place, gate: CountersGate) -> None:
+    known = [rule.name for rule in built_in_rules()]
+    for at, name in enumerate(gate.leave_out):
+        if name not in known:
+            document.add(
+                (*path, at), f"there is no built-in rule {name!r}", hint=closest(name, known) or ", ".join(known)
+            )
