@@ -108,7 +108,7 @@ gates:
     name: smoke
     command: [/usr/local/bin/smoke, "{host}"]
   - gate: counters
-    leave_out: [resets]
+    leave_out: [sent-resets]
     rules:
       - {name: r, measure: rate, counters: [Tcp.OutRsts], tolerated_per_s: 1, why: w, source: s}
 failures: {per_wave: 1, total: 5%}
@@ -171,6 +171,10 @@ def test_every_mistake_is_told_at_once_with_line_column_and_hint(tmp_path: Path)
         ("policy: x\nwaves: [1]\norder: {first: [{lables: {a: b}}]}\n", "3:18: unknown key 'lables'"),
         ("policy: x\nwaves: [1]\nfailure_domain: {}\n", "3:1: a failure domain is a label, or groups"),
         ("policy: x\nwaves: [1]\ngates: []\n", "3:1: gates has at least 1 entry"),
+        (
+            "policy: x\nwaves: [1]\ngates: [{gate: counters, leave_out: [aborts, sent-reset]}]\n",
+            "3:46: there is no built-in rule 'sent-reset'",
+        ),
         ("policy: x\nwaves: [1]\ngates: ssh\n", "3:1: gates is a list"),
         ("policy: x\nwaves: [1]\ngates: [ssh]\n", "3:9: each of gates is a mapping"),
         (

@@ -158,7 +158,7 @@ POLICY = policy(
     gates=[
         {"gate": "ssh", "undecided": {"unread": "hold"}},
         {"gate": "tcp", "ports": [80, 443]},
-        {"gate": "counters", "leave_out": ["resets"]},
+        {"gate": "counters", "leave_out": ["sent-resets"]},
     ],
     window=[
         {"days": ["mon", "tue"], "opens": "22:00", "closes": "04:00", "zone": "Europe/Berlin"},
