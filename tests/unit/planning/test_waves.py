@@ -248,6 +248,25 @@ def test_no_wave_takes_a_whole_rack_where_there_is_another_way() -> None:
     assert all(wave.whole_domains == () for wave in found.waves)
 
 
+def test_a_host_that_is_alone_in_its_rack_is_taken_before_a_rack_is_taken_whole() -> None:
+    said = declared(web1="r1", web2="r1", web3="r2", web4="r2", web5="r3")
+
+    found = cut_waves(fleet(5), policy(waves=[1, 3, 1], failure_domain="rack"), said)
+
+    assert found.waves[2].hosts == ("web4",)
+    assert found.waves[1].whole_domains == ()
+
+
+def test_a_rack_is_begun_before_a_cohort_is_tried_where_the_last_wave_would_take_it_whole() -> None:
+    said = declared(web1="r1", web2="r2", web3="r2", web4="r1")
+
+    found = cut_waves(fleet(3, 1), policy(waves=[1, 1, 2], failure_domain="rack"), said)
+
+    assert hosts(found)[:2] == [("web1",), ("web2",)]
+    assert found.waves[2].tries == ("cohort2",)
+    assert all(wave.whole_domains == () for wave in found.waves)
+
+
 def test_a_rack_that_has_to_be_taken_whole_is_named() -> None:
     found = cut_waves(fleet(6), policy(waves=[1, "100%"], failure_domain="rack"), declared(**RACKS))
 
