@@ -11,6 +11,7 @@ from tcptune.domain.hosts import Host
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
+    from tcptune.domain.gates import ActiveGate, Answer
     from tcptune.domain.runs import Act, HostResult, HostState, Run
 
 T = TypeVar("T")
@@ -90,6 +91,13 @@ class Applier(Protocol):
 
         The hosts named in `fence` may never have begun: should the run still come to one of them, it is refused.
         """
+
+
+class Gates(Protocol):
+    """Tries what active gates ask for, from this machine."""
+
+    def ask(self, host: Host, gate: ActiveGate) -> tuple[Answer, ...]:
+        """Return an answer for each check of the gate, in time. What does not work is an answer, no exception."""
 
 
 class Journal(Protocol):

@@ -11,11 +11,23 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
+from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes
+from tcptune.reports import (
+    beyond_settings,
+    concerns,
+    doctor,
+    explanation,
+    gates,
+    limits,
+    policies,
+    profiles,
+    run_notes,
+)
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -115,7 +127,16 @@ def _doctor(result: Doctor) -> str:
     return "\n".join(["# Doctor", "", *_table(*doctor.markdown(result)), fine, ""])
 
 
+@_text.register
+def _gates(result: GateTable) -> str:
+    lines = [f"# Gates of {_cell(result.title)}", "", *_table(*gates.markdown(result))]
+    return "\n".join([*lines, gates.summary(result), ""])
+
+
 _text.register(Profile, profiles.shown_markdown)
+_text.register(PolicyList, policies.listed_markdown)
+_text.register(Policy, policies.shown_markdown)
+_text.register(Waves, policies.waves_markdown)
 
 
 @_text.register

@@ -16,8 +16,10 @@ from .conftest import Command
 
 TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
-COMMANDS = {name: command for name, command in TOP.items() if name != "profile"} | {
-    f"profile {name}": command for name, command in TOP["profile"].commands.items()
+POLICY = {"list", "show", "validate", "waves", "schema"}
+GROUPS = ("profile", "policy")
+COMMANDS = {name: command for name, command in TOP.items() if name not in GROUPS} | {
+    f"{group} {name}": command for group in GROUPS for name, command in TOP[group].commands.items()
 }
 CHANGING = {"apply", "confirm", "extend", "rollback"}
 VERBS = {
@@ -44,7 +46,9 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 def test_these_are_the_commands() -> None:
     looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "doctor", "explain"}
 
-    assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE}
+    assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE} | {
+        f"policy {name}" for name in POLICY
+    }
 
 
 @every_command
