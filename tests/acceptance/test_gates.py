@@ -40,7 +40,7 @@ PORT = 8099
 # A service and its clients on one host: a hundred connections a second. A word on standard input, and it accepts none.
 SERVICE = f"""
 import collections, select, socket, sys, threading, time
-listener = socket.create_server(("", {PORT}), backlog=4)
+listener = socket.create_server(("", {PORT}), backlog=128)
 accepting = threading.Event()
 accepting.set()
 def serve():
