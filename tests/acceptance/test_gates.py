@@ -40,7 +40,7 @@ PORT = 8099
 # A service and its clients on one host: a hundred connections a second. A word on standard input, and it accepts none.
 SERVICE = f"""
 import collections, select, socket, sys, threading, time
-listener = socket.create_server(("", {PORT}), backlog=4)
+listener = socket.create_server(("", {PORT}), backlog=128)
 accepting = threading.Event()
 accepting.set()
 def serve():
@@ -164,6 +164,8 @@ def test_a_setting_that_harms_is_seen_in_the_kernels_counters(lab: Lab, machines
     hosts, changed = known(lab, fleet), fleet[0]
     with ExitStack() as stack:
         for machine in fleet:
+            # As on a real network: a segment over loopback is larger than the buffers that this is about.
+            machine.run("ip", "link", "set", "lo", "mtu", "1500")
             if machine is not changed:
                 stack.enter_context(serving(lab, machine, UPLOADS))
         with serving(lab, changed, UPLOADS):
