@@ -31,7 +31,7 @@ test-vm: $(VENV)/ready packages  ## Run the tests on a virtual machine, power cu
 
 test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on Linux 5.10, 6.1 and 6.12.
 	TCPTUNE_VM_RELEASES="bullseye bookworm trixie" \
-	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_catalogue.py -m vm $(ARGS)
+	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_late_modules.py tests/vm/test_catalogue.py -m vm $(ARGS)
 
 test-vm test-kernels: PACKAGES += $(VM_PACKAGES)
 

@@ -478,6 +478,17 @@ timer() {
     prepared | running | confirming | rolling_back) ;;
     *) exit 0 ;;
     esac
+    # Who is at work writes the last state before letting go of the lock. So it is free, then the state is read again: to
+    # take the lock only for a look would turn away who comes next.
+    if ! others; then
+      sleep 1
+      continue
+    fi
+    read_state
+    case $state in
+    prepared | running | confirming | rolling_back) ;;
+    *) due || continue ;;
+    esac
     if try_lock; then
       read_state
       case $state in

@@ -170,7 +170,10 @@ def test_killed_at_any_step_on_a_real_kernel_it_is_all_before_or_all_after(timed
                             os.kill(os.getpid(), signal.SIGKILL)
                     acts[act](Host(reached=reached), run)
                     os._exit(0)
-                if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                ended = os.waitpid(child, 0)[1]
+                if not os.WIFSIGNALED(ended):
+                    if ended:
+                        wrong.append([act, number, "refused", ended])
                     changeset.rollback(host, run)
                     break
                 folder = host.runs.at(run)

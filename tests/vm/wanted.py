@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.acceptance.command import Tcptune
@@ -14,6 +14,14 @@ WANTED = {
     "net.ipv4.tcp_mem": "12000 16000 24000",
     "net.ipv4.tcp_rmem": "4096 131072 8388608",
     "net.ipv4.tcp_slow_start_after_idle": "0",
+}
+
+
+# The connection tracker is a module that nobody loads before a rule of a firewall does. No release has any of these.
+TRACKED = {
+    "net.netfilter.nf_conntrack_max": "30000",
+    "net.netfilter.nf_conntrack_tcp_be_liberal": "1",
+    "net.netfilter.nf_conntrack_tcp_timeout_established": "7200",
 }
 
 
@@ -30,16 +38,18 @@ class Patient(Tcptune):
         reads = arguments[0] in {"apply", "audit", "facts", "plan", "verify"}
         more = ["--timeout", "120"] if reads else []
         if arguments[0] == "apply":
-            more += ["--allow-risk", "net.ipv4.tcp_mem"]
+            more += ["--allow-risk", "net.ipv4.tcp_mem", "--allow-risk", "net.netfilter.nf_conntrack_max"]
             # Long enough for a test that confirms, and short enough to wait for in one that does not.
             more += [] if "--confirm-within" in arguments else ["--confirm-within", "1h"]
         return super().argv([*arguments, *more])
 
 
-def profile(tcptune: Tcptune) -> Path:
-    """Write a profile that wants exactly WANTED."""
+def profile(tcptune: Tcptune, wanted: Mapping[str, str] = WANTED) -> Path:
+    """Write a profile that wants exactly `wanted`."""
     entries = "".join(
         f'  {key}:\n    exactly: "{value}"\n    why: the test looks for it\n    source: the test\n'
-        for key, value in WANTED.items()
+        for key, value in wanted.items()
     )
-    return tcptune.file("vm.yml", f"profile: vm\nformat_version: 1\nsummary: Host-global.\nsettings:\n{entries}")
+    return tcptune.file(
+        "vm.yml", f"profile: vm\nformat_version: 1\nsummary: What the tests want.\nsettings:\n{entries}"
+    )
