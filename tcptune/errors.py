@@ -13,6 +13,8 @@ TcptuneError            1   anything we can explain
 │   ├── HostKeyRefused      the host is not who known_hosts says
 │   ├── BecomeRefused       sudo said no
 │   └── ProbeFailed         the host's answer makes no sense
+├── HostsClaimed        1   another run works on some of the hosts
+├── LeaseLost           1   another run may have taken over what this one had claimed
 ├── PlanStale           5   a host has moved since the plan was made
 └── GateFailed          6   a gate failed; the changes were taken back
 """
@@ -82,6 +84,14 @@ class BecomeRefused(HostError):
 
 class ProbeFailed(HostError):
     """The host answered, and the answer is incomplete or makes no sense."""
+
+
+class HostsClaimed(TcptuneError):
+    """Another run works on some of the hosts. The message says who, on which, since when and until when."""
+
+
+class LeaseLost(TcptuneError):
+    """The claim on the hosts ran out: whoever had it may change nothing more."""
 
 
 class PlanStale(TcptuneError):

@@ -12,6 +12,7 @@ from tcptune.domain.hosts import Host
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
     from tcptune.domain.gates import ActiveGate, Answer
+    from tcptune.domain.journal import HostLock, Lease, LogEntry, Rollout, SampleRecord, WaveState
     from tcptune.domain.runs import Act, HostResult, HostState, Run
 
 T = TypeVar("T")
@@ -103,8 +104,11 @@ class Gates(Protocol):
 class Journal(Protocol):
     """The record from which any run can be undone."""
 
-    def begin(self, run: Run, plan: Plan) -> None:
-        """Record a run, the whole plan, and that this process applies it, before anything is changed."""
+    def begin(self, run: Run, plan: Plan, rollout: Rollout | None = None) -> None:
+        """Record a run, the whole plan, how it reaches its hosts, and that this process applies it.
+
+        That is before anything is changed.
+        """
 
     def start(self, run_id: str, act: Act, hosts: Sequence[str], *, by: str, at: datetime) -> None:
         """Record that this process begins an act on some hosts. Raises TcptuneError while another one is at work."""
@@ -120,3 +124,38 @@ class Journal(Protocol):
 
     def runs(self, *, limit: int = 50) -> list[Run]:
         """Return the newest runs, newest first."""
+
+
+class Rollouts(Protocol):
+    """The record of the waves of a run, and of what its gates said."""
+
+    def rollout(self, run_id: str) -> Rollout | None:
+        """Return the policy and the waves of a run; None where it was no rollout."""
+
+    def move_wave(self, run_id: str, number: int, state: WaveState, *, at: datetime, why: str = "") -> None:
+        """Record a wave's new state. Raises TcptuneError for a move that the table of moves forbids."""
+
+    def record_samples(self, run_id: str, samples: Sequence[SampleRecord], *, at: datetime) -> None:
+        """Record what the gates of a wave said."""
+
+    def samples(self, run_id: str, wave: int | None = None) -> list[SampleRecord]:
+        """Return what gates said of the hosts of a wave, or of all waves, oldest first."""
+
+    def log(self, run_id: str) -> list[LogEntry]:
+        """Return every change of a state of the run, its waves and its hosts, oldest first."""
+
+
+class HostLocks(Protocol):
+    """Which run may change which hosts, and until when."""
+
+    def claim(self, hosts: Iterable[str], run_id: str, *, by: str, lease_s: int) -> Lease:
+        """Return the right to change all of the hosts. Raises HostsClaimed where another claim of one of them lasts."""
+
+    def renew(self, lease: Lease, *, patience_s: float | None = None) -> Lease:
+        """Return the lease, lasting its full time again. Raises LeaseLost where somebody has taken a host over."""
+
+    def release(self, lease: Lease) -> None:
+        """Give the hosts back. Raises LeaseLost where somebody has taken one over."""
+
+    def locks(self, hosts: Iterable[str] | None = None) -> list[HostLock]:
+        """Return who holds these hosts, or any."""

@@ -2,45 +2,22 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
-import threading
-from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
-from multiprocessing import get_context
-from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from alembic import command, config
 
-from tcptune.adapters.journal import controllers, store
+from tcptune.adapters.journal import controllers
 from tcptune.adapters.journal.store import SqlJournal
-from tcptune.adapters.journal.tables import Base
 from tcptune.domain.changes import Plan
 from tcptune.domain.runs import MOVES, Act, BootCheck, HostState, Run
 from tcptune.errors import TcptuneError, UsageError
+from tests.journal.conftest import KINDS, Place, new_place
 from tests.unit.builders import NOW, SOMAXCONN, cohort, plan, result, run
 
 PLAN = plan(cohort("web1", "web2"))
 PLANNED = run(result("web1", HostState.PLANNED), result("web2", HostState.PLANNED), plan_id=PLAN.plan_id)
 RUN = PLANNED.run_id
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite"
-
-
-@pytest.fixture
-def journal(file: Path) -> SqlJournal:
-    return opened(file)
-
-
-def opened(file: Path) -> SqlJournal:
-    return SqlJournal(f"sqlite:///{file}")
 
 
 def begun(journal: SqlJournal, *runs: Run) -> SqlJournal:
@@ -55,50 +32,6 @@ def without_work(found: Run) -> Run:
 
 def named(run_id: str, minutes: int = 0) -> Run:
     return PLANNED.model_copy(update={"run_id": run_id, "started_at": NOW + timedelta(minutes=minutes)})
-
-
-def asked(file: Path, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(file)) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def changed(file: Path, sql: str) -> None:
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(sql)
-
-
-# The tables
-
-
-def test_an_empty_database_gets_its_tables(journal: SqlJournal, file: Path) -> None:
-    names = {str(name) for [name] in asked(file, "SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-    assert {"runs", "host_results", "moves", "alembic_version"} <= names
-    assert journal.runs() == []
-
-
-def test_the_migrations_make_the_tables_that_the_code_uses(file: Path) -> None:
-    opened(file)
-    found = sa.inspect(sa.create_engine(f"sqlite:///{file}"))
-
-    for table in Base.metadata.sorted_tables:
-        columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
-        assert columns == {column.name: bool(column.nullable) for column in table.columns}
-        indexes = {tuple(index["column_names"]) for index in found.get_indexes(table.name)}
-        assert indexes == {tuple(c.name for c in index.columns) for index in table.indexes}
-
-
-def test_opening_a_journal_again_changes_nothing(file: Path) -> None:
-    begun(opened(file))
-
-    assert without_work(opened(file).find(RUN)[0]) == PLANNED
-
-
-def test_every_move_is_on_disk_before_the_next_thing_happens(journal: SqlJournal, file: Path) -> None:
-    assert asked(file, "PRAGMA journal_mode") == [("wal",)]
-    with journal._engine.connect() as connection:
-        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
-        assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
 
 
 # Runs
@@ -161,10 +94,10 @@ def test_last_is_the_run_that_began_last(journal: SqlJournal) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["last", "20260314", "%", "_", ""])
-def test_where_there_is_no_such_run_the_journal_says_so(journal: SqlJournal, file: Path, run_id: str) -> None:
+def test_where_there_is_no_such_run_the_journal_says_so(journal: SqlJournal, place: Place, run_id: str) -> None:
     with pytest.raises(UsageError, match="there is no run") as refused:
         journal.find(run_id)
-    assert str(file) in str(refused.value)
+    assert place.name in str(refused.value)
 
 
 @pytest.mark.parametrize("run_id", ["%", "_", "2026%", ""])
@@ -210,10 +143,10 @@ def test_the_table_of_moves_is_the_law(tables: SqlJournal, before: HostState, af
         assert tables.moves(name) == []
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> SqlJournal:
+@pytest.fixture(scope="module", params=KINDS)
+def tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SqlJournal:
     """Give one journal for all pairs of states: each pair has a run of its own."""
-    return opened(tmp_path_factory.mktemp("journal") / "journal.sqlite")
+    return new_place(request.param, tmp_path_factory.mktemp("journal"), request).open()
 
 
 def test_a_failed_attempt_is_noted_and_moves_nobody(journal: SqlJournal) -> None:
@@ -249,110 +182,9 @@ def test_a_host_the_run_does_not_know_cannot_move(journal: SqlJournal) -> None:
         journal.move(RUN, result("web9", HostState.APPLYING), at=NOW)
 
 
-def test_two_controllers_can_write_at_the_same_time(file: Path) -> None:
-    begun(opened(file), named("a"), named("b"))
-    problems: list[Exception] = []
-
-    def work(run_id: str) -> None:
-        try:
-            own = opened(file)
-            for _ in range(10):
-                own.move(run_id, result("web1", HostState.PLANNED), at=NOW)
-        except TcptuneError as problem:
-            problems.append(problem)
-
-    threads = [threading.Thread(target=work, args=(run_id,)) for run_id in ("a", "b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert problems == []
-    assert len(opened(file).moves("a")) == len(opened(file).moves("b")) == 10
-
-
-def _opens(file: Path, together: Barrier, problems: SimpleQueue[str]) -> None:
-    together.wait(20)
-    try:
-        opened(file)
-        problems.put("")
-    except Exception as problem:  # whatever it is: the test waits for a word of each
-        problems.put(str(problem))
-
-
-def test_two_controllers_can_make_the_first_run_at_the_same_time(tmp_path: Path) -> None:
-    # Alembic keeps its state in a module, so that it takes processes.
-    forks = get_context("fork")
-    for attempt in range(5):
-        together, problems = forks.Barrier(4), forks.SimpleQueue()
-        controllers = [
-            forks.Process(target=_opens, args=(tmp_path / f"{attempt}.sqlite", together, problems)) for _ in range(4)
-        ]
-        for one in controllers:
-            one.start()
-        said = [problems.get() for _ in controllers]
-        for one in controllers:
-            one.join()
-
-        assert said == [""] * 4
-
-
-# What cannot be opened
-
-
-def refused(url: str) -> TcptuneError:
-    with pytest.raises(TcptuneError) as refusal:
-        SqlJournal(url).runs()
-    return refusal.value
-
-
-def test_a_journal_of_a_newer_tcptune_is_left_alone(file: Path) -> None:
-    begun(opened(file))
-    changed(file, "UPDATE alembic_version SET version_num = '9999'")
-    refusal = refused(f"sqlite:///{file}")
-
-    assert "newer tcptune (its form is 9999)" in str(refusal)
-    assert refusal.hint == "upgrade tcptune"
-    assert asked(file, "SELECT count(*) FROM runs") == [(1,)]
-
-
-@pytest.mark.parametrize("content", [b"this is no database " * 500, b"SQLite format 3\0" + b"\xff" * 8000])
-def test_a_file_that_is_no_database_is_an_error_in_words(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-    refusal = refused(f"sqlite:///{file}")
-
-    assert str(file) in str(refusal)
-    assert "TCPTUNE_JOURNAL" in (refusal.hint or "")
-    assert file.read_bytes() == content
-
-
-def test_a_database_whose_tables_are_gone_is_an_error_in_words(journal: SqlJournal, file: Path) -> None:
-    changed(file, "DROP TABLE host_results")
-    with pytest.raises(TcptuneError, match="no such table"):
-        begun(journal)
-
-
-def test_a_stored_plan_that_cannot_be_understood_is_an_error_in_words(journal: SqlJournal, file: Path) -> None:
+def test_the_stored_plan_is_the_reviewed_one(journal: SqlJournal, place: Place) -> None:
     begun(journal)
-    changed(file, "UPDATE runs SET plan = '{}'")
-    with pytest.raises(TcptuneError):
-        journal.find(RUN)
-
-
-@pytest.mark.parametrize(
-    "url", ["sqlite:////nonexistent/folder/j", "nosuch://x", "journal.sqlite", "", "sqlite:////tmp"]
-)
-def test_a_place_that_cannot_be_used_is_an_error_in_words(url: str) -> None:
-    assert "TCPTUNE_JOURNAL" in (refused(url).hint or "")
-
-
-def test_a_password_in_the_url_is_never_shown() -> None:
-    assert "hunter2" not in str(refused("nosuch://ada:hunter2@db.example/tcptune"))
-
-
-def test_the_stored_plan_is_the_reviewed_one(journal: SqlJournal, file: Path) -> None:
-    begun(journal)
-    [[text]] = asked(file, "SELECT plan FROM runs")
+    [[text]] = place.asked("SELECT plan FROM runs")
 
     assert Plan.model_validate_json(str(text)).plan_id == PLAN.plan_id
 
@@ -364,27 +196,7 @@ def test_a_moment_without_a_time_zone_is_never_stored_as_if_it_were_utc(journal:
     assert journal.find(RUN)[0].ended_at == datetime(2026, 3, 14, 13, tzinfo=UTC)
 
 
-def test_a_journal_of_the_first_form_keeps_its_runs(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
-    settings = config.Config()
-    settings.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "0001")
-        kept = {"run_id": "r1", "plan_id": PLAN.plan_id, "profile": "p", "started_at": NOW.isoformat(sep=" ")}
-        kept |= {"operator": "ada", "tool_version": "0.1.0", "plan": PLAN.model_dump_json()}
-        host = {"run_id": "r1", "host": "web1", "cohort": "cohort1", "state": "held", "replaced": "{}"}
-        for table, row in (("runs", kept), ("host_results", host)):
-            connection.execute(sa.insert(sa.table(table, *map(sa.column, row))).values(row))
-
-    [found] = SqlJournal(url).runs()
-
-    assert (found.run_id, found.result("web1").state, found.result("web1").deadline) == ("r1", HostState.HELD, None)
-
-
-def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(tmp_path: Path) -> None:
-    journal = SqlJournal(f"sqlite:///{tmp_path / 'new.sqlite'}")
+def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(journal: SqlJournal) -> None:
     journal.begin(run(result("web1", HostState.APPLYING), run_id="r1"), PLAN)
 
     journal.move("r1", result("web1", HostState.HELD, deadline=NOW), at=NOW)
@@ -394,8 +206,7 @@ def test_when_a_host_takes_it_back_is_remembered_while_it_is_held(tmp_path: Path
     assert journal.find("r1")[0].result("web1").deadline is None
 
 
-def test_what_wins_over_a_confirmed_host_is_remembered_with_it(tmp_path: Path) -> None:
-    journal = SqlJournal(f"sqlite:///{tmp_path / 'new.sqlite'}")
+def test_what_wins_over_a_confirmed_host_is_remembered_with_it(journal: SqlJournal) -> None:
     journal.begin(run(result("web1", HostState.HELD), run_id="r1"), PLAN)
     seen = BootCheck(wins=("a file wins",), unknown=("another cannot be read",))
 
@@ -409,10 +220,10 @@ def test_what_wins_over_a_confirmed_host_is_remembered_with_it(tmp_path: Path) -
 # Who works on a run
 
 
-def at_work_elsewhere(file: Path, process: str) -> None:
+def at_work_elsewhere(place: Place, process: str) -> None:
     """Let another process have begun to confirm the run."""
     work = {"act": "confirm", "by": "bob@c", "since": "2026-03-14T12:00:00Z", "process": process, "pid": "7"}
-    changed(file, f"UPDATE runs SET at_work = '{json.dumps(work)}'")  # noqa: S608  # the text is this test's own
+    place.changed(f"UPDATE runs SET at_work = '{json.dumps(work)}'")  # noqa: S608  # the text is this test's own
 
 
 def another(**words: str) -> str:
@@ -456,11 +267,11 @@ def test_a_run_that_is_begun_again_has_no_end(journal: SqlJournal) -> None:
     assert found.at_work.act is Act.ROLLBACK
 
 
-def test_while_another_process_of_this_machine_is_at_work_nobody_else_begins(journal: SqlJournal, file: Path) -> None:
+def test_while_another_process_of_this_machine_is_at_work_nobody_else_begins(journal: SqlJournal, place: Place) -> None:
     begun(journal)
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            at_work_elsewhere(file, another(pid=str(process.pid), began=controllers._began(process.pid)))
+            at_work_elsewhere(place, another(pid=str(process.pid), began=controllers._began(process.pid)))
             with pytest.raises(TcptuneError, match=r"confirm by bob@c is at work on it since .* \(pid 7\)"):
                 start(journal)
             assert [r.doing for r in journal.find(RUN)[0].results] == [None, None]
@@ -488,9 +299,9 @@ def test_a_process_is_alive_or_gone_or_cannot_be_seen_from_here(words: dict[str,
 
 
 @pytest.mark.parametrize("words", [{"began": "1"}, {"machine": "another"}])
-def test_who_is_dead_or_cannot_be_seen_is_followed(journal: SqlJournal, file: Path, words: dict[str, str]) -> None:
+def test_who_is_dead_or_cannot_be_seen_is_followed(journal: SqlJournal, place: Place, words: dict[str, str]) -> None:
     begun(journal)
-    at_work_elsewhere(file, another(**words))
+    at_work_elsewhere(place, another(**words))
 
     start(journal)
 
@@ -499,9 +310,9 @@ def test_who_is_dead_or_cannot_be_seen_is_followed(journal: SqlJournal, file: Pa
     assert work.by == "ada@c"
 
 
-def test_who_was_followed_does_not_end_the_work_of_the_other(journal: SqlJournal, file: Path) -> None:
+def test_who_was_followed_does_not_end_the_work_of_the_other(journal: SqlJournal, place: Place) -> None:
     begun(journal)
-    at_work_elsewhere(file, another(machine="another"))
+    at_work_elsewhere(place, another(machine="another"))
 
     journal.end(RUN, at=NOW)
 
