@@ -478,8 +478,8 @@ timer() {
     prepared | running | confirming | rolling_back) ;;
     *) exit 0 ;;
     esac
-    # Who is at work writes the last state before letting go of the lock. So it is free, then the state is read again: to
-    # take the lock only for a look would turn away who comes next.
+    # To take the lock only for a look would turn away who comes next. Who is at work writes the last state before
+    # letting go of it, so the state is read again once it is free.
     if ! others; then
       sleep 1
       continue
