@@ -11,6 +11,7 @@ from tcptune.domain.hosts import Host
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
+    from tcptune.domain.events import Event
     from tcptune.domain.gates import ActiveGate, Answer
     from tcptune.domain.journal import HostLock, Lease, LogEntry, Rollout, SampleRecord, WaveState
     from tcptune.domain.runs import Act, HostResult, HostState, Run
@@ -143,6 +144,13 @@ class Rollouts(Protocol):
 
     def log(self, run_id: str) -> list[LogEntry]:
         """Return every change of a state of the run, its waves and its hosts, oldest first."""
+
+
+class Observer(Protocol):
+    """Is told what happens in a rollout."""
+
+    def tell(self, event: Event) -> None:
+        """Take note of an event. Raises nothing and waits for nobody: a rollout does not depend on who watches it."""
 
 
 class HostLocks(Protocol):
