@@ -12,7 +12,7 @@ from tcptune.domain.hosts import Host
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
     from tcptune.domain.events import Event
-    from tcptune.domain.gates import ActiveGate, Answer
+    from tcptune.domain.gates import ActiveGate, Answer, Baseline
     from tcptune.domain.journal import HostLock, Lease, LogEntry, Rollout, SampleRecord, WaveState
     from tcptune.domain.runs import Act, HostResult, HostState, Run
 
@@ -136,6 +136,12 @@ class Rollouts(Protocol):
     def move_wave(self, run_id: str, number: int, state: WaveState, *, at: datetime, why: str = "") -> None:
         """Record a wave's new state. Raises TcptuneError for a move that the table of moves forbids."""
 
+    def keep_baseline(self, run_id: str, number: int, baseline: Baseline) -> None:
+        """Record what was known of a wave before its change."""
+
+    def baseline(self, run_id: str, number: int) -> Baseline | None:
+        """Return what was known of a wave before its change; None where it was not begun."""
+
     def record_samples(self, run_id: str, samples: Sequence[SampleRecord], *, at: datetime) -> None:
         """Record what the gates of a wave said."""
 
@@ -167,3 +173,10 @@ class HostLocks(Protocol):
 
     def locks(self, hosts: Iterable[str] | None = None) -> list[HostLock]:
         """Return who holds these hosts, or any."""
+
+
+class Heart(Protocol):
+    """Knows whether a claim still lasts."""
+
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the hosts now: to be asked before each change."""

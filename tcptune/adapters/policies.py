@@ -72,14 +72,29 @@ def load_policy(name_or_path: str) -> Policy:
 
     Raises PolicyError with every mistake of the file, or where there is no such policy.
     """
+    return read_policy(name_or_path)[0]
+
+
+def read_policy(name_or_path: str) -> tuple[Policy, str]:
+    """Return the built-in policy of that name, or the policy in that file, and its text.
+
+    Raises PolicyError with every mistake of the file, or where there is no such policy.
+    """
     built_in = built_in_policies()
     if name_or_path in built_in:
-        return _loaded(built_in[name_or_path], f"{name_or_path} (built in)")
+        text = built_in[name_or_path]
+        return _loaded(text, f"{name_or_path} (built in)"), text
     path = Path(name_or_path)
     if not looks_like_path(name_or_path) and not path.is_file():
         known = difflib.get_close_matches(name_or_path, built_in, 1) or sorted(built_in)
         raise PolicyError(f"there is no policy {name_or_path!r}", hint=" or ".join([*known, "a path ending in .yml"]))
-    return load_policy_file(path)
+    text = file_text(path, PolicyError, hint="the name of a built-in policy, or a path")
+    return _loaded(text, str(path)), text
+
+
+def recorded_policy(text: str, origin: str) -> Policy:
+    """Return the policy of a run, from its text. Raises PolicyError where this tcptune does not understand it."""
+    return _loaded(text, origin)
 
 
 def load_policy_file(path: Path) -> Policy:

@@ -293,6 +293,15 @@ class Watched(Frozen):
     after: Window
 
 
+class Baseline(Frozen):
+    """What was known of a wave before its change: recorded, so that whoever takes the rollout up again can compare."""
+
+    answers: tuple[tuple[Answer, ...], ...] = ()
+    """For each gate of the policy, in its order; nothing for a gate of counters."""
+    windows: dict[str, Window] = {}
+    """Host -> its counters: of the hosts of the wave, and of some that are not changed yet."""
+
+
 class GateSample(Frozen):
     """One line of the table: what one check said of one host."""
 
