@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: facts, audit, plan, show, render, verify, runs."""
+"""Commands that look and change nothing: facts, audit, plan, show, render, verify, doctor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import deliver, emit, text, tracked
+from tcptune.cli.console import deliver, emit, tracked
 from tcptune.cli.options import (
     AskBecomePass,
     Become,
@@ -55,7 +55,7 @@ _RUNS_LOOKED_AT = 200
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (facts, audit, plan, show, render, verify, runs, doctor):
+    for command in (facts, audit, plan, show, render, verify, doctor):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -282,30 +282,6 @@ def verify(
     if any(host.error or host.unknown for host in verdict.hosts):
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
-
-
-def runs(
-    run: Annotated[str | None, typer.Argument(help="Run to show; without one, the list.", metavar="[RUN]")] = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
-    output: Output = None,
-) -> None:
-    """List the runs of the journal, newest first, or show one. Changes nothing.
-
-    Exits 0, or 2 if there is no such run.
-
-      tcptune runs last
-    """
-    from tcptune.reports import terminal
-
-    journal = wiring.journal()
-    if run is not None:
-        from tcptune.planning.afterwards import with_afterwards
-
-        deliver(with_afterwards(*journal.find(run)), format, output)
-    elif format is Format.TERMINAL:
-        text(terminal.runs(journal.runs()), output)
-    else:
-        raise UsageError("the list of runs has no other format yet", hint="tcptune runs RUN --format json")
 
 
 def doctor(

@@ -9,6 +9,7 @@ import platform
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -160,7 +161,11 @@ def journal() -> SqlJournal:
         except OSError as problem:
             raise TcptuneError(f"{folder}: {problem.strerror}", hint="set TCPTUNE_JOURNAL to another place") from None
         url = f"sqlite:///{folder / 'journal.sqlite'}"
-    return SqlJournal(url)
+    return SqlJournal(url, by=operator(), tell=_tell)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def hosts_of(

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from tcptune.domain.gates import Cause, Counted, CountersGate, GateSample, GateTable, Treat, Verdict
 from tcptune.domain.journal import SampleRecord, WaveRecord, WaveState
 from tcptune.domain.rollout import FAILURES, Policy
-from tcptune.domain.runs import CHANGED_STATES, FAILED_STATES, HostResult, HostState
+from tcptune.domain.runs import CHANGED_STATES, FAILED_STATES, HostResult, HostState, Run
+from tcptune.domain.story import RolloutStory
 from tcptune.errors import EXIT_PENDING, HostError, PlanStale
 
 MARGIN_S = 300
@@ -133,3 +134,17 @@ def exit_code(results: Iterable[HostResult]) -> int:
     if any(r.state is HostState.STALE for r in found):
         return PlanStale.exit_code
     return EXIT_PENDING if any(r.at_boot and r.at_boot.wins for r in found) else 0
+
+
+def story_of(run: Run, policy: Policy, waves: Sequence[WaveRecord], samples: Sequence[SampleRecord]) -> RolloutStory:
+    """Return the story of a rollout, with the gates of the last wave that stopped it."""
+    tables = [table_of(samples, wave.number, len(waves)) for wave in waves]
+    stopping = [table for table in tables if table.rows and table.treat is not Treat.CONTINUE]
+    return RolloutStory(
+        run=run,
+        policy=policy.policy,
+        policy_digest=policy.digest,
+        waves=tuple(waves),
+        samples=tuple(samples),
+        table=stopping[-1] if stopping else None,
+    )

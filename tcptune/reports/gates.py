@@ -62,6 +62,12 @@ def _in_full(rows: Sequence[Counted]) -> list[str]:
     return [*lines, ""]
 
 
+def cells(rows: Sequence[Counted]) -> list[str]:
+    """Return rows as a table with its head, without their reasons; nothing where there are none."""
+    table = [(_SIGNS[row.sample.verdict], *_cells(row)) for row in rows]
+    return aligned([("", *_HEAD), *table], indent="") if table else []
+
+
 def _in_short(rows: Sequence[Counted]) -> list[str]:
     """Return a line for each check and verdict: how many hosts, and the one nearest to its threshold."""
     groups: dict[tuple[str, str, Verdict, str], list[Counted]] = {}

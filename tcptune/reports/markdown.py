@@ -16,6 +16,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
+from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
@@ -27,6 +28,7 @@ from tcptune.reports import (
     policies,
     profiles,
     run_notes,
+    story,
 )
 from tcptune.reports.layout import count, shown, visible
 
@@ -131,6 +133,15 @@ def _doctor(result: Doctor) -> str:
 def _gates(result: GateTable) -> str:
     lines = [f"# Gates of {_cell(result.title)}", "", *_table(*gates.markdown(result))]
     return "\n".join([*lines, gates.summary(result), ""])
+
+
+@_text.register
+def _story(result: RolloutStory) -> str:
+    head = ("wave", "state", "hosts", "from", "gates", "why")
+    lines = [f"# Rollout {_cell(result.run.run_id)} by policy {_cell(result.policy)}", ""]
+    lines += [*_table(head, story.markdown_rows(result)), ""]
+    lines += [_gates(result.table)] if result.table else []
+    return "\n".join([*lines, _run(result.run)])
 
 
 _text.register(Profile, profiles.shown_markdown)

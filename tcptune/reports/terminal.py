@@ -26,6 +26,7 @@ from tcptune.domain.host_runs import Doctor
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
+from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
@@ -37,6 +38,7 @@ from tcptune.reports import (
     policies,
     profiles,
     run_notes,
+    story,
 )
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
@@ -267,6 +269,7 @@ def _run(result: Run) -> str:
 
 _text.register(Doctor)(doctor.terminal)
 _text.register(GateTable)(gates.terminal)
+_text.register(RolloutStory)(story.terminal)
 
 
 def _until(result: Run) -> str:

@@ -98,10 +98,7 @@ class Changer:
 
         Raises UsageError where none does, or where the plan does not change one of `force_keys`.
         """
-        known = {c.key for cohort in plan.cohorts for c in cohort.changes}
-        known |= {f.path for cohort in plan.cohorts for f in cohort.files}
-        if unknown := sorted(set(force_keys) - known):
-            raise UsageError(f"run {run.run_id} does not change {', '.join(unknown)}", hint=", ".join(sorted(known)))
+        check_keys(run, plan, force_keys)
         by_host = {result.host: result for result in run.results}
         changed = [host for host in hosts if by_host[host.name].state in CHANGED_STATES]
         if not changed:
@@ -299,6 +296,14 @@ def _held(run: Run, by_host: Standing, hosts: Sequence[Host]) -> list[Host]:
             hint=f"tcptune rollback {run.run_id}",
         )
     return held
+
+
+def check_keys(run: Run, plan: Plan, force_keys: Sequence[str]) -> None:
+    """Raise UsageError where the plan of a run does not change one of these settings or files."""
+    known = {c.key for cohort in plan.cohorts for c in cohort.changes}
+    known |= {f.path for cohort in plan.cohorts for f in cohort.files}
+    if unknown := sorted(set(force_keys) - known):
+        raise UsageError(f"run {run.run_id} does not change {', '.join(unknown)}", hint=", ".join(sorted(known)))
 
 
 def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, started_at: datetime) -> Run:

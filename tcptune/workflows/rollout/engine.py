@@ -114,6 +114,8 @@ class Engine:
 
     def _nothing_changed(self, number: int, *, asked_for: bool) -> Ended | None:
         why = "no host of it could be changed"
+        if self.rolling.those(self.rolling.wave(number).hosts, HostState.CONFIRMED):
+            asked_for, why = True, "a person has confirmed it"
         if asked_for or any(wave.state in {WaveState.PASSED, WaveState.CONFIRMED} for wave in self.rolling.waves):
             self.steps.move(number, WaveState.SOAKING)
             self.steps.move(number, WaveState.PASSED, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tcptune.domain import journal as records
 from tcptune.domain.changes import Plan
@@ -13,7 +14,7 @@ from tcptune.domain.journal import Lease, WaveState
 from tcptune.domain.rollout import Confirmation, Policy, Waves
 from tcptune.domain.runs import Act, HostState, Run
 from tcptune.errors import TcptuneError, UsageError
-from tcptune.planning.rollout import exit_code
+from tcptune.planning.rollout import exit_code, settled
 from tcptune.ports import Heart, HostLocks, Rollouts
 from tcptune.workflows.change import Changer
 from tcptune.workflows.collect import Collector
@@ -167,6 +168,15 @@ class Session:
                 at=self.outside.clock(), run=rolling.run.run_id, exit_code=code, why=why, counts=counts, next=then
             )
         )
+
+
+def settle_waves(rollouts: Rollouts, run: Run, clock: Callable[[], datetime]) -> None:
+    """Bring the waves of a run, if it has some, into line with its hosts after a command that acted on these alone."""
+    found = rollouts.rollout(run.run_id)
+    for wave in found.waves if found else ():
+        state = settled(wave, [run.result(host) for host in wave.hosts])
+        if state is not wave.state:
+            rollouts.move_wave(run.run_id, wave.number, state, at=clock(), why=wave.why)
 
 
 def recorded_waves(waves: Waves) -> list[records.WaveRecord]:

@@ -17,15 +17,17 @@ from .conftest import Command
 TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
 POLICY = {"list", "show", "validate", "waves", "schema"}
-GROUPS = ("profile", "policy")
+RUNS = {"list", "show", "resume", "abort"}
+GROUPS = ("profile", "policy", "runs")
 COMMANDS = {name: command for name, command in TOP.items() if name not in GROUPS} | {
     f"{group} {name}": command for group in GROUPS for name, command in TOP[group].commands.items()
 }
-CHANGING = {"apply", "confirm", "extend", "rollback"}
+CHANGING = {"apply", "confirm", "extend", "rollback", "runs resume", "runs abort"}
 VERBS = {
     "Apply",
     "Check",
     "Compare",
+    "End",
     "Explain",
     "Give",
     "Keep",
@@ -44,11 +46,11 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "runs", "doctor", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain"}
 
     assert set(COMMANDS) == looking | CHANGING | {f"profile {name}" for name in PROFILE} | {
         f"policy {name}" for name in POLICY
-    }
+    } | {f"runs {name}" for name in RUNS}
 
 
 @every_command
