@@ -102,7 +102,10 @@ class Engine:
         wave, rolling = self.rolling.wave(number), self.rolling
         todo = rolling.those(wave.hosts, HostState.PLANNED, HostState.APPLYING)
         for some in _batches(todo, self.policy.concurrency or _AT_ONCE):
-            self.steps.change(some)
+            going = self.steps.ready(some)
+            if why := rolling.too_many_failed(wave):
+                return self._fail(number, why)
+            self.steps.change(going)
             self.steps.tend()
             if why := rolling.too_many_failed(wave):
                 return self._fail(number, why)

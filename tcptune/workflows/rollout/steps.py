@@ -103,18 +103,22 @@ class Steps:
 
     # Hosts
 
-    def change(self, hosts: Sequence[Host]) -> None:
-        """Change hosts of which nothing is known to stand against it, and hold them.
+    def ready(self, hosts: Sequence[Host]) -> list[Host]:
+        """Return the hosts that can be changed, and record the others. Those of a controller that died are asked again.
 
-        Those of a controller that died are asked again: a host that holds the change already keeps it as it is.
+        Whatever such a host holds of the run by then, it keeps it as it is.
         """
         rolling = self.rolling
         fresh = [host for host in hosts if rolling.standing[host.name].state is HostState.PLANNED]
         begun = [host for host in hosts if rolling.standing[host.name].state is HostState.APPLYING]
         lost, stale = self.changer.look(self.collector, rolling.plan, fresh)
-        going = self.changer.leave_out(rolling.run, rolling.standing, fresh, lost, stale)
-        if going or begun:
-            self.changer.change(rolling.run, rolling.plan, rolling.standing, [*going, *begun], self.hold_s)
+        return [*self.changer.leave_out(rolling.run, rolling.standing, fresh, lost, stale), *begun]
+
+    def change(self, hosts: Sequence[Host]) -> None:
+        """Change hosts, and hold them."""
+        rolling = self.rolling
+        if hosts:
+            self.changer.change(rolling.run, rolling.plan, rolling.standing, hosts, self.hold_s)
 
     def keep(self, hosts: Sequence[Host]) -> None:
         """Confirm hosts."""
