@@ -6,8 +6,8 @@ ARGS   ?=
 
 VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
-# The lab's hosts need these; everything else is in requirements/.
-PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server procps python3 sudo systemd
+# The lab's hosts need these, and the tests of a shared journal a server; everything else is in requirements/.
+PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server postgresql procps python3 sudo systemd
 # Virtual machines need these besides: a lot, so that `make test` does not ask for them.
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 

@@ -1,8 +1,8 @@
-"""Commands about runs: list and show them, take a rollout up again, or take all of it back."""
+"""Commands about runs: list, show, export and forget them; finish a rollout, or take all of it back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -26,55 +26,47 @@ from tcptune.cli.options import (
     Timeout,
 )
 from tcptune.cli.sudo import Sudo
-from tcptune.errors import UsageError
 
 if TYPE_CHECKING:
     from tcptune.domain.hosts import Escalation
     from tcptune.workflows.rollout.state import Rolling
 
 
-class _RunsOrCommand(TyperGroup):
-    """`tcptune runs RUN` shows a run: what is no command is one."""
+class _Runs(TyperGroup):
+    """`tcptune runs` lists them, and `tcptune runs RUN` shows one."""
 
-    # Any: which click it is, is a matter of typer's own.
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that the words name."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+    # Which class a context has depends on the version of typer.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the command that was meant."""
+        first = args[0] if args else ""
+        if not first or (first.startswith("-") and first not in ctx.help_option_names):
+            args = ["list", *args]
+        elif not first.startswith("-") and first not in self.commands:
             args = ["show", *args]
-        return super().resolve_command(ctx, args)
+        return super().parse_args(ctx, args)
 
 
 runs = typer.Typer(
     name="runs",
-    cls=_RunsOrCommand,
-    help="List and show runs; finish a rollout that was stopped, or undo it.",
-    invoke_without_command=True,
+    cls=_Runs,
+    help="List, show, export and forget runs; finish a rollout that was stopped, or undo it.",
     rich_markup_mode=None,
 )
 
 
-@runs.callback()
-def _listed(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        list_runs()
-
-
 @runs.command("list")
 def list_runs(
+    count: Annotated[int, typer.Option("--count", "-n", help="Most runs to list.", min=1)] = 50,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
 ) -> None:
-    """List the runs of the journal, newest first, 50 at most. Changes nothing.
+    """List the runs of the journal, newest first. Changes nothing.
 
     Exits 0.
 
-      tcptune runs list
+      tcptune runs list -n 10
     """
-    from tcptune.reports import terminal
-
-    if format is not Format.TERMINAL:
-        raise UsageError("the list of runs has no other format yet", hint="tcptune runs show RUN --format json")
-    text(terminal.runs(wiring.journal().runs()), output)
+    deliver(wiring.journal().keeping.listed(count), format, output)
 
 
 @runs.command()
@@ -90,6 +82,41 @@ def show(run: RunArg, format: FormatOption = Format.TERMINAL, output: Output = N
     journal = wiring.journal()
     told = rollout.story(journal, run)
     deliver(with_afterwards(*journal.find(run)) if told is None else told, format, output)
+
+
+@runs.command()
+def export(run: RunArg, output: Output = None) -> None:
+    """Write all that the journal knows of RUN as one JSON document. Changes nothing.
+
+    That is the run with its hosts, the plan, the policy, waves and what gates said, claims of hosts, and the log.
+
+    Exits 0, or 2 if there is no such run.
+
+      tcptune runs export last -o run.json
+    """
+    text(wiring.journal().keeping.record(run).model_dump_json(indent=2) + "\n", output)
+
+
+@runs.command()
+def prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="Age of the runs to forget: 90d or 12w.", metavar="AGE")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forget nothing; say what would be.")] = False,
+    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    output: Output = None,
+) -> None:
+    """Forget runs that began longer ago than AGE, with all the journal knows of them. Changes no host.
+
+    A run that is not over stays, with the reason: somebody works on it or died at it, a host is not settled, a wave is
+    open, hosts are claimed. A run that is forgotten can be rolled back from its hosts' own records alone.
+
+    Exits 0, or 2 if AGE is none.
+
+      tcptune runs prune --older-than 90d --dry-run
+    """
+    before = wiring.now() - wiring.age(older_than)
+    deliver(wiring.journal().keeping.prune(before, dry_run=dry_run), format, output)
 
 
 @runs.command()

@@ -9,9 +9,8 @@ import platform
 import re
 import secrets
 import socket
-import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_S = 7 * 24 * 3600
+_OLDEST_D = 36_500
 
 
 def now() -> datetime:
@@ -63,6 +63,15 @@ def seconds(text: str) -> int | None:
     if not 1 <= time_s <= _LONGEST_S:
         raise UsageError(f"{text!r} is no time between a second and a week", hint="90s, 10m, 2h or never")
     return time_s
+
+
+def age(text: str) -> timedelta:
+    """Return an age such as 90d or 12w. Raises UsageError for anything else, or more than a hundred years."""
+    found = re.fullmatch(r"([0-9]{1,5})([dw])", text)
+    days = int(found[1]) * {"d": 1, "w": 7}[found[2]] if found else 0
+    if not 1 <= days <= _OLDEST_D:
+        raise UsageError(f"{text!r} is no age between a day and a hundred years", hint="90d or 12w")
+    return timedelta(days=days)
 
 
 def inventory(sources: Sequence[str], limit: str, escalation: Escalation = NO_ESCALATION) -> list[Host]:
@@ -147,7 +156,10 @@ def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) ->
 
 
 def journal() -> SqlJournal:
-    """Return the journal that TCPTUNE_JOURNAL names, or the SQLite file in the user's state folder."""
+    """Return the journal that TCPTUNE_JOURNAL names, or the SQLite file in the user's state folder.
+
+    Standard error is told where an older one is brought up to date, and where a server is waited for.
+    """
     from tcptune.adapters.journal.store import SqlJournal
 
     url = os.environ.get("TCPTUNE_JOURNAL")
@@ -165,7 +177,9 @@ def journal() -> SqlJournal:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    import typer
+
+    typer.echo(line, err=True)
 
 
 def hosts_of(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.runs import Run, Work
@@ -195,7 +195,7 @@ class RunRecord(Frozen):
     journal_form: str
     """Of the tables it was read from."""
     run: Run
-    plan: Plan | dict[str, Any]
+    plan: Annotated[Plan | dict[str, Any], Field(union_mode="left_to_right")]
     """The plan as it was recorded, even where this tcptune does not understand it."""
     policy: PolicyRecord | None
     """None for a run that was no rollout; so are its waves and samples."""

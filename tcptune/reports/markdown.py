@@ -13,6 +13,7 @@ from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, U
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
+from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
@@ -28,6 +29,7 @@ from tcptune.reports import (
     policies,
     profiles,
     run_notes,
+    runs,
     story,
 )
 from tcptune.reports.layout import count, shown, visible
@@ -160,6 +162,17 @@ def _profiles(result: ProfileList) -> str:
 def _profile_diff(result: ProfileDiff) -> str:
     rows = [(c.key, "; ".join(c.before) or "-", "; ".join(c.after) or "-") for c in result.changes]
     return "\n".join(_table(("setting", result.left, result.right), rows) or ["No difference.", ""])
+
+
+@_text.register
+def _runs(result: RunList) -> str:
+    return "\n".join(_table(runs.HEAD, runs.rows(result)) or ["No runs yet.", ""])
+
+
+@_text.register
+def _pruned(result: Pruned) -> str:
+    rows = [*((run_id, "") for run_id in result.forgotten), *((one.run_id, one.why) for one in result.kept)]
+    return "\n".join([*_table(("run", "stays because"), rows), runs.summary(result), ""])
 
 
 @_text.register

@@ -23,6 +23,7 @@ from tcptune.domain.findings import (
 )
 from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
+from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
@@ -38,6 +39,7 @@ from tcptune.reports import (
     policies,
     profiles,
     run_notes,
+    runs,
     story,
 )
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
@@ -234,6 +236,8 @@ def _skipped(skipped: Sequence[Skipped]) -> list[str]:
     return lines
 
 
+_text.register(RunList)(runs.listed)
+_text.register(Pruned)(runs.pruned)
 _text.register(ProfileList, profiles.listed)
 _text.register(Profile, profiles.shown)
 _text.register(ProfileDiff, profiles.differing)
@@ -326,19 +330,6 @@ def _host_verdict(host: HostVerdict) -> list[str]:
         *aligned(rows, indent="    "),
         *beyond_settings.verdict(host),
     ]
-
-
-def runs(found: Sequence[Run]) -> str:
-    """Return the list of runs."""
-    if not found:
-        return "No runs yet.\n"
-    rows = [("run", "started (UTC)", "profile", "plan", "hosts")]
-    for run in found:
-        states = ", ".join(f"{run.count(s)} {s}" for s in HostState if run.count(s))
-        if run.at_work:
-            states += f"; {run.at_work.act} {'at work' if run.at_work.alive else 'not ended'}"
-        rows.append((run.run_id, f"{run.started_at:%Y-%m-%d %H:%M}", run.profile, run.plan_id[:12], states))
-    return "\n".join([*aligned(rows, indent=""), ""])
 
 
 def _boot(boot: Boot) -> str:

@@ -17,7 +17,6 @@ TOP = (
     "show",
     "render",
     "verify",
-    "runs",
     "doctor",
     "apply",
     "confirm",
@@ -26,6 +25,7 @@ TOP = (
     "explain",
 )
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
+BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))
 COMMANDS = TOP + BELOW
 
 
@@ -47,7 +47,9 @@ def check(tcptune: Tcptune, words: list[str]) -> None:
 
 def _split(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, `profile list` being one, and what it is given."""
-    names = 3 if words[1] == "profile" else 2
+    if words[1] == "runs" and " ".join(words[1:3]) not in COMMANDS:
+        words = ["tcptune", "runs", "show" if len(words) > 2 else "list", *words[2:]]
+    names = 3 if words[1] in ("profile", "runs") else 2
     return " ".join(words[1:names]), words[names:]
 
 

@@ -135,7 +135,7 @@ def moves(tcptune: Tcptune) -> int:
         return 0
     with closing(sqlite3.connect(f"file:{tcptune.journal}?mode=ro", uri=True, timeout=5)) as journal:
         try:
-            return int(journal.execute("SELECT count(*) FROM moves").fetchone()[0])
+            return int(journal.execute("SELECT count(*) FROM log WHERE host IS NOT NULL").fetchone()[0])
         except sqlite3.OperationalError:
             return 0  # there are no tables yet
 

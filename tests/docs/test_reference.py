@@ -19,6 +19,7 @@ from tcptune.cli.app import app
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.facts import HostFacts, SysctlFile, System, Unread
 from tcptune.domain.hosts import Connection
+from tcptune.domain.journal import Pruned, RunRecord
 from tcptune.domain.parameters import NUMERIC
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import RunVerdict
@@ -159,7 +160,7 @@ def test_the_help_of_a_profile_says_where_the_built_in_ones_are_listed() -> None
     [
         ("Facts", [FactsHeader, HostFacts, System, SysctlFile, Unread]),
         ("Plan", [Plan, Connection, Cohort, Change, FileChange, Skipped]),
-        ("Reports", [Run, HostResult, RunVerdict]),
+        ("Reports", [Run, HostResult, RunVerdict, RunRecord, Pruned]),
     ],
 )
 def test_every_field_of_a_file_is_in_the_manual(title: str, models: list[type[BaseModel]]) -> None:
@@ -175,7 +176,7 @@ def test_every_field_of_a_file_is_in_the_manual(title: str, models: list[type[Ba
 
 
 def test_every_table_of_the_journal_is_in_the_manual() -> None:
-    text = sections(REFERENCE / "files.md")["Journal"]
+    text = sections(REFERENCE / "journal.md")["Tables"]
 
     assert set(rows(text)) == {*Base.metadata.tables, "alembic_version"}
     assert all(f"`{column.name}`" in text for column in RunRow.__table__.columns)

@@ -80,7 +80,7 @@ class Server:
         self.start()
 
     def _command(self, program: str, *words: str) -> list[str]:
-        # Whatever becomes of the tests, the server ends with them.
+        # Whatever becomes of the tests, the server ends with them: with the thread that starts it, to be precise.
         return ["setpriv", "--pdeathsig=INT", *self._as_user, str(self._programs / program), *words]
 
     def start(self, *settings: str) -> None:
@@ -104,6 +104,10 @@ class Server:
     def _answers(self) -> bool:
         asked = [str(self._programs / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         return subprocess.run(asked, check=False, capture_output=True).returncode == 0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it. SIGINT ends all sessions, SIGQUIT does so without a clean end, as a crash would."""

@@ -40,6 +40,14 @@ def test_every_requirement_of_the_package_is_pinned() -> None:
     assert {re.sub(r"[-_.]+", "-", name) for name in names(PROJECT["dependencies"])} <= pinned
 
 
+def test_every_extra_of_the_package_is_asked_for_in_development_and_pinned() -> None:
+    extras = [one for some in PROJECT["optional-dependencies"].values() for one in some]
+    pinned = names(lines(ROOT / "requirements/dev.txt"))
+
+    assert {re.split("[<>=]", one)[0] for one in extras} <= set(lines(ROOT / "requirements/dev.in"))
+    assert set(names(extras)) <= set(pinned)
+
+
 def test_everything_that_is_pinned_has_one_exact_version() -> None:
     assert all(re.match(r"[A-Za-z0-9._-]+==[^\s=*<>]+( ;|$)", line) for line in lines(ROOT / "requirements/dev.txt"))
 

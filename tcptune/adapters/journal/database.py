@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tcptune import __version__
 from tcptune.adapters.journal import problems
-from tcptune.adapters.journal.tables import LogRow
+from tcptune.adapters.journal.tables import LogRow, UtcDateTime
 from tcptune.errors import TcptuneError
 
 T = TypeVar("T")
@@ -27,6 +27,11 @@ PATIENCE_S = 60.0
 """How long a call waits for a server that was there and is away: a restart, a failover."""
 _LOCKED_S = 10
 """How long a call waits for what another process has locked."""
+_FROZEN_S = 5
+"""How long a server keeps a transaction of a controller that was stopped in it, such as a laptop that sleeps.
+
+Shorter than others wait for what it has locked. The controller does it again when it wakes up.
+"""
 _LONGEST_PAUSE_S = 2.0
 _WRITES = "tcptune_writes"
 
@@ -89,6 +94,9 @@ class Database:
         mark = call or new_call()
 
         def once(session: Session, again: bool) -> None:
+            if self.postgresql:
+                # The server may still be at the first attempt, where only the connection to it is lost.
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(mark, 0))))
             if not again or session.scalar(sa.select(LogRow.id).where(LogRow.call == mark).limit(1)) is None:
                 work(session, mark)
 
@@ -102,11 +110,9 @@ class Database:
     def now(self, session: Session) -> datetime:
         """Return the time by the database's clock, at this very moment of the transaction."""
         if self.postgresql:
-            found = session.scalar(sa.select(sa.func.clock_timestamp()))
-        else:
-            found = datetime.fromisoformat(str(session.scalar(sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f", "now")))))
-        assert isinstance(found, datetime)  # noqa: S101  # what both queries return
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            return session.scalars(sa.select(sa.func.clock_timestamp(type_=UtcDateTime()))).one()
+        said = session.scalars(sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f", "now", type_=sa.String()))).one()
+        return datetime.fromisoformat(said).replace(tzinfo=UTC)
 
     def broken(self, problem: Exception) -> TcptuneError:
         """Return the error that tells a person of a problem."""
@@ -198,4 +204,6 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCKED_S}s'")
+    connection.exec_driver_sql(
+        f"SET LOCAL lock_timeout = '{_LOCKED_S}s'; SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_S}s'"
+    )

@@ -1,4 +1,4 @@
-"""What is done to the journal itself: take a run out of it as one document, and forget old ones."""
+"""What is done to the journal itself: list its runs, take one out as a document, forget old ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tcptune.adapters.journal import rows
 from tcptune.adapters.journal.database import Database
 from tcptune.adapters.journal.forms import HEAD
 from tcptune.adapters.journal.rollouts import log_of, rollout_of, samples_of
-from tcptune.adapters.journal.tables import ClaimRow, HostLockRow, RunRow
+from tcptune.adapters.journal.tables import Base, ClaimRow, HostLockRow, HostResultRow, RunRow, WaveRow
 from tcptune.domain.changes import Plan
-from tcptune.domain.journal import Kept, Pruned, RunRecord
+from tcptune.domain.journal import OPEN_WAVES, Kept, ListedRun, Pruned, RunList, RunRecord
 from tcptune.domain.runs import CHANGED_STATES, HostState, Run
 
 _STAYS = CHANGED_STATES - {HostState.CONFIRMED}
@@ -24,10 +24,14 @@ _STAYS = CHANGED_STATES - {HostState.CONFIRMED}
 
 
 class Keeping:
-    """Exports and forgets runs."""
+    """Lists, exports and forgets runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def listed(self, most: int) -> RunList:
+        """Return the newest runs, newest first, with how many of their hosts stand in which state."""
+        return self._database.read(lambda session: _listed(session, most))
 
     def record(self, run_id: str) -> RunRecord:
         """Return all that is known of a run, as of one moment. Raises UsageError where there is no such run."""
@@ -52,8 +56,8 @@ class Keeping:
     def prune(self, before: datetime, *, dry_run: bool = False) -> Pruned:
         """Forget the runs that began before a moment, but for those that are not over.
 
-        A run stays while somebody works on it or died at it, while a host holds a change that nobody has confirmed, and
-        while hosts are claimed for it.
+        A run stays while somebody works on it or died at it, a host holds a change that nobody has confirmed, a wave is
+        open, or hosts are claimed for it.
         """
         found = self._database.read(lambda session: self._old(session, before))
         forgotten, kept = [], []
@@ -96,13 +100,46 @@ class Keeping:
         if hosts:
             states = ", ".join(sorted({result.state.value for result in hosts}))
             return f"{len(hosts)} of its hosts {'is' if len(hosts) == 1 else 'are'} not settled: {states}"
-        claimed = session.scalar(
-            sa.select(sa.func.count())
-            .select_from(HostLockRow)
-            .join(ClaimRow, ClaimRow.token == HostLockRow.token)
-            .where(ClaimRow.run_id == run.run_id, ClaimRow.until > self._database.now(session))
+        waves = _count(WaveRow).where(WaveRow.run_id == run.run_id, WaveRow.state.in_(OPEN_WAVES))
+        if opened := session.scalars(waves).one():
+            return f"{opened} of its waves {'is' if opened == 1 else 'are'} open"
+        claims = _count(HostLockRow).join(ClaimRow, ClaimRow.token == HostLockRow.token)
+        claims = claims.where(ClaimRow.run_id == run.run_id, ClaimRow.until > self._database.now(session))
+        if claimed := session.scalars(claims).one():
+            return f"{claimed} {'host is' if claimed == 1 else 'hosts are'} claimed for it"
+        return None
+
+
+def _count(table: type[Base]) -> sa.Select[int]:
+    return sa.select(sa.func.count()).select_from(table)
+
+
+def _listed(session: Session, most: int) -> RunList:
+    found = session.scalars(rows.NEWEST_FIRST.limit(most)).all()
+    counted = (
+        sa.select(HostResultRow.run_id, HostResultRow.state, sa.func.count())
+        .where(HostResultRow.run_id.in_([row.run_id for row in found]))
+        .group_by(HostResultRow.run_id, HostResultRow.state)
+    )
+    states: dict[str, dict[str, int]] = {}
+    for run_id, state, hosts in session.execute(counted):
+        states.setdefault(run_id, {})[state] = hosts
+    return RunList(
+        runs=tuple(
+            ListedRun(
+                run_id=row.run_id,
+                plan_id=row.plan_id,
+                profile=row.profile,
+                started_at=row.started_at,
+                ended_at=row.ended_at,
+                operator=row.operator,
+                tool_version=row.tool_version,
+                states=states.get(row.run_id, {}),
+                at_work=rows.at_work(row.at_work),
+            )
+            for row in found
         )
-        return f"{claimed} hosts are claimed for it" if claimed else None
+    )
 
 
 def _plan(text: str) -> Plan | dict[str, Any]:

@@ -8,10 +8,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 ELSEWHERE = "set TCPTUNE_JOURNAL to another place"
 """The last resort for any trouble."""
 
-_ENDED = frozenset({"57P01", "57P02", "57P03"})
-"""The server ends, ended, or has not begun: what PostgreSQL says while it is stopped and started."""
+_ENDED = frozenset({"57P01", "57P02", "57P03", "25P03"})
+"""The server ends, ended, or has not begun: what PostgreSQL says while it is stopped and started.
+
+The last: it took back a transaction in which this process was stopped for too long.
+"""
 _ONCE_MORE = frozenset({"40001", "40P01"})
 """Two transactions were in each other's way, and this one was taken back whole."""
+_CROWDED = frozenset({"53300"})
+"""Too many connections: somebody leaves."""
 
 _POSTGRESQL: dict[str, tuple[str, str]] = {
     "25006": ("it takes no writes: this is a standby, or somebody made it read-only", "name the primary server"),
@@ -24,6 +29,21 @@ _POSTGRESQL: dict[str, tuple[str, str]] = {
     "55P03": ("another process keeps it locked", "try again; pg_stat_activity of the server says which"),
 }
 """SQLSTATE -> what it means here, and what to do (PostgreSQL manual, appendix A)."""
+
+_AT_THE_DOOR: dict[str, str] = {
+    "password authentication failed": "28P01",
+    "no password supplied": "28P01",
+    "no pg_hba.conf entry": "28000",
+    "is not permitted to log in": "28000",
+    'FATAL: role "': "28000",
+    'FATAL: database "': "3D000",
+    "too many connections": "53300",
+    "remaining connection slots": "53300",
+}
+"""What a server says that lets nobody in -> SQLSTATE: libpq does not hand over the code of it.
+
+In another language than English no code is found, and the message stands for itself.
+"""
 
 _SQLITE: dict[str, tuple[str, str]] = {
     "SQLITE_BUSY": ("another process keeps it locked", "try again; `fuser` of the file says which process has it open"),
@@ -64,7 +84,11 @@ def explained(problem: Exception, url: URL | None = None) -> tuple[str, str]:
 
 def sqlstate(problem: Exception) -> str:
     """Return PostgreSQL's code, or nothing where it gave none."""
-    return getattr(getattr(problem, "orig", None), "sqlstate", None) or ""
+    found = getattr(getattr(problem, "orig", None), "sqlstate", None)
+    if found or not isinstance(problem, OperationalError) or _sqlite_name(problem):
+        return found or ""
+    text = said(problem)
+    return next((code for words, code in _AT_THE_DOOR.items() if words in text), "")
 
 
 def passing(problem: Exception) -> bool:
@@ -75,7 +99,7 @@ def passing(problem: Exception) -> bool:
     if not isinstance(problem, DBAPIError) or _sqlite_name(problem):
         return False
     state = sqlstate(problem)
-    return problem.connection_invalidated or state in _ENDED | _ONCE_MORE or _no_connection(problem)
+    return problem.connection_invalidated or state in _ENDED | _ONCE_MORE | _CROWDED or _no_connection(problem)
 
 
 def _no_connection(problem: Exception) -> bool:

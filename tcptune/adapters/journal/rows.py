@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from tcptune.adapters.journal import controllers
 from tcptune.adapters.journal.tables import ClaimRow, HostResultRow, LogRow, RunRow, SampleRow, WaveRow
@@ -15,7 +15,8 @@ from tcptune.domain.journal import ClaimRecord, LogEntry, SampleRecord, WaveReco
 from tcptune.domain.runs import Act, BootCheck, HostResult, HostState, Run, Work
 from tcptune.errors import UsageError
 
-NEWEST_FIRST = sa.select(RunRow).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
+# A plan can be megabytes: it is read where it is asked for.
+NEWEST_FIRST = sa.select(RunRow).options(defer(RunRow.plan)).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
 
 
 def row_of(session: Session, run_id: str, journal: str) -> RunRow:

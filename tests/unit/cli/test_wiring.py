@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_every_host_of_the_plan_must_be_in_the_inventory() -> None:
         names(None, "web1,")
 
 
+# Ages
+
+
+@pytest.mark.parametrize(("text", "days"), [("1d", 1), ("90d", 90), ("12w", 84), ("36500d", 36500)])
+def test_an_age_is_days_or_weeks(text: str, days: int) -> None:
+    assert wiring.age(text) == timedelta(days=days)
+
+
+@pytest.mark.parametrize("text", ["", "90", "0d", "-1d", "1y", "36501d", "9999999w", "1.5d", "d", "\u0661d"])
+def test_anything_else_is_no_age(text: str) -> None:
+    with pytest.raises(UsageError, match="is no age"):
+        wiring.age(text)
+
+
 # The journal
 
 
@@ -103,6 +118,7 @@ def test_the_journal_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert (tmp_path / "team.sqlite").is_file()
     assert wiring.journal().find("last")[0].run_id == run().run_id
+    assert [entry.by for entry in wiring.journal().rollouts.log(run().run_id)] == [wiring.operator()]
 
 
 # Who, when, what

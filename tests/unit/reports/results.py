@@ -13,6 +13,7 @@ from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.host_runs import Doctor, Leftover, Unseen
 from tcptune.domain.hosts import Declared
+from tcptune.domain.journal import Kept, ListedRun, Pruned, RunList
 from tcptune.domain.rollout import ListedPolicy, PolicyList
 from tcptune.domain.runs import Act, BootCheck, HostState, Work
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
@@ -239,6 +240,35 @@ WAVES = cut_waves(
     {name: Declared(labels={"rack": f"r{at // 3}"}) for at, name in enumerate(sorted(PLAN.hosts))},
 )
 
+
+def listed(run_id: str, at_work: Work | None = None, **states: int) -> ListedRun:
+    return ListedRun(
+        run_id=run_id,
+        plan_id="f" * 64,
+        profile="baseline",
+        started_at=NOW,
+        ended_at=None if at_work else NOW,
+        operator="ada@c",
+        tool_version="0.1.0",
+        states=states,
+        at_work=at_work,
+    )
+
+
+RUNS = RunList(
+    runs=(
+        listed("r3", DIED.at_work and DIED.at_work.model_copy(update={"alive": True}), applying=3),
+        listed("r2", DIED.at_work, failed=2, held=1),
+        listed("r1", confirmed=40),
+    )
+)
+PRUNED = Pruned(
+    before=NOW,
+    dry_run=False,
+    forgotten=("r1", "r0"),
+    kept=(Kept(run_id="r2", why="1 of its hosts is not settled: held"),),
+)
+
 RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
     "concerns": CONCERNS,
@@ -250,4 +280,7 @@ RESULTS: dict[str, BaseModel] = {
     "doctor": DOCTOR,
     "verdict": VERDICT,
     "waves": WAVES,
+    "runs": RUNS,
+    "pruned": PRUNED,
+    "would_be_pruned": PRUNED.model_copy(update={"dry_run": True, "forgotten": ("r1",), "kept": ()}),
 }

@@ -4,13 +4,14 @@ import pytest
 
 from tcptune.domain.facts import HostFacts, Unread
 from tcptune.domain.findings import FleetAudit
+from tcptune.domain.journal import RunList
 from tcptune.domain.runs import HostState
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
-from tcptune.reports.terminal import render, runs
+from tcptune.reports.terminal import render
 from tcptune.workflows.audit import audit
 from tests.unit.builders import ETC, SOMAXCONN, SYNCOOKIES, change, cohort, facts, plan, profile, result, rule, run
-from tests.unit.reports.results import check
+from tests.unit.reports.results import RUNS, check
 
 
 def audited(*collected: HostFacts | Unread) -> FleetAudit:
@@ -111,12 +112,12 @@ def test_a_verdict_ends_with_the_count(hosts: list[tuple[str, bool, str | None]]
 
 
 def test_the_list_of_runs_has_a_line_a_run() -> None:
-    text = runs([run(result("a"), result("b", HostState.FAILED), run_id="r1"), run(run_id="r2")])
+    text = render(RUNS)
 
-    assert [line.split()[0] for line in text.splitlines()] == ["run", "r1", "r2"]
-    assert "1 held, 1 failed" in text
+    assert [line.split()[0] for line in text.splitlines()] == ["run", "r3", "r2", "r1"]
+    assert "1 held, 2 failed" in text
     assert "2026-03-14 15:09" in text
-    assert runs([]) == "No runs yet.\n"
+    assert render(RunList(runs=())) == "No runs yet.\n"
 
 
 def test_what_is_no_result_is_refused() -> None:
