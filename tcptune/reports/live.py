@@ -20,7 +20,7 @@ from tcptune.reports.rollout_view import Nearest, RolloutView, WaveView
 
 Said = tuple[datetime, Message]
 
-_SIGNS = {
+SIGNS = {
     HostState.CONFIRMED: "#",
     HostState.HELD: "=",
     HostState.APPLYING: ">",
@@ -72,7 +72,7 @@ def frame(view: RolloutView, said: Sequence[Said], now: datetime, *, width: int,
 def bar(counts: Mapping[HostState, int], width: int) -> Text:
     """Return hosts by state as a bar; a state that has a host is always seen."""
     by_sign: dict[str, int] = {}
-    for state, sign in _SIGNS.items():
+    for state, sign in SIGNS.items():
         if number := counts.get(state, 0):
             by_sign[sign] = by_sign.get(sign, 0) + number
     cells = _shares(by_sign, width)
@@ -138,7 +138,7 @@ def _wave(wave: WaveView, now: datetime, *, current: bool) -> Text:
 
 def _hosts(counts: Mapping[HostState, int]) -> Text:
     line = Text("hosts ")
-    for state, sign in _SIGNS.items():
+    for state, sign in SIGNS.items():
         if number := counts.get(state, 0):
             line.append(f" {sign} {number} {state} ", style=_COLOURS[sign])
     return line
