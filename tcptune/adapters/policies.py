@@ -57,6 +57,11 @@ HINTS = {
     "window.opens": "opens: '22:00'",
     "window.closes": "closes: '04:00'",
     "window.zone": "zone: Europe/Berlin, or zone: UTC",
+    "notify": "notify: [{url_env: CHAT_WEBHOOK, format: chat}]",
+    "notify.url_env": "url_env: CHAT_WEBHOOK, and export that variable",
+    "notify.url_file": "url_file: /etc/tcptune/webhook",
+    "notify.format": "format: json, or format: chat",
+    "notify.events": "events: [wave_held, rollout_ended]",
 }
 """Key -> what to write instead."""
 _SHORT_FORMS: dict[str, dict[str, Any]] = {

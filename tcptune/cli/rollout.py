@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,22 +20,14 @@ from tcptune.errors import UsageError
 
 if TYPE_CHECKING:
     from tcptune.adapters.journal.store import SqlJournal
-    from tcptune.domain.events import Event
     from tcptune.domain.hosts import Host
+    from tcptune.domain.rollout import Policy
     from tcptune.domain.story import RolloutStory
     from tcptune.workflows.change import Changer
     from tcptune.workflows.rollout.session import Session
     from tcptune.workflows.rollout.state import Outside, Rolling
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
-
-
-class _Listener(Protocol):
-    def tell(self, event: Event) -> None:
-        """Take an event. Raises nothing."""
-
-    def close(self) -> None:
-        """Write what is left."""
 
 
 class Interruptions:
@@ -70,26 +63,15 @@ class Interruptions:
 
 
 @contextmanager
-def outside(events: str | None) -> Iterator[Outside]:
-    """Give what surrounds a rollout: lines on standard error, the events file, Ctrl-C, and the person at a terminal."""
-    from tcptune.adapters.events.file import EventsFile
-    from tcptune.adapters.events.plain import PlainLines
+def outside(events: str | None, policy: Policy) -> Iterator[Outside]:
+    """Give what surrounds a rollout: who is told of it, Ctrl-C, and the person at a terminal."""
+    from tcptune.adapters.events import observers
     from tcptune.workflows.rollout.state import Outside
 
-    told: list[_Listener] = [EventsFile(events, _warn)] if events is not None else []
-    told.append(PlainLines(sys.stderr.fileno(), _warn))
     interruptions = Interruptions()
-
-    def emit(event: Event) -> None:
-        for one in told:
-            one.tell(event)
-
-    try:
-        with interruptions.caught():
-            yield Outside(wiring.now, time.sleep, emit, interruptions.noted, _ask, wiring.operator())
-    finally:
-        for one in told:
-            one.close()
+    told = observers(events=events, notify=policy.notify, environment=os.environ, clock=wiring.now, warn=_warn)
+    with told, interruptions.caught():
+        yield Outside(wiring.now, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
 
 
 def _warn(line: str) -> None:
@@ -186,7 +168,7 @@ def roll_out(
 ) -> int:
     """Begin a rollout. Return the exit code."""
     journal = wiring.journal()
-    with outside(events) as around, _last_word(rolling.run.run_id):
+    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
         found = session(changer, journal, around, forks, timeout_s)
         return found.begin(rolling, policy_text, skip_stale=skip_stale, allow_risk=allow_risk)[1]
 
@@ -202,14 +184,14 @@ def take_back(
     timeout_s: float,
 ) -> int:
     """Take a rollout back on the hosts that it is asked for. Return the exit code."""
-    with outside(events) as around, _last_word(rolling.run.run_id):
+    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
         found = session(changer, wiring.journal(), around, forks, timeout_s)
         return found.take_back(rolling, list(rolling.hosts), force_keys, end=end)[1]
 
 
 def resume(changer: Changer, rolling: Rolling, *, events: str | None, forks: int, timeout_s: float) -> int:
     """Take a rollout up again. Return the exit code."""
-    with outside(events) as around, _last_word(rolling.run.run_id):
+    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
         return session(changer, wiring.journal(), around, forks, timeout_s).resume(rolling)[1]
 
 

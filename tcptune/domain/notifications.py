@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from tcptune.domain.values import Frozen
 
@@ -38,6 +38,13 @@ def _variable(text: str) -> str:
     return text
 
 
+def _file(value: object) -> object:
+    # Messages name the file. An address that stands here by mistake has to stay out of them.
+    if isinstance(value, str) and "://" in value:
+        raise ValueError("url_file is the path of a file; the address itself has no place in a policy")
+    return value
+
+
 def _each_once(events: tuple[EventName, ...]) -> tuple[EventName, ...]:
     if len(set(events)) != len(events):
         raise ValueError("an event is named twice")
@@ -53,7 +60,10 @@ class Receiver(Frozen):
         ]
         | None
     ) = Field(default=None, description="Environment variable that holds the address.")
-    url_file: PurePosixPath | None = Field(default=None, description="File, on the controller, that holds the address.")
+    url_file: (
+        Annotated[PurePosixPath, BeforeValidator(_file), WithJsonSchema({"type": "string", "pattern": "^(?!.*://).+$"})]
+        | None
+    ) = Field(default=None, description="File, on the controller, that holds the address.")
     format: Literal["json", "chat"] = Field(
         default="json", description="json, the event itself; or chat, {text: ...} as chat tools accept it."
     )
@@ -74,7 +84,3 @@ class Receiver(Frozen):
     def called(self) -> str:
         """How messages call it: by where its address stands."""
         return self.url_env if self.url_env is not None else str(self.url_file)
-
-
-EVENT_NAMES: tuple[str, ...] = get_args(EventName)
-"""Every event that can be sent."""

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from tcptune.domain import time_windows
 from tcptune.domain.gates import CountersGate, Gate, SshGate
 from tcptune.domain.hosts import Declared
+from tcptune.domain.notifications import Receiver
 from tcptune.domain.runs import FAILED_STATES, HostState
 from tcptune.domain.time_windows import TimeWindow
 from tcptune.domain.values import Frozen
@@ -291,6 +292,7 @@ class PolicyFile(Frozen):
     window: Annotated[tuple[TimeWindow, ...], BeforeValidator(_one_or_more)] = Field(
         default=(), description="When a wave may begin: a window, or a list of them; always without it."
     )
+    notify: tuple[Receiver, ...] = Field(default=(), description="HTTP servers that are sent events of the rollout.")
 
 
 class Policy(PolicyFile):

@@ -103,6 +103,8 @@ def _rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "window" if at == 0 else "", str(window)
     if not policy.window:
         yield "window", "always"
+    for at, one in enumerate(policy.notify):
+        yield "notify" if at == 0 else "", f"{one.called}  {one.format}  {', '.join(one.events)}"
 
 
 def _order(order: Order) -> str:

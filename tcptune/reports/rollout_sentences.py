@@ -38,7 +38,7 @@ _ENDS = {
     WaveState.ROLLED_BACK: "is rolled back",
     WaveState.LEFT_OUT: "is left out",
 }
-_WAITS = {"window": "its window", "database": "the journal's database", "lease": "its claim on the hosts"}
+WAITS = {"window": "its window", "database": "the journal's database", "lease": "its claim on the hosts"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def messages(event: Event, *, waves: int) -> list[Message]:
             told = [_measured(event.sample)]
         case Waiting():
             until = f" until {moment(event.until, event.at)}" if event.until else ""
-            told = [Message("?", f"waits for {_WAITS[event.waits_for]}{until}: {event.why}")]
+            told = [Message("?", f"waits for {WAITS[event.waits_for]}{until}: {event.why}")]
         case WaveHeld() | WaveEnded():
             told = [_wave(event, waves)]
         case DeadlineExtended():

@@ -10,6 +10,7 @@ import pytest
 from tcptune.adapters.model_mistakes import keys
 from tcptune.adapters.policies import load_policy, load_policy_file
 from tcptune.domain.gates import Cause, Gate, Treat
+from tcptune.domain.notifications import DEFAULT_EVENTS
 from tcptune.domain.rollout import CohortRule, Confirmation, OnFailure, Order, OrderBy, PolicyFile
 from tcptune.domain.time_windows import DAYS, TimeWindow
 from tcptune.knowledge.catalogue import built_in_policies
@@ -34,7 +35,15 @@ def test_every_key_of_a_policy_is_in_the_manual_with_its_default() -> None:
     assert required == {name for name, field in PolicyFile.model_fields.items() if field.is_required()}
 
 
-@pytest.mark.parametrize(("title", "prefix"), [("Order", "order."), ("Failures", "failures."), ("Windows", "window.")])
+@pytest.mark.parametrize(
+    ("title", "prefix"),
+    [
+        ("Order", "order."),
+        ("Failures", "failures."),
+        ("Windows", "window."),
+        ("Notifications", "notify."),
+    ],
+)
 def test_every_key_of_a_part_is_in_the_manual(title: str, prefix: str) -> None:
     found = {key.removeprefix(prefix) for key in keys(PolicyFile) if key.startswith(prefix)}
 
@@ -58,6 +67,9 @@ def test_every_word_that_a_key_takes_is_in_the_manual() -> None:
     assert all(f"`{word}`" in SECTIONS["A policy file"] for word in (*OnFailure, *Confirmation))
     assert all(f"`{day}`" in SECTIONS["Windows"] for day in DAYS)
     assert all(f"`{name}`" in SECTIONS["Windows"] for name in TimeWindow.model_fields)
+    table = rows(SECTIONS["Notifications"])
+    assert re.findall(r"`(\w+)`", table["events"][0]) == list(DEFAULT_EVENTS)
+    assert all(f"`{word}`" in table["format"][1] for word in ("json", "chat"))
 
 
 def test_the_sizes_in_the_manual_are_those_that_hosts_get() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tcptune.adapters.events.background import Background
 
 _MOST_LINES = 10_000
-_DRAIN_S = 2.0
+DRAIN_S = 2.0
 
 
 class Lines:
@@ -45,7 +45,7 @@ class Lines:
         """Write what is left, for a short time. The descriptor stays open."""
         if self._background is None:
             return
-        self._background.close(_DRAIN_S)
+        self._background.close(DRAIN_S)
         if self._background.undone and not self._broken:
             self._warn(f"{self._called}: {self._background.undone} lines were not written: nobody reads them in time")
 

@@ -24,7 +24,7 @@ from tcptune.reports.events import chat, line
 from tcptune.reports.layout import count
 from tcptune.reports.rollout_sentences import messages
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_URL = 4096
 
 
@@ -146,7 +146,7 @@ class Webhook:
             else:
                 if 200 <= reply.status < 300:
                     return True
-                self._problem, again, asked_s = _refusal(reply), reply.status in _AGAIN, reply.retry_after_s
+                self._problem, again, asked_s = _refusal(reply), reply.status in AGAIN, reply.retry_after_s
             if asked_s is not None:
                 # It speaks for all that follows, not for this event alone.
                 self._not_before = time.monotonic() + asked_s

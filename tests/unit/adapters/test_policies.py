@@ -51,6 +51,11 @@ window:
   opens: 25:00
   closes: 4:00
   zone: Europe/Berlni
+notify:
+  - {url_env: 'https://chat.example/secret', format: xml}
+  - {url_file: 'https://chat.example/secret', events: [rollout_end, wave_ended]}
+  - {url: 'https://chat.example/secret'}
+  - {format: chat}
 """
 PLACES = {
     (1, 1): "a policy has a name",
@@ -80,6 +85,12 @@ PLACES = {
     (28, 3): "'25:00' is no time of day",
     (29, 3): "'4:00' is no time of day",
     (30, 3): "'Europe/Berlni' is no time zone",
+    (32, 6): "url_env is the name of an environment variable",
+    (32, 46): "format is one of json or chat",
+    (33, 6): "url_file is the path of a file",
+    (33, 56): "each of events is one of rollout_began",
+    (34, 6): "unknown key 'url'",
+    (35, 5): "name `url_env` or `url_file`",
 }
 
 WHOLE = """\
@@ -117,6 +128,9 @@ confirm: by_person
 window:
   - {days: [mon, tue], opens: "22:00", closes: "04:00", zone: Europe/Berlin}
   - {days: sat, opens: "00:00", closes: "24:00", zone: UTC}
+notify:
+  - {url_env: TCPTUNE_WEBHOOK, format: chat, events: [wave_held, rollout_ended]}
+  - {url_file: /etc/tcptune/webhook, ca_file: /etc/tcptune/ca.pem}
 """
 
 
@@ -148,6 +162,8 @@ def test_every_mistake_is_told_at_once_with_line_column_and_hint(tmp_path: Path)
     assert found.keys() == PLACES.keys()
     for place, words in PLACES.items():
         assert words in found[place]
+    # An address may be a secret, wherever it was written by mistake.
+    assert not [line for line in said if "chat.example" in line]
     # Only what is wrong within a rule says all there is to say.
     assert len(found) + hintless == 3
 
@@ -206,6 +222,10 @@ def test_a_policy_that_says_everything_is_read(tmp_path: Path) -> None:
     assert [str(window) for window in found.window] == [
         "mon, tue 22:00 to 04:00 Europe/Berlin",
         "sat 00:00 to 24:00 UTC",
+    ]
+    assert [(one.called, one.format, len(one.events)) for one in found.notify] == [
+        ("TCPTUNE_WEBHOOK", "chat", 2),
+        ("/etc/tcptune/webhook", "json", 5),
     ]
     assert (found.origin, found.digest) == (f"{tmp_path}/careful.yml", sha256(WHOLE))
 
@@ -303,6 +323,9 @@ def test_the_schema_takes_what_the_language_does(text: str) -> None:
         "window: {opens: '22:00', closes: '04:00'}",
         "on_failure: rollback",
         "failures: {per_wafe: 1}",
+        "notify: [{url_env: 'https://chat.example/secret'}]",
+        "notify: [{url_file: 'https://chat.example/secret'}]",
+        "notify: [{url_env: A, events: [rollout_end]}]",
     ],
 )
 def test_the_schema_refuses_what_the_language_does(more: str, tmp_path: Path) -> None:

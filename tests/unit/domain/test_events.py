@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from tcptune.domain.events import EVENT, EVENT_MODELS, EVENT_NAMES, HostMoved, RolloutBegan, WaveEnded, counted
+from tcptune.domain.notifications import EventName
 from tcptune.domain.runs import HostState
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -16,6 +18,10 @@ AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 def test_every_event_has_a_word_of_its_own_and_says_when_and_of_which_run() -> None:
     assert len(set(EVENT_NAMES)) == len(EVENT_MODELS) == 14
     assert all({"event", "at", "run"} <= set(model.model_fields) for model in EVENT_MODELS)
+
+
+def test_a_policy_can_ask_for_every_event() -> None:
+    assert get_args(EventName) == EVENT_NAMES
 
 
 def test_only_the_beginning_of_a_stream_carries_the_format_version() -> None:

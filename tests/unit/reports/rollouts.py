@@ -107,7 +107,8 @@ def green_wave(number: int, hosts: Sequence[str], start: float) -> Iterator[Even
     yield SoakBegan(at=at(start + 3), run=RUN, wave=number, until=at(start + 63))
     for order, host in enumerate(hosts):
         yield measured(start + 63, host=host, wave=number, after=1.5 + order % 5 / 10)
-        yield measured(start + 63, host=host, wave=number, gate="ssh", check="login", before=80, after=85, unit="ms")
+        login = {"gate": "ssh", "check": "login", "before": 80, "threshold": 10_000, "unit": "ms"}
+        yield measured(start + 63, host=host, wave=number, after=85, **login)
     held = counted([HostState.HELD] * len(hosts))
     yield WaveEnded(at=at(start + 64), run=RUN, wave=number, state=WaveState.PASSED, counts=held)
     for host in hosts:
