@@ -242,7 +242,7 @@ def rollback(
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
-            changes, rolling, force_key, end=limit is None, events=None, forks=len(hosts), timeout_s=timeout
+            changes, rolling, force_key, end=limit is None, events=None, forks=min(len(hosts), 16), timeout_s=timeout
         )
         rollout.deliver_story(journal, found.run_id, format, output)
         return _exit(journal.find(found.run_id)[0], changed)
