@@ -5,6 +5,7 @@ TcptuneError            1   anything we can explain
 ├── InputError          3   a file the user gave is wrong
 │   ├── ProfileError        a profile, with every mistake in it
 │   ├── PlanError           a plan that is no plan, or was edited
+│   ├── PolicyError         a rollout policy, or one that these hosts cannot meet
 │   ├── FactsError          a facts file that is none
 │   └── InventoryError      an inventory Ansible cannot read
 ├── HostError           4   one host failed; the others go on
@@ -49,6 +50,10 @@ class ProfileError(InputError):
 
 class PlanError(InputError):
     """A plan file is damaged, was edited, or is of another format version."""
+
+
+class PolicyError(InputError):
+    """A rollout policy is wrong, with every mistake in the message; or these hosts cannot meet it."""
 
 
 class FactsError(InputError):

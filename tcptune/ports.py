@@ -11,6 +11,8 @@ from tcptune.domain.hosts import Host
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
+    from tcptune.domain.events import Event
+    from tcptune.domain.gates import ActiveGate, Answer, Baseline
     from tcptune.domain.journal import HostLock, Lease, LogEntry, Rollout, SampleRecord, WaveState
     from tcptune.domain.runs import Act, HostResult, HostState, Run
 
@@ -95,6 +97,13 @@ class Applier(Protocol):
         """
 
 
+class Gates(Protocol):
+    """Tries what active gates ask for, from this machine."""
+
+    def ask(self, host: Host, gate: ActiveGate) -> tuple[Answer, ...]:
+        """Return an answer for each check of the gate, in time. What does not work is an answer, no exception."""
+
+
 class Journal(Protocol):
     """The record from which any run can be undone."""
 
@@ -129,6 +138,12 @@ class Rollouts(Protocol):
     def move_wave(self, run_id: str, number: int, state: WaveState, *, at: datetime, why: str = "") -> None:
         """Record a wave's new state. Raises TcptuneError for a move that the table of moves forbids."""
 
+    def keep_baseline(self, run_id: str, number: int, baseline: Baseline) -> None:
+        """Record what was known of a wave before its change."""
+
+    def baseline(self, run_id: str, number: int) -> Baseline | None:
+        """Return what was known of a wave before its change; None where it was not begun."""
+
     def record_samples(self, run_id: str, samples: Sequence[SampleRecord], *, at: datetime) -> None:
         """Record what the gates of a wave said."""
 
@@ -137,6 +152,13 @@ class Rollouts(Protocol):
 
     def log(self, run_id: str) -> list[LogEntry]:
         """Return every change of a state of the run, its waves and its hosts, oldest first."""
+
+
+class Observer(Protocol):
+    """Is told what happens in a rollout."""
+
+    def tell(self, event: Event) -> None:
+        """Take note of an event. Raises nothing and waits for nobody: a rollout does not depend on who watches it."""
 
 
 class HostLocks(Protocol):
@@ -153,3 +175,10 @@ class HostLocks(Protocol):
 
     def locks(self, hosts: Iterable[str] | None = None) -> list[HostLock]:
         """Return who holds these hosts, or any."""
+
+
+class Heart(Protocol):
+    """Knows whether a claim still lasts."""
+
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the hosts now: to be asked before each change."""

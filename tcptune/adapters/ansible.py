@@ -286,7 +286,7 @@ def _failure(host: str, result: Mapping[str, Any], act: Act) -> HostOutcome:
     # Each of these is said before the first write; after it, only the module's own word counts.
     untouched = kind in {"refused", "absent", "locked", "unfinished"} or (kind and left_in is None)
     state = HostState.FAILED if untouched or left_in == "rolled_back" else HostState.BROKEN
-    return HostOutcome(host, state, {}, error, hint)
+    return HostOutcome(host, state, {}, error, hint, busy=kind == "locked")
 
 
 def _moment(text: object) -> datetime | None:

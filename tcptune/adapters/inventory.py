@@ -125,7 +125,7 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any,
 
 
 def _declared(name: str, variables: Mapping[str, Any], templar: Any) -> Declared:
-    """Return what tcptune_roles and tcptune_load say of a host."""
+    """Return what tcptune_roles, tcptune_load, tcptune_labels and its groups say of a host."""
     roles = templar.template(variables.get("tcptune_roles", []))
     roles = [roles] if isinstance(roles, str) else roles
     if not isinstance(roles, Sequence) or not all(isinstance(role, str) for role in roles):
@@ -142,7 +142,22 @@ def _declared(name: str, variables: Mapping[str, Any], templar: Any) -> Declared
             numbers[str(variable)] = _finite(value)
         except (TypeError, ValueError):
             raise InventoryError(f"{name}: tcptune_load: {variable} is {value!r}, which is no number") from None
-    return Declared(roles=tuple(str(role) for role in roles), load=numbers)
+    return Declared(
+        roles=tuple(str(role) for role in roles),
+        load=numbers,
+        labels=_labels(name, templar.template(variables.get("tcptune_labels", {}))),
+        groups=tuple(str(g) for g in sorted(variables.get("group_names", ())) if g not in {"all", "ungrouped"}),
+    )
+
+
+def _labels(name: str, given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise InventoryError(f"{name}: tcptune_labels maps names to texts", hint="tcptune_labels: {rack: r1}")
+    for label, value in given.items():
+        # A host whose rack is not known must not look as if it stood in one. An unquoted `no` is a boolean to YAML.
+        if not _single(value) or isinstance(value, bool) or not str(value).strip():
+            raise InventoryError(f"{name}: tcptune_labels: {label} is {value!r}, which is no text")
+    return {str(label): " ".join(str(value).split()) for label, value in given.items()}
 
 
 def _finite(value: Any) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tcptune.domain.hosts import NO_ESCALATION, Connection, Escalation, Host, Secrets
+from tcptune.domain.hosts import NO_ESCALATION, Connection, Declared, Escalation, Host, Secrets
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -79,7 +79,7 @@ class _Reader:
         """Return the hosts in the order in which they are named."""
         if not self._order:
             raise _NotPlainError
-        return [_host(name, self._values(name), escalation) for name in self._order]
+        return [_host(name, self._values(name), self._above(name), escalation) for name in self._order]
 
     def _group(self, name: object, body: object, above: tuple[str, ...]) -> None:
         # A host and a group of one name is a case of its own in Ansible.
@@ -101,7 +101,7 @@ class _Reader:
         for child, inside in _mapping(found.get("children")).items():
             self._group(child, inside, (*above, name))
 
-    def _values(self, host: str) -> dict[str, Any]:
+    def _above(self, host: str) -> set[str]:
         above: set[str] = set()
         waiting = list(self._groups[host])
         while waiting:
@@ -109,10 +109,13 @@ class _Reader:
             if group not in above:
                 above.add(group)
                 waiting += self._parents[group]
+        return above
+
+    def _values(self, host: str) -> dict[str, Any]:
         own = self._own[host]
         settled: dict[str, Any] = dict(self._group_values.get("all", {}))
         by_group: dict[str, Any] = {}
-        for group in sorted(above - {"all"}):
+        for group in sorted(self._above(host) - {"all"}):
             for key, value in self._group_values[group].items():
                 if key in by_group and key not in own:
                     # Which of two groups wins is Ansible's to say.
@@ -144,7 +147,7 @@ def _merge(values: dict[str, Any], more: Mapping[Any, Any]) -> None:
         values[key] = value
 
 
-def _host(name: str, values: Mapping[str, Any], escalation: Escalation) -> Host:
+def _host(name: str, values: Mapping[str, Any], groups: set[str], escalation: Escalation) -> Host:
     address = values.get("ansible_host", name)
     kind = values.get("ansible_connection", "local" if name in _LOCAL_NAMES and address == name else "ssh")
     if kind not in {"ssh", "local"}:
@@ -168,6 +171,7 @@ def _host(name: str, values: Mapping[str, Any], escalation: Escalation) -> Host:
             become_method=values.get("ansible_become_method", "sudo"),
             python=values.get("ansible_python_interpreter"),
         ),
+        declared=Declared(groups=tuple(sorted(groups - {"all", "ungrouped"}))),
         # An empty one is none, and wins over the command line's all the same.
         secrets=Secrets(
             login=values.get("ansible_password") or None,

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tcptune.adapters.profile_limits import read_limits
 from tcptune.adapters.profile_syntax import read_head, read_settings, read_waivers, used_load
-from tcptune.adapters.yaml_source import Document
+from tcptune.adapters.yaml_source import Document, file_text, looks_like_path
 from tcptune.domain import formulas
 from tcptune.domain.changes import sha256
 from tcptune.domain.demands import operands
@@ -81,7 +81,7 @@ def load_waivers(path: Path, parameters: Parameters | None = None) -> tuple[Waiv
     if document.readable:
         found = read_waivers(document, str(path), catalogue() if parameters is None else parameters)
     if document.mistakes:
-        raise _as_error(str(path), document)
+        raise document.error(str(path), ProfileError)
     return found
 
 
@@ -92,7 +92,7 @@ def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameter
         raise ProfileError(f"profiles extend each other in a circle: {circle}")
     document = Document(text)
     if not document.readable:
-        raise _as_error(origin, document)
+        raise document.error(origin, ProfileError)
     head = read_head(document)
     parents: list[Profile] = []
     for index, parent in enumerate(head.extends):
@@ -105,7 +105,7 @@ def _load(name_or_path: str, base: Path, coming_from: tuple[str, ...], parameter
     own_limits = read_limits(document, head.name, load, origin)
     waivers = read_waivers(document, origin, parameters) if isinstance(document.data, dict) else ()
     if document.mistakes:
-        raise _as_error(origin, document)
+        raise document.error(origin, ProfileError)
     inherited = [_reloaded(entry, load) for entry in _merged([parent.entries for parent in parents])]
     entries = _overridden(inherited, own, head.name)
     inherited_limits = [_reloaded_limit(entry, load) for entry in _merged([parent.limits for parent in parents])]
@@ -193,8 +193,7 @@ def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
     if name_or_path in built_in:
         return built_in[name_or_path], f"{name_or_path} (built in)", base
     path = Path(os.path.normpath(base / name_or_path))
-    looks_like_path = "/" in name_or_path or name_or_path.endswith((".yml", ".yaml"))
-    if not looks_like_path and not path.is_file():
+    if not looks_like_path(name_or_path) and not path.is_file():
         near = difflib.get_close_matches(name_or_path, built_in, 1)
         known = near or sorted(built_in)
         raise ProfileError(f"there is no profile {name_or_path!r}", hint=" or ".join([*known, "a path ending in .yml"]))
@@ -202,21 +201,4 @@ def _text(name_or_path: str, base: Path) -> tuple[str, str, Path]:
 
 
 def _file_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise ProfileError(f"{path}: {problem.strerror}", hint="the name of a built-in profile, or a path") from None
-    except UnicodeDecodeError:
-        raise ProfileError(f"{path}: this is no text in UTF-8", hint="iconv -t utf-8") from None
-
-
-def _as_error(origin: str, document: Document) -> ProfileError:
-    mistakes = sorted(document.mistakes, key=lambda m: (m.place.line, m.place.column))
-    if len(mistakes) == 1:
-        [only] = mistakes
-        return ProfileError(f"{origin}:{only.place.line}:{only.place.column}: {only.message}", hint=only.hint)
-    lines = [f"{origin}: {len(mistakes)} mistakes"]
-    for m in mistakes:
-        lines.append(f"{origin}:{m.place.line}:{m.place.column}: {m.message}")
-        lines += [f"  try: {m.hint}"] if m.hint else []
-    return ProfileError("\n".join(lines))
+    return file_text(path, ProfileError, hint="the name of a built-in profile, or a path")

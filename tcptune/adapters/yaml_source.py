@@ -7,11 +7,14 @@ Only true and false become booleans, so that they can be refused by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tcptune.errors import InputError
 
 Path = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indexes from the top."""
@@ -61,7 +64,7 @@ class Document:
                 self.data = self._value(node, (), ())
             except RecursionError:
                 self.data, self.readable = None, False
-                self.mistakes.append(Mistake(Place(1, 1), "this is nested too deep to be a profile"))
+                self.mistakes.append(Mistake(Place(1, 1), "this is nested too deep to be read"))
 
     def place(self, path: Path) -> Place:
         """Return where `path`, or the nearest thing above it, stands."""
@@ -72,6 +75,18 @@ class Document:
     def add(self, path: Path, message: str, *, hint: str | None = None) -> None:
         """Note a mistake at `path`, and what to write instead."""
         self.mistakes.append(Mistake(self.place(path), message, hint))
+
+    def error(self, origin: str, kind: type[InputError]) -> InputError:
+        """Return the error that tells every mistake of a file, by its place."""
+        mistakes = sorted(self.mistakes, key=lambda m: (m.place.line, m.place.column))
+        if len(mistakes) == 1:
+            [only] = mistakes
+            return kind(f"{origin}:{only.place.line}:{only.place.column}: {only.message}", hint=only.hint)
+        lines = [f"{origin}: {len(mistakes)} mistakes"]
+        for m in mistakes:
+            lines.append(f"{origin}:{m.place.line}:{m.place.column}: {m.message}")
+            lines += [f"  try: {m.hint}"] if m.hint else []
+        return kind("\n".join(lines))
 
     def _value(self, node: Node, path: Path, around: tuple[Node, ...]) -> Any:
         self._places.setdefault(path, _place(node))
@@ -98,6 +113,21 @@ class Document:
             self._places[here] = _place(key_node)
             found[key] = self._value(value_node, here, around)
         return found
+
+
+def file_text(path: FilePath, kind: type[InputError], *, hint: str) -> str:
+    """Return the text of a file. Raises an error of that kind where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise kind(f"{path}: {problem.strerror}", hint=hint) from None
+    except UnicodeDecodeError:
+        raise kind(f"{path}: this is no text in UTF-8", hint="iconv -t utf-8") from None
+
+
+def looks_like_path(name: str) -> bool:
+    """Say whether a name can only be meant as that of a file."""
+    return "/" in name or name.endswith((".yml", ".yaml"))
 
 
 def _scalar(node: ScalarNode) -> Any:

@@ -10,6 +10,7 @@ import typer
 from tcptune import __version__
 from tcptune.cli import change, exchange, learn, look, verify
 from tcptune.cli.console import error_boundary
+from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
 from tcptune.cli.runs import runs
 
@@ -44,8 +45,14 @@ change.register(app)
 learn.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
-app.add_typer(runs, rich_help_panel="Journal (changes no host)")
-for _command in (*app.registered_commands, *profile.registered_commands, *runs.registered_commands):
+app.add_typer(policy, rich_help_panel="Look (changes nothing)")
+app.add_typer(runs, rich_help_panel="Change hosts")
+for _command in (
+    *app.registered_commands,
+    *profile.registered_commands,
+    *policy.registered_commands,
+    *runs.registered_commands,
+):
     # A paragraph that begins with this mark is not wrapped: each example keeps its line.
     _command.help = (getdoc(_command.callback) or "").replace("\n\n  tcptune ", "\n\n\b\n  tcptune ")
 

@@ -8,7 +8,7 @@ import typer
 
 from tcptune import __version__
 from tcptune.adapters.files import read_plan
-from tcptune.cli import wiring
+from tcptune.cli import rollout, wiring
 from tcptune.cli.console import deliver, told
 from tcptune.cli.options import (
     AskBecomePass,
@@ -16,6 +16,7 @@ from tcptune.cli.options import (
     BecomePasswordFile,
     BecomeUser,
     ConfirmWithin,
+    Events,
     Forks,
     Format,
     FormatOption,
@@ -23,15 +24,17 @@ from tcptune.cli.options import (
     Inventory,
     Output,
     PlanArg,
+    PolicyOption,
     Reach,
     RunArg,
     Timeout,
 )
 from tcptune.cli.sudo import Sudo
 from tcptune.domain.hosts import Escalation, Host
-from tcptune.errors import EXIT_PENDING, HostError, PlanStale, UsageError
+from tcptune.errors import UsageError
 
 if TYPE_CHECKING:
+    from tcptune.domain.changes import Plan
     from tcptune.domain.runs import Run
     from tcptune.workflows.change import Changer
 
@@ -57,6 +60,8 @@ def apply(
         list[str], typer.Option("--allow-risk", help="Setting whose change may strand a host; as the plan says.")
     ] = [],  # noqa: B006
     confirm_within: ConfirmWithin = "10m",
+    policy: PolicyOption = None,
+    events: Events = None,
     limit: Hosts = None,
     become: Become = False,
     become_user: BecomeUser = None,
@@ -74,13 +79,24 @@ def apply(
     reboot: nothing that a boot reads is written until then. Without -i hosts are reached as when the plan was made;
     passwords are never in a plan, so give -i where the inventory has some.
 
+    With --policy the hosts are changed in waves. Each is watched, and the next begins only where its gates have passed;
+    a wave that fails is taken back, and kept once it has passed, as the policy says. Who presses Ctrl-C decides about
+    the wave that is under way.
+
     Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
-    plan was made; with --auto-confirm, 10 and 4 as confirm.
+    plan was made; with --auto-confirm, 10 and 4 as confirm. With --policy also 1 if another run works on one of the
+    hosts, 3 if the policy is wrong, 6 if a gate failed or too many hosts did, 10 if a person has to decide, 130 if it
+    was stopped.
 
       tcptune apply plan.json && tcptune confirm last
+      tcptune apply plan.json --policy standard -i hosts.yml
     """
     from tcptune.workflows.change import new_run
 
+    if policy is None and events is not None:
+        raise UsageError("--events tells of waves, and without --policy there are none", hint="--policy standard")
+    if policy is not None and auto_confirm:
+        raise UsageError("--auto-confirm and --policy: the policy says who keeps the change", hint="leave one out")
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     revert_after_s = wiring.seconds(confirm_within)
     read = read_plan(plan)
@@ -95,8 +111,14 @@ def apply(
     )
     names = {host.name for host in hosts}
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
-    changer = _changer(inventory, escalation, timeout)
-    done = changer.apply(
+    changes = changer(inventory, escalation, timeout)
+    if policy is not None:
+        code = _in_waves(
+            changes, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
+        )
+        rollout.deliver_story(wiring.journal(), run.run_id, format, output)
+        raise typer.Exit(code)
+    done = changes.apply(
         wiring.collector(forks, timeout),
         read,
         hosts,
@@ -133,6 +155,7 @@ def confirm(
       tcptune confirm last
     """
     from tcptune.domain.runs import HostState
+    from tcptune.workflows.rollout.session import settle_waves
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, plan = wiring.journal().find(run)
@@ -141,7 +164,8 @@ def confirm(
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = _changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
+    done = changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
+    settle_waves(wiring.journal().rollouts, done, wiring.now)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -179,7 +203,7 @@ def extend(
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = _changer(inventory, escalation, timeout).extend(found, plan, hosts, time_s)
+    done = changer(inventory, escalation, timeout).extend(found, plan, hosts, time_s)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -208,6 +232,7 @@ def rollback(
       tcptune rollback last --limit 'web*'
     """
     from tcptune.domain.runs import CHANGED_STATES
+    from tcptune.workflows.change import check_keys
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     found, plan = wiring.journal().find(run)
@@ -216,14 +241,22 @@ def rollback(
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    done = _changer(inventory, escalation, timeout).roll_back(
-        wiring.collector(1, timeout), found, plan, hosts, force_key
-    )
+    changes, journal = changer(inventory, escalation, timeout), wiring.journal()
+    if changed and journal.rollouts.rollout(found.run_id) is not None:
+        check_keys(found, plan, force_key)
+        rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
+        rollout.take_back(
+            changes, rolling, force_key, end=limit is None, events=None, forks=min(len(hosts), 16), timeout_s=timeout
+        )
+        rollout.deliver_story(journal, found.run_id, format, output)
+        return _exit(journal.find(found.run_id)[0], changed)
+    done = changes.roll_back(wiring.collector(1, timeout), found, plan, hosts, force_key)
     deliver(done, format, output)
-    _exit(done, changed)
+    return _exit(done, changed)
 
 
-def _changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
+def changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
+    """Return what changes hosts."""
     from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
@@ -237,14 +270,41 @@ def _changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> 
     )
 
 
-def _exit(run: Run, hosts: list[Host]) -> None:
-    from tcptune.domain.runs import FAILED_STATES, HostState
+def _in_waves(
+    changes: Changer,
+    plan: Plan,
+    hosts: list[Host],
+    run: Run,
+    policy: str,
+    skip_stale: bool,
+    allow_risk: list[str],
+    confirm_within_s: int | None,
+    events: str | None,
+    forks: int,
+    timeout_s: float,
+) -> int:
+    from tcptune.adapters.policies import read_policy
+    from tcptune.planning.waves import cut_waves
+    from tcptune.workflows.rollout.session import recorded_waves
+    from tcptune.workflows.rollout.state import Rolling
 
-    results = [run.result(host.name) for host in hosts]
-    failed = [r for r in results if r.state in FAILED_STATES or (r.error and r.state is not HostState.STALE)]
-    if failed or any(r.at_boot and r.at_boot.unknown for r in results):
-        raise typer.Exit(HostError.exit_code)
-    if any(r.state is HostState.STALE for r in results):
-        raise typer.Exit(PlanStale.exit_code)
-    if any(r.at_boot and r.at_boot.wins for r in results):
-        raise typer.Exit(EXIT_PENDING)
+    wanted, text = read_policy(policy)
+    by_name = {host.name: host for host in hosts}
+    waves = cut_waves(plan, wanted, {host.name: host.declared for host in hosts}, by_name)
+    return rollout.roll_out(
+        changes,
+        Rolling(run, plan, wanted, by_name, recorded_waves(waves), confirm_within_s),
+        text,
+        skip_stale=skip_stale,
+        allow_risk=allow_risk,
+        events=events,
+        forks=forks,
+        timeout_s=timeout_s,
+    )
+
+
+def _exit(run: Run, hosts: list[Host]) -> None:
+    from tcptune.planning.rollout import exit_code
+
+    if code := exit_code(run.result(host.name) for host in hosts):
+        raise typer.Exit(code)

@@ -104,6 +104,18 @@ BecomePasswordFile = Annotated[
         metavar="FILE",
     ),
 ]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="Go in waves, as this policy says: a built-in one (`tcptune policy list`), or a YAML file.",
+        metavar="POLICY",
+    ),
+]
+Events = Annotated[
+    str | None,
+    typer.Option("--events", help="File to append what happens to, a line of JSON each; '-' is standard output."),
+]
 Hosts = Annotated[
     str | None,
     typer.Option("--limit", "-l", help="Only these hosts of the run: names or wildcards, with commas between."),

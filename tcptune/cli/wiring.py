@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
     from tcptune.domain.profile import Profile
     from tcptune.workflows.collect import Collector
+    from tcptune.workflows.gates import Watch
 
 
 _LONGEST_S = 7 * 24 * 3600
@@ -131,6 +132,16 @@ def collector(forks: int, timeout_s: float) -> Collector:
     from tcptune.workflows.collect import Collector
 
     return Collector(FleetTransport(), ThreadWorkers(forks), now, timeout_s)
+
+
+def watch(forks: int, timeout_s: float) -> Watch:
+    """Return what asks gates of hosts, `forks` of them at a time."""
+    from tcptune.adapters.gates import Tries
+    from tcptune.adapters.transport import FleetTransport
+    from tcptune.adapters.workers import ThreadWorkers
+    from tcptune.workflows.gates import Watch
+
+    return Watch(Tries(FleetTransport(), now), collector(forks, timeout_s), ThreadWorkers(forks), now)
 
 
 def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) -> AnsibleApplier:

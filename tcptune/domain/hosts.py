@@ -51,10 +51,14 @@ NO_ESCALATION = Escalation()
 
 
 class Declared(Frozen):
-    """What an operator says of one host: in the inventory (tcptune_roles, tcptune_load) and on the command line."""
+    """What an operator says of one host: in the inventory (tcptune_roles, ...) and on the command line."""
 
     roles: tuple[str, ...] = ()
     load: dict[str, float] = {}
+    labels: dict[str, str] = {}
+    """tcptune_labels: where the host stands, such as its rack. Rollout policies ask for them."""
+    groups: tuple[str, ...] = ()
+    """Its groups in the inventory, sorted, those above them among them; without `all` and `ungrouped`."""
 
 
 NOTHING_DECLARED = Declared()

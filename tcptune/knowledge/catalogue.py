@@ -1,4 +1,4 @@
-"""The catalogue: one file of facts per kernel setting. Adding a setting is adding a file."""
+"""The catalogue: one file of facts per kernel setting; profiles and policies. Adding one is adding a file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,17 @@ def catalogue() -> Mapping[SysctlKey, Parameter]:
 @cache
 def built_in_profiles() -> Mapping[str, str]:
     """Return the text of every built-in profile by name."""
-    folder = _DATA / "profiles"
+    return _texts("profiles")
+
+
+@cache
+def built_in_policies() -> Mapping[str, str]:
+    """Return the text of every built-in rollout policy by name."""
+    return _texts("policies")
+
+
+def _texts(kind: str) -> Mapping[str, str]:
+    folder = _DATA / kind
     return {
         item.name.removesuffix(".yml"): item.read_text(encoding="utf-8")
         for item in sorted(folder.iterdir(), key=lambda item: item.name)

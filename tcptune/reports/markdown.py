@@ -11,12 +11,27 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
+from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
+from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes, runs
+from tcptune.reports import (
+    beyond_settings,
+    concerns,
+    doctor,
+    explanation,
+    gates,
+    limits,
+    policies,
+    profiles,
+    run_notes,
+    runs,
+    story,
+)
 from tcptune.reports.layout import count, shown, visible
 
 
@@ -117,7 +132,25 @@ def _doctor(result: Doctor) -> str:
     return "\n".join(["# Doctor", "", *lines, fine, ""])
 
 
+@_text.register
+def _gates(result: GateTable) -> str:
+    lines = [f"# Gates of {_cell(result.title)}", "", *_table(*gates.markdown(result))]
+    return "\n".join([*lines, gates.summary(result), ""])
+
+
+@_text.register
+def _story(result: RolloutStory) -> str:
+    head = ("wave", "state", "hosts", "from", "gates", "why")
+    lines = [f"# Rollout {_cell(result.run.run_id)} by policy {_cell(result.policy)}", ""]
+    lines += [*_table(head, story.markdown_rows(result)), ""]
+    lines += [_gates(result.table)] if result.table else []
+    return "\n".join([*lines, _run(result.run)])
+
+
 _text.register(Profile, profiles.shown_markdown)
+_text.register(PolicyList, policies.listed_markdown)
+_text.register(Policy, policies.shown_markdown)
+_text.register(Waves, policies.waves_markdown)
 
 
 @_text.register

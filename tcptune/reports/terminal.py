@@ -21,12 +21,27 @@ from tcptune.domain.findings import (
     Unknown,
     Waived,
 )
+from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
+from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
+from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
-from tcptune.reports import beyond_settings, concerns, doctor, explanation, limits, profiles, run_notes, runs
+from tcptune.reports import (
+    beyond_settings,
+    concerns,
+    doctor,
+    explanation,
+    gates,
+    limits,
+    policies,
+    profiles,
+    run_notes,
+    runs,
+    story,
+)
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
 
@@ -226,6 +241,9 @@ _text.register(Pruned)(runs.pruned)
 _text.register(ProfileList, profiles.listed)
 _text.register(Profile, profiles.shown)
 _text.register(ProfileDiff, profiles.differing)
+_text.register(PolicyList, policies.listed)
+_text.register(Policy, policies.shown)
+_text.register(Waves, policies.waves)
 
 
 @_text.register
@@ -255,6 +273,8 @@ def _run(result: Run) -> str:
 
 
 _text.register(Doctor)(doctor.terminal)
+_text.register(GateTable)(gates.terminal)
+_text.register(RolloutStory)(story.terminal)
 
 
 def _until(result: Run) -> str:

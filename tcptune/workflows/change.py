@@ -27,6 +27,9 @@ _NOT_SURE = frozenset({HostState.APPLYING, HostState.BROKEN})
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 """How long a host is waited for that another process changes right now, such as one whose controller has died."""
 
+Standing = dict[str, HostResult]
+"""Host -> where it stands; kept up with every move."""
+
 OnMove = Callable[[HostResult], None]
 """Told of every host that reaches a new state."""
 
@@ -65,24 +68,15 @@ class Changer:
         since the plan was made and `skip_stale` does not say that the others may go on. The module checks again on the
         host, under the host's lock, before it writes.
         """
-        _check_allowed(plan, hosts, allow_risk)
-        lost, stale = self._look(collector, plan, hosts)
-        if stale and not skip_stale:
-            raise _stale(stale, plan)
+        lost, stale = self.look(collector, plan, hosts, allow_risk, skip_stale=skip_stale)
         self.journal.begin(run, plan)
         by_host = {result.host: result for result in run.results}
-        for host, unread in lost.items():
-            self._move(run, by_host, host, HostState.UNREACHABLE, error=unread.error, hint=unread.hint)
-        for host, why in stale.items():
-            self._move(run, by_host, host, HostState.STALE, error=why, hint="tcptune plan")
-        going = [host for host in hosts if host.name not in lost and host.name not in stale]
-        for host_ in going:
-            self._move(run, by_host, host_.name, HostState.APPLYING)
-        self._carry(run, by_host, going, lambda some: self.applier.apply(run.run_id, plan, some, revert_after_s))
+        going = self.leave_out(run, by_host, hosts, lost, stale)
+        self.change(run, plan, by_host, going, revert_after_s)
         if confirm:
             held = [host for host in going if by_host[host.name].state is HostState.HELD]
-            self._keep(collector, run, plan, by_host, held)
-        return self._ended(run, by_host)
+            self.keep(collector, run, plan, by_host, held)
+        return self.ended(run, by_host)
 
     def confirm(self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host]) -> Run:
         """Keep the changes of the hosts that are held. Raises UsageError where none is, or one is being rolled back.
@@ -90,16 +84,14 @@ class Changer:
         What a boot reads there is looked at again before: what wins over our files by now is told with the host.
         """
         by_host = {result.host: result for result in run.results}
-        self._keep(collector, run, plan, by_host, _held(run, by_host, hosts))
-        return self._ended(run, by_host)
+        self.keep(collector, run, plan, by_host, _held(run, by_host, hosts))
+        return self.ended(run, by_host)
 
     def extend(self, run: Run, plan: Plan, hosts: Sequence[Host], revert_after_s: int) -> Run:
         """Give the hosts that are held more time. Raises UsageError where none is, or one is being rolled back."""
         by_host = {result.host: result for result in run.results}
-        held = _held(run, by_host, hosts)
-        self._start(run, by_host, Act.EXTEND, held)
-        self._carry(run, by_host, held, lambda some: self.applier.extend(run.run_id, plan, some, revert_after_s))
-        return self._ended(run, by_host)
+        self.give_time(run, plan, by_host, _held(run, by_host, hosts), revert_after_s)
+        return self.ended(run, by_host)
 
     def roll_back(
         self, collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], force_keys: Sequence[str]
@@ -110,10 +102,7 @@ class Changer:
 
         Raises UsageError where none does, or where the plan does not change one of `force_keys`.
         """
-        known = {c.key for cohort in plan.cohorts for c in cohort.changes}
-        known |= {f.path for cohort in plan.cohorts for f in cohort.files}
-        if unknown := sorted(set(force_keys) - known):
-            raise UsageError(f"run {run.run_id} does not change {', '.join(unknown)}", hint=", ".join(sorted(known)))
+        check_keys(run, plan, force_keys)
         by_host = {result.host: result for result in run.results}
         changed = [host for host in hosts if by_host[host.name].state in CHANGED_STATES]
         if not changed:
@@ -121,6 +110,70 @@ class Changer:
                 f"run {run.run_id}: no host of these holds a change of it",
                 hint=f"tcptune runs {run.run_id}",
             )
+        self.take_back(collector, run, plan, by_host, changed, force_keys)
+        return self.ended(run, by_host)
+
+    def look(
+        self,
+        collector: Collector,
+        plan: Plan,
+        hosts: Sequence[Host],
+        allow_risk: Sequence[str] | None = None,
+        *,
+        skip_stale: bool = True,
+    ) -> tuple[dict[str, Unread], dict[str, str]]:
+        """Return which hosts cannot be read, and which have moved since the plan was made, with the reason.
+
+        Raises UsageError where the plan has a danger on these hosts that `allow_risk` does not name, and PlanStale
+        where one has moved and `skip_stale` does not say that the others may go on.
+        """
+        if allow_risk is not None:
+            _check_allowed(plan, hosts, allow_risk)
+        lost: dict[str, Unread] = {}
+        stale: dict[str, str] = {}
+        for one in collector.stream(hosts, keys_of(plan), sections_of(plan, boot=False)):
+            if isinstance(one, Unread):
+                lost[one.host] = one
+            elif why := moved(plan.cohort_of(one.host), one):
+                stale[one.host] = why
+        if stale and not skip_stale:
+            raise _stale(stale, plan)
+        return lost, stale
+
+    def leave_out(
+        self, run: Run, by_host: Standing, hosts: Sequence[Host], lost: Mapping[str, Unread], stale: Mapping[str, str]
+    ) -> list[Host]:
+        """Record the hosts that cannot be changed, and return the others."""
+        for host in hosts:
+            if unread := lost.get(host.name):
+                self._move(run, by_host, host.name, HostState.UNREACHABLE, error=unread.error, hint=unread.hint)
+            elif why := stale.get(host.name):
+                self._move(run, by_host, host.name, HostState.STALE, error=why, hint="tcptune plan")
+        return [host for host in hosts if host.name not in lost and host.name not in stale]
+
+    def change(
+        self, run: Run, plan: Plan, by_host: Standing, hosts: Sequence[Host], revert_after_s: int | None
+    ) -> None:
+        """Change hosts at runtime, and hold them. A host that holds the change of this run already stays as it is."""
+        for host in hosts:
+            self._move(run, by_host, host.name, HostState.APPLYING)
+        self._carry(run, by_host, hosts, lambda some: self.applier.apply(run.run_id, plan, some, revert_after_s))
+
+    def give_time(self, run: Run, plan: Plan, by_host: Standing, held: Sequence[Host], revert_after_s: int) -> None:
+        """Give held hosts at least so many seconds from now."""
+        self._start(run, by_host, Act.EXTEND, held)
+        self._carry(run, by_host, held, lambda some: self.applier.extend(run.run_id, plan, some, revert_after_s))
+
+    def take_back(
+        self,
+        collector: Collector,
+        run: Run,
+        plan: Plan,
+        by_host: Standing,
+        changed: Sequence[Host],
+        force_keys: Sequence[str] = (),
+    ) -> None:
+        """Take the changes back on hosts that may hold some. One that has lost its record of the run is looked at."""
         # Where the run may never have begun, what is still on its way there must not begin after the way back.
         unsure = [host.name for host in changed if by_host[host.name].state in _NOT_SURE]
         self._start(run, by_host, Act.ROLLBACK, changed)
@@ -132,23 +185,8 @@ class Changer:
                 yield _without_record(collector, plan, at[outcome.host], outcome) if gone else outcome
 
         self._carry(run, by_host, changed, back)
-        return self._ended(run, by_host)
 
-    def _look(
-        self, collector: Collector, plan: Plan, hosts: Sequence[Host]
-    ) -> tuple[dict[str, Unread], dict[str, str]]:
-        lost: dict[str, Unread] = {}
-        stale: dict[str, str] = {}
-        for one in collector.stream(hosts, keys_of(plan), sections_of(plan, boot=False)):
-            if isinstance(one, Unread):
-                lost[one.host] = one
-            elif why := moved(plan.cohort_of(one.host), one):
-                stale[one.host] = why
-        return lost, stale
-
-    def _keep(
-        self, collector: Collector, run: Run, plan: Plan, by_host: dict[str, HostResult], held: Sequence[Host]
-    ) -> None:
+    def keep(self, collector: Collector, run: Run, plan: Plan, by_host: Standing, held: Sequence[Host]) -> None:
         """Confirm hosts, and note with each what a boot would make of it."""
         seen: dict[str, BootCheck] = {}
         for one in collector.stream(held, keys_of(plan), sections_of(plan, boot=True)):
@@ -159,7 +197,7 @@ class Changer:
         self._start(run, by_host, Act.CONFIRM, held)
         self._carry(run, by_host, held, lambda some: self.applier.confirm(run.run_id, plan, some), seen)
 
-    def _start(self, run: Run, by_host: dict[str, HostResult], act: Act, hosts: Sequence[Host]) -> None:
+    def _start(self, run: Run, by_host: Standing, act: Act, hosts: Sequence[Host]) -> None:
         self.journal.start(run.run_id, act, [host.name for host in hosts], by=self.operator, at=self.clock())
         for host in hosts:
             by_host[host.name] = by_host[host.name].model_copy(update={"doing": act})
@@ -167,7 +205,7 @@ class Changer:
     def _carry(
         self,
         run: Run,
-        by_host: dict[str, HostResult],
+        by_host: Standing,
         hosts: Sequence[Host],
         act: Callable[[Sequence[Host]], Iterator[HostOutcome]],
         seen: Mapping[str, BootCheck] = MappingProxyType({}),
@@ -189,7 +227,7 @@ class Changer:
     def _record(
         self,
         run: Run,
-        by_host: dict[str, HostResult],
+        by_host: Standing,
         outcome: HostOutcome,
         *,
         again: bool,
@@ -198,6 +236,8 @@ class Changer:
         before = by_host[outcome.host]
         # A confirm or rollback that did not get through leaves the host where it was, with a note.
         stays = outcome.state is HostState.BROKEN and (before.state is not HostState.APPLYING or outcome.busy)
+        # Whoever changes the host right now may be what is left of a controller that died at this very run.
+        stays = stays or (again and outcome.busy)
         state, error = before.state if stays else outcome.state, outcome.error
         if outcome.no_record and before.state in _NOT_SURE:
             # The run never began there: nothing was changed, so there is nothing to take back.
@@ -219,7 +259,7 @@ class Changer:
     def _move(
         self,
         run: Run,
-        by_host: dict[str, HostResult],
+        by_host: Standing,
         host: str,
         state: HostState,
         *,
@@ -255,8 +295,8 @@ class Changer:
         by_host[host] = after
         self.on_move(after)
 
-    def _ended(self, run: Run, by_host: Mapping[str, HostResult]) -> Run:
-        """Return the run as the journal has it, with what the hosts said during this command."""
+    def ended(self, run: Run, by_host: Standing) -> Run:
+        """Record that nobody works on the run any more. Return it as the journal has it, with what the hosts said."""
         self.journal.end(run.run_id, at=self.clock())
         found, plan = self.journal.find(run.run_id)
         results = tuple(r.model_copy(update={"warnings": by_host[r.host].warnings}) for r in found.results)
@@ -274,7 +314,7 @@ def _without_record(collector: Collector, plan: Plan, host: Host, outcome: HostO
     return HostOutcome(host.name, HostState.ROLLED_BACK, {}, warnings=outcome.warnings)
 
 
-def _held(run: Run, by_host: dict[str, HostResult], hosts: Sequence[Host]) -> list[Host]:
+def _held(run: Run, by_host: Standing, hosts: Sequence[Host]) -> list[Host]:
     """Return the hosts that are held. Raises UsageError where none is, or one may be rolled back at any moment."""
     held = [host for host in hosts if by_host[host.name].state is HostState.HELD]
     if not held:
@@ -286,6 +326,14 @@ def _held(run: Run, by_host: dict[str, HostResult], hosts: Sequence[Host]) -> li
             hint=f"tcptune rollback {run.run_id}",
         )
     return held
+
+
+def check_keys(run: Run, plan: Plan, force_keys: Sequence[str]) -> None:
+    """Raise UsageError where the plan of a run does not change one of these settings or files."""
+    known = {c.key for cohort in plan.cohorts for c in cohort.changes}
+    known |= {f.path for cohort in plan.cohorts for f in cohort.files}
+    if unknown := sorted(set(force_keys) - known):
+        raise UsageError(f"run {run.run_id} does not change {', '.join(unknown)}", hint=", ".join(sorted(known)))
 
 
 def new_run(plan: Plan, *, run_id: str, operator: str, tool_version: str, started_at: datetime) -> Run:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tcptune.adapters.inventory import read_hosts
+from tcptune.adapters.policies import load_policy_file
 from tcptune.adapters.profiles import load_profile, load_waivers
 from tcptune.domain.values import sysctl_key
-from tcptune.errors import ProfileError
+from tcptune.errors import InputError
 from tests.docs.examples import Block, blocks
 from tests.docs.pages import NOT_RUN, PAGES, ROOT, name, steps
 
@@ -25,7 +27,7 @@ YAML = [
     if block.language == "yaml"
 ]
 MISTAKEN = {"careless.yml", "wrong.yml"}
-"""Profiles and waivers that are shown for what is wrong with them; the page shows what tcptune says of it."""
+"""Profiles, policies and waivers that are shown for what is wrong with them; the page shows what tcptune says of it."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -44,23 +46,16 @@ def test_yaml_in_the_manual_is_what_it_looks_like(page: Path, block: Block, tmp_
         if other.title and other is not block:
             # A profile may extend another one of its page.
             (tmp_path / other.title).write_text(other.text)
-    if isinstance(data, dict) and "profile" in data:
+    if reader := _reader(data):
         path.write_text(block.text)
         if block.title in MISTAKEN:
-            with pytest.raises(ProfileError):
-                load_profile(str(path))
+            with pytest.raises(InputError):
+                reader(path)
         else:
-            assert load_profile(str(path)).entries
+            assert reader(path)
     elif isinstance(data, dict) and "all" in data:
         path.write_text(block.text)
         assert read_hosts([str(path)])
-    elif isinstance(data, list) and "key" in data[0]:
-        path.write_text(block.text)
-        if block.title in MISTAKEN:
-            with pytest.raises(ProfileError):
-                load_waivers(path)
-        else:
-            assert len(load_waivers(path)) == len(data)
     elif isinstance(data, list):
         assert block.title, "a playbook is run, so it needs a title"
         assert all("hosts" in play for play in data)
@@ -69,6 +64,17 @@ def test_yaml_in_the_manual_is_what_it_looks_like(page: Path, block: Block, tmp_
         indented = "".join(f"  {line}\n" for line in block.lines)
         path.write_text(f"profile: example\nsettings:\n{indented}")
         assert load_profile(str(path)).entries
+
+
+def _reader(data: object) -> Callable[[Path], object] | None:
+    """Return what reads a file of ours, by what is in it."""
+    if isinstance(data, dict) and "profile" in data:
+        return lambda path: load_profile(str(path)).entries
+    if isinstance(data, dict) and "policy" in data:
+        return load_policy_file
+    if isinstance(data, list) and "key" in data[0]:
+        return lambda path: len(load_waivers(path)) == len(data)
+    return None
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=name)

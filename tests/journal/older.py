@@ -13,7 +13,7 @@ from tests.journal.conftest import Place
 from tests.unit.builders import NOW, cohort, plan
 
 PLAN = plan(cohort("web1", "web2"))
-OLDER = ("0001", "0002", "0003", "0004", "0005")
+OLDER = ("0001", "0002", "0003", "0004", "0005", "0006")
 _DEADLINE = NOW.replace(minute=20)
 
 

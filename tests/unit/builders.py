@@ -10,9 +10,10 @@ from tcptune.domain.changes import DROPIN_PATH, Change, Cohort, FileChange, Plan
 from tcptune.domain.demands import Demand, Exactly
 from tcptune.domain.facts import Absent, HostFacts, Reading, SysctlFile, System, Unreadable, Value
 from tcptune.domain.findings import Boot
-from tcptune.domain.hosts import Connection, Host, Secrets
+from tcptune.domain.hosts import Connection, Declared, Host, Secrets
 from tcptune.domain.parameters import Bounds, Default, Effect, Parameter, Risk, Shape
 from tcptune.domain.profile import Entry, Profile
+from tcptune.domain.rollout import Policy
 from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.dropin import merged
@@ -181,3 +182,14 @@ def answer(sysctl: Mapping[str, str] | None = None, files: Mapping[str, str] | N
     for path, content in (files or {}).items():
         lines += [f"file 0 {path}", *(f"|{line}" for line in content.splitlines())]
     return "\n".join([*lines, "@tcptune done", ""])
+
+
+def policy(**fields: Any) -> Policy:
+    """Return a rollout policy: its file's fields as YAML has them."""
+    given = {"policy": "test", "origin": "test.yml", "digest": "d" * 64, "waves": [1, "5%", "25%", "100%"]}
+    return Policy.model_validate({**given, **fields})
+
+
+def declared(label: str = "rack", **values: str) -> dict[str, Declared]:
+    """Return hosts with their value of one label."""
+    return {host: Declared(labels={label: value}) for host, value in values.items()}

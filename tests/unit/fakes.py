@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import Host
+from tcptune.domain.journal import Rollout
 from tcptune.domain.runs import MOVES, Act, HostResult, HostState, Run
 from tcptune.errors import HostError, TcptuneError
 from tcptune.ports import HostOutcome, Output
@@ -105,7 +106,7 @@ class MemoryJournal:
         self.log: list[tuple[str, HostState]] = []
         self.notes: list[str] = []
 
-    def begin(self, run: Run, plan: Plan) -> None:
+    def begin(self, run: Run, plan: Plan, rollout: Rollout | None = None) -> None:  # noqa: ARG002
         self.known[run.run_id] = (run, plan)
 
     def start(self, run_id: str, act: Act, hosts: Sequence[str], *, by: str, at: datetime) -> None:  # noqa: ARG002

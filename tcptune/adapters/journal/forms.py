@@ -19,7 +19,7 @@ from tcptune.adapters.journal import problems
 from tcptune.adapters.journal.database import Database, Tell
 from tcptune.errors import TcptuneError
 
-HEAD = "0006"
+HEAD = "0007"
 """The form that the tables in tables.py have."""
 _MIGRATING = 0x7463_7074
 """Any number that no other program on the server locks."""

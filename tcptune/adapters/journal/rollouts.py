@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tcptune.adapters.journal import rows
 from tcptune.adapters.journal.database import Database
 from tcptune.adapters.journal.tables import LogRow, RunRow, SampleRow, WaveRow
+from tcptune.domain.gates import Baseline
 from tcptune.domain.journal import (
     OPEN_WAVES,
     WAVE_MOVES,
@@ -38,9 +39,7 @@ class SqlRollouts:
         """Record a wave's new state. Raises TcptuneError for a move that the table of moves forbids."""
 
         def work(session: Session, call: str) -> None:
-            row = session.get(WaveRow, (run_id, number), with_for_update=True)
-            if row is None:
-                raise TcptuneError(f"run {run_id} has no wave {number}")
+            row = _wave(session, run_id, number, changing=True)
             before = WaveState(row.state)
             if state is not before and state not in WAVE_MOVES[before]:
                 raise TcptuneError(f"wave {number} of run {run_id}: a wave that is {before} cannot become {state}")
@@ -53,6 +52,19 @@ class SqlRollouts:
             )
 
         self._database.write(work)
+
+    def keep_baseline(self, run_id: str, number: int, baseline: Baseline) -> None:
+        """Record what was known of a wave before its change."""
+
+        def work(session: Session, _call: str) -> None:
+            _wave(session, run_id, number).baseline = baseline.model_dump_json()
+
+        self._database.write(work)
+
+    def baseline(self, run_id: str, number: int) -> Baseline | None:
+        """Return what was known of a wave before its change; None where it was not begun."""
+        text = self._database.read(lambda session: _wave(session, run_id, number).baseline)
+        return None if text is None else Baseline.model_validate_json(text)
 
     def record_samples(self, run_id: str, samples: Sequence[SampleRecord], *, at: datetime) -> None:
         """Record what the gates of a wave said, all of it or nothing, with a line in the log."""
@@ -68,9 +80,7 @@ class SqlRollouts:
             raise TcptuneError(f"run {run_id}: samples of waves {wave} and {others[0]} cannot be recorded together")
 
         def work(session: Session, call: str) -> None:
-            row = session.get(WaveRow, (run_id, wave))
-            if row is None:
-                raise TcptuneError(f"run {run_id} has no wave {wave}")
+            row = _wave(session, run_id, wave)
             session.add_all(rows.sample_row(run_id, sample) for sample in samples)
             session.add(
                 self._database.log(
@@ -87,6 +97,13 @@ class SqlRollouts:
     def log(self, run_id: str) -> list[LogEntry]:
         """Return every change of a state of the run, its waves and its hosts, oldest first."""
         return self._database.read(lambda session: log_of(session, run_id))
+
+
+def _wave(session: Session, run_id: str, number: int, *, changing: bool = False) -> WaveRow:
+    row = session.get(WaveRow, (run_id, number), with_for_update=changing)
+    if row is None:
+        raise TcptuneError(f"run {run_id} has no wave {number}")
+    return row
 
 
 def rollout_of(session: Session, run_id: str) -> Rollout | None:

@@ -92,6 +92,8 @@ class WaveRow(Base):
     began: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended: Mapped[datetime | None] = mapped_column(UtcDateTime)
     why: Mapped[str] = mapped_column(Words)
+    baseline: Mapped[str | None] = mapped_column(Text)
+    """JSON of what was known before its change."""
 
 
 class SampleRow(Base):

@@ -16,16 +16,18 @@ from .conftest import Command
 
 TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
-RUNS = {"list", "show", "export", "prune"}
+POLICY = {"list", "show", "validate", "waves", "schema"}
+RUNS = {"list", "show", "export", "prune", "resume", "abort"}
 GROUPS = {name: command for name, command in TOP.items() if hasattr(command, "commands")}
 COMMANDS = {name: command for name, command in TOP.items() if name not in GROUPS} | {
     f"{group} {name}": command for group in GROUPS for name, command in GROUPS[group].commands.items()
 }
-CHANGING = {"apply", "confirm", "extend", "rollback"}
+CHANGING = {"apply", "confirm", "extend", "rollback", "runs resume", "runs abort"}
 VERBS = {
     "Apply",
     "Check",
     "Compare",
+    "End",
     "Explain",
     "Forget",
     "Give",
@@ -47,6 +49,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 def test_these_are_the_commands() -> None:
     looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
+    grouped |= {f"policy {name}" for name in POLICY}
 
     assert set(COMMANDS) == looking | CHANGING | grouped
 

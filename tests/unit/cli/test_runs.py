@@ -116,11 +116,10 @@ def test_prune_has_to_be_told_how_old(tcptune: Command) -> None:
 def test_a_journal_that_is_brought_up_to_date_is_told_of_on_standard_error(tcptune: Command, tmp_path: Path) -> None:
     recorded("r1", 1)
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal, journal:
-        journal.execute("DROP TABLE host_locks")
-        journal.execute("DROP TABLE claims")
-        journal.execute("UPDATE alembic_version SET version_num = '0005'")
+        journal.execute("ALTER TABLE waves DROP COLUMN baseline")
+        journal.execute("UPDATE alembic_version SET version_num = '0006'")
     found = tcptune("runs")
 
     assert "r1" in found.out
-    assert "is of form 0005: bringing it to 0006. As it was, it is kept in " in found.err
+    assert "is of form 0006: bringing it to 0007. As it was, it is kept in " in found.err
     assert tcptune("runs").err == ""

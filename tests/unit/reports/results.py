@@ -12,12 +12,15 @@ from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.host_runs import Doctor, Leftover, Unseen
+from tcptune.domain.hosts import Declared
 from tcptune.domain.journal import Kept, ListedRun, Pruned, RunList
+from tcptune.domain.rollout import ListedPolicy, PolicyList
 from tcptune.domain.runs import Act, BootCheck, HostState, Work
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
+from tcptune.planning.waves import cut_waves
 from tcptune.workflows.audit import audit
 from tcptune.workflows.plan import plan
 from tests.unit.builders import (
@@ -34,6 +37,7 @@ from tests.unit.builders import (
     UNREADABLE,
     facts,
     host,
+    policy,
     profile,
     read_only,
     result,
@@ -208,6 +212,35 @@ CONCERNS = audit(
     catalogue(),
 )
 
+POLICIES = PolicyList(
+    policies=(
+        ListedPolicy(name="standard", waves=("1", "5%", "100%"), summary="One host first."),
+        ListedPolicy(name="one-by-one", waves=("1",), summary=""),
+    )
+)
+POLICY = policy(
+    summary="Racks are | apart; " + "a summary may be long " * 6,
+    failure_domain="rack",
+    waves=[2, "10%", "100%"],
+    order={"by": "shuffled", "seed": 7, "first": [{"labels": {"stage": "canary"}, "group": "edge"}]},
+    concurrency=10,
+    gates=[
+        {"gate": "ssh", "undecided": {"unread": "hold"}},
+        {"gate": "tcp", "ports": [80, 443]},
+        {"gate": "counters", "leave_out": ["sent-resets"]},
+    ],
+    window=[
+        {"days": ["mon", "tue"], "opens": "22:00", "closes": "04:00", "zone": "Europe/Berlin"},
+        {"opens": "12:00", "closes": "13:00", "zone": "UTC"},
+    ],
+)
+# Too few hosts come before the last wave for the racks there are, and for the cohorts.
+WAVES = cut_waves(
+    PLAN,
+    POLICY,
+    {name: Declared(labels={"rack": f"r{at // 3}"}) for at, name in enumerate(sorted(PLAN.hosts))},
+)
+
 
 def listed(run_id: str, at_work: Work | None = None, **states: int) -> ListedRun:
     return ListedRun(
@@ -241,10 +274,13 @@ RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
     "concerns": CONCERNS,
     "plan": PLAN,
+    "policies": POLICIES,
+    "policy": POLICY,
     "run": RUN,
     "died": DIED,
     "doctor": DOCTOR,
     "verdict": VERDICT,
+    "waves": WAVES,
     "runs": RUNS,
     "pruned": PRUNED,
     "would_be_pruned": PRUNED.model_copy(update={"dry_run": True, "forgotten": ("r1",), "kept": ()}),

@@ -1,0 +1,212 @@
+"""Begin a rollout, take it up again or take it back: claim its hosts, do it, say how it ended, give the hosts back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tcptune.domain import journal as records
+from tcptune.domain.changes import Plan
+from tcptune.domain.events import EventWave, HostsClaimed, RolloutBegan, RolloutEnded, counted
+from tcptune.domain.hosts import Host
+from tcptune.domain.journal import Lease, WaveState
+from tcptune.domain.rollout import Confirmation, Policy, Waves
+from tcptune.domain.runs import Act, HostState, Run
+from tcptune.errors import TcptuneError, UsageError
+from tcptune.planning.rollout import exit_code, settled
+from tcptune.ports import Heart, HostLocks, Rollouts
+from tcptune.workflows.change import Changer
+from tcptune.workflows.collect import Collector
+from tcptune.workflows.gates import Watch
+from tcptune.workflows.rollout.engine import TAKEN_BACK, Engine
+from tcptune.workflows.rollout.guard import Guarded
+from tcptune.workflows.rollout.state import LEASE_S, Beating, Ended, Outside, Rolling
+from tcptune.workflows.rollout.steps import Steps
+
+_BEGUN = frozenset({WaveState.CHANGING, WaveState.SOAKING, WaveState.HELD, WaveState.PASSED})
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every command about rollouts shares."""
+
+    changer: Changer
+    watch: Watch
+    rollouts: Rollouts
+    locks: HostLocks
+    beating: Beating
+    collector: Collector
+    outside: Outside
+
+    def begin(
+        self, rolling: Rolling, policy_text: str, *, skip_stale: bool = False, allow_risk: Sequence[str] = ()
+    ) -> tuple[Run, int]:
+        """Carry a plan to its hosts in waves. Return the run as it stands at the end, and the exit code.
+
+        Raises HostsClaimed, UsageError or PlanStale with nothing begun: where somebody else changes one of the hosts,
+        a danger is not allowed, or a host has moved since the plan was made.
+        """
+        run = rolling.run
+        lease = self._claim(run, rolling.hosts)
+        with self.beating(lease) as heart:
+            try:
+                self.changer.look(
+                    self.collector, rolling.plan, list(rolling.hosts.values()), allow_risk, skip_stale=skip_stale
+                )
+                policy = records.PolicyRecord(text=policy_text, digest=rolling.policy.digest)
+                rollout = records.Rollout(policy=policy, waves=tuple(rolling.waves))
+                self.changer.journal.begin(run, rolling.plan, rollout)
+            except TcptuneError:
+                # Nothing was begun: the next one need not wait for the claim to run out.
+                self.locks.release(lease)
+                raise
+            return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=False)
+
+    def resume(self, rolling: Rolling) -> tuple[Run, int]:
+        """Go on with a rollout that was stopped, is held, or whose controller died.
+
+        Hosts that hold the change, or may, are asked first. Raises UsageError where nothing is left to do, and
+        HostsClaimed while somebody else changes one of the hosts.
+        """
+        run = rolling.run
+        if not _open(rolling):
+            hint = f"tcptune confirm {run.run_id}" if rolling.held() else f"tcptune runs show {run.run_id}"
+            raise UsageError(f"run {run.run_id} has come to its end: nothing is left to do", hint=hint)
+        _check_idle(run)
+        lease = self._claim(run, rolling.hosts)
+        with self.beating(lease) as heart:
+            self._take_up(rolling, Act.APPLY)
+            return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=True)
+
+    def take_back(
+        self, rolling: Rolling, names: Sequence[str], force_keys: Sequence[str] = (), *, end: bool
+    ) -> tuple[Run, int]:
+        """Take the change back on some hosts of a rollout. With `end` no further wave ever begins.
+
+        Raises HostsClaimed while somebody else changes one of the hosts.
+        """
+        _check_idle(rolling.run)
+        lease = self._claim(rolling.run, names)
+        with self.beating(lease) as heart:
+            self._take_up(rolling, Act.ROLLBACK)
+
+            def work(engine: Engine) -> Ended:
+                return self._back(engine.steps, names, force_keys, end=end)
+
+            return self._through(rolling, lease, heart, work, resumed=True)
+
+    def _back(self, steps: Steps, names: Sequence[str], force_keys: Sequence[str], *, end: bool) -> Ended:
+        rolling, why = steps.rolling, f"{TAKEN_BACK}{self.changer.operator}"
+        if end:
+            # First, so that whoever takes up what dies in the middle goes on with the way back.
+            for wave in list(rolling.waves):
+                if wave.state in _BEGUN:
+                    steps.move(wave.number, WaveState.FAILED, why)
+            steps.leave_out_the_rest(why)
+        steps.take_back(names, force_keys)
+        steps.settle()
+        left = rolling.changed(names)
+        code = exit_code(rolling.results([host.name for host in left]))
+        if left:
+            told = ", ".join(host.name for host in left[:5])
+            return Ended(code or 4, f"not taken back: {told}", f"tcptune rollback {rolling.run.run_id}")
+        return Ended(0, f"taken back by {self.changer.operator}")
+
+    def _take_up(self, rolling: Rolling, act: Act) -> None:
+        self.changer.journal.start(rolling.run.run_id, act, (), by=self.changer.operator, at=self.outside.clock())
+
+    def _claim(self, run: Run, hosts: Iterable[str]) -> Lease:
+        wanted = sorted(hosts)
+        for lock in self.locks.locks(wanted):
+            ours = lock.run_id == run.run_id and run.at_work is not None and run.at_work.by == lock.by
+            if ours and not lock.ran_out and run.at_work is not None and run.at_work.alive is False:
+                # The process that claimed them ran here and is gone: nobody is there to wait for.
+                fields = lock.model_dump(include={"token", "run_id", "by", "since", "until"})
+                self.locks.release(Lease(**fields, hosts=(lock.host,), lease_s=LEASE_S))
+        return self.locks.claim(wanted, run.run_id, by=self.changer.operator, lease_s=LEASE_S)
+
+    def _through(
+        self, rolling: Rolling, lease: Lease, heart: Heart, work: Callable[[Engine], Ended], *, resumed: bool
+    ) -> tuple[Run, int]:
+        run, emit, clock = rolling.run, self.outside.emit, self.outside.clock
+        emit(
+            RolloutBegan(
+                at=clock(),
+                run=run.run_id,
+                plan_id=run.plan_id,
+                profile=run.profile,
+                policy=rolling.policy.policy,
+                policy_digest=rolling.policy.digest,
+                waves=tuple(EventWave(number=w.number, hosts=w.hosts, state=w.state) for w in rolling.waves),
+                states={name: s for name, s in rolling.states().items() if s is not HostState.PLANNED},
+                operator=self.changer.operator,
+                tool_version=run.tool_version,
+                resumed=resumed,
+            )
+        )
+        emit(HostsClaimed(at=clock(), run=run.run_id, hosts=lease.hosts, until=lease.until))
+        steps = Steps(
+            rolling, self.changer, Guarded(self.changer.applier, heart), self.rollouts, self.collector, self.outside
+        )
+        try:
+            ended = work(Engine(steps, self.watch))
+            done = self.changer.ended(run, rolling.standing)
+            self.locks.release(lease)
+        except TcptuneError as problem:
+            # The claim runs out by itself, and what is held takes itself back: nobody knows how far the last step came.
+            self._tell_end(rolling, problem.exit_code, str(problem), f"tcptune runs resume {run.run_id}")
+            raise
+        code = exit_code(done.results) if ended.code is None else ended.code
+        self._tell_end(rolling, code, ended.why, ended.next)
+        return done, code
+
+    def _tell_end(self, rolling: Rolling, code: int, why: str, then: str | None) -> None:
+        counts = counted(rolling.states().values())
+        self.outside.emit(
+            RolloutEnded(
+                at=self.outside.clock(), run=rolling.run.run_id, exit_code=code, why=why, counts=counts, next=then
+            )
+        )
+
+
+def settle_waves(rollouts: Rollouts, run: Run, clock: Callable[[], datetime]) -> None:
+    """Bring the waves of a run, if it has some, into line with its hosts after a command that acted on these alone."""
+    found = rollouts.rollout(run.run_id)
+    for wave in found.waves if found else ():
+        state = settled(wave, [run.result(host) for host in wave.hosts])
+        if state is not wave.state:
+            rollouts.move_wave(run.run_id, wave.number, state, at=clock(), why=wave.why)
+
+
+def recorded_waves(waves: Waves) -> list[records.WaveRecord]:
+    """Return the waves of a rollout that was not begun."""
+    return [records.WaveRecord(number=wave.number, hosts=wave.hosts) for wave in waves.waves]
+
+
+def rolling_again(
+    run: Run,
+    plan: Plan,
+    rollout: records.Rollout,
+    policy: Policy,
+    hosts: Iterable[Host],
+    confirm_within_s: int | None,
+) -> Rolling:
+    """Return a rollout as it stands in the journal."""
+    return Rolling(run, plan, policy, {h.name: h for h in hosts}, list(rollout.waves), confirm_within_s)
+
+
+def _open(rolling: Rolling) -> bool:
+    by_person = rolling.policy.confirm is Confirmation.BY_PERSON
+    over = {WaveState.CONFIRMED, WaveState.ROLLED_BACK, WaveState.LEFT_OUT}
+    states = {wave.state for wave in rolling.waves} - over - ({WaveState.PASSED} if by_person else set())
+    return bool(states) or any(result.doing is Act.ROLLBACK for result in rolling.standing.values())
+
+
+def _check_idle(run: Run) -> None:
+    if run.at_work is not None and run.at_work.alive:
+        raise TcptuneError(
+            f"run {run.run_id}: {run.at_work.act} by {run.at_work.by} is at work on it since "
+            f"{run.at_work.since:%Y-%m-%d %H:%M:%S} UTC (pid {run.at_work.pid})",
+            hint="wait for it to end, or press Ctrl-C there",
+        )
