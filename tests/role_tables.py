@@ -19,7 +19,7 @@ ROLES = sorted(path.parent.parent for path in (ROOT / "roles").glob("*/meta/argu
 PAGE = ROOT / "docs/reference/roles.md"
 _HEAD = "| Variable | Type | Default | Meaning |\n|---|---|---|---|\n"
 # From a heading to the next one.
-_SECTION = r"(?ms)^## {heading}\n\n.*?(?=^## |\Z)"
+_SECTION = r"(?ms)^## {heading}\n.*?(?=^## |\Z)"
 
 
 def specification(role: Path) -> dict[str, Any]:

@@ -13,8 +13,9 @@ NAME = "99-tcptune.conf"
 UNIT_FOLDER = "/etc/systemd/system"
 LOGINS_PATH = "/etc/security/limits.d/" + NAME
 
-_HEADER = "# Written by the role tcptune.linux.nofile_limits, which owns this file: its next run undoes\n"
-    "# a change made by hand.\n"
+_HEADER = """\
+# Written by the role tcptune.linux.nofile_limits, which owns this file: its next run undoes a change made by hand.
+"""
 
 
 def nofile_files(units: Iterable[Mapping[str, Any]], logins: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
