@@ -47,6 +47,8 @@ ARGUMENTS = {
 class ActionModule(ActionBase):
     """Judges a host, and changes nothing."""
 
+    NAME = "tcptune.linux.tcp_audit"
+    ARGUMENTS = ARGUMENTS
     # Only where the connection cannot hand the script over: no temporary folder is made for nothing.
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -55,12 +57,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the findings, or why there are none."""
         result = {**super().run(tmp, task_vars), "changed": False}
-        _, given = self.validate_argument_spec(ARGUMENTS)
+        _, given = self.validate_argument_spec(self.ARGUMENTS)
         host = str((task_vars or {}).get("inventory_hostname", self._play_context.remote_addr))
         if MISSING:
-            why = (
-                f"tcptune.linux.tcp_audit needs the Python package tcptune beside Ansible on the controller: {MISSING}"
-            )
+            why = f"{self.NAME} needs the Python package tcptune beside Ansible on the controller: {MISSING}"
             return {**result, **_not_judged(host, why, "pip install tcptune, into the environment of ansible-playbook")}
         try:
             return {**result, **self._judged(host, given)}
@@ -68,6 +68,11 @@ class ActionModule(ActionBase):
             return {**result, **_not_judged(host, str(problem), problem.hint)}
 
     def _judged(self, host, given):
+        _, profile, found = self._found(host, given)
+        return _answer(found, profile, given["fail_on"])
+
+    def _found(self, host, given):
+        """Return the facts of the host, the profile, and what the one is by the other."""
         profile = load_profiles([self._named(name) for name in given["profile"]])
         if given["waivers"]:
             waivers = (*profile.waivers, *load_waivers(Path(self._find_needle("files", given["waivers"]))))
@@ -86,7 +91,7 @@ class ActionModule(ActionBase):
             ) from None
         today = datetime.now(timezone.utc).date()  # as in reading
         (found,) = audit([read], profile, catalogue(), today=today, otherwise=declared).hosts
-        return _answer(found, profile, given["fail_on"])
+        return read, profile, found
 
     def _named(self, name):
         """Return the name of a built-in profile as it is, and a file where Ansible looks for files."""

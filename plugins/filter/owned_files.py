@@ -70,6 +70,11 @@ def changed_units(files: Iterable[Mapping[str, str]]) -> list[str]:
     return [path.split("/")[4][: -len(".d")] for path in changed if path.startswith(UNIT_FOLDER + "/")]
 
 
+def files_alone(files: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the files without what must be there before: to see whether they are written already."""
+    return [{"path": file["path"], "content": file["content"]} for file in files]
+
+
 def _plain(key: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{key}: {value!r} is not text; quote it as sysctl prints it")
@@ -103,5 +108,6 @@ class FilterModule:
         return {
             "changed_units": changed_units,
             "conntrack_settings": conntrack_settings,
+            "files_alone": files_alone,
             "nofile_files": nofile_files,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -46,10 +45,10 @@ ONE_TASK = {"settings": WANTED, "persist": True, "confirm": True}
 
 
 @pytest.fixture(scope="module")
-def alone(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+def alone(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Alone:
     made = Alone(tmp_path_factory.mktemp("alone"), lab.inventory)
     made.install()
-    yield made
+    return made
 
 
 def recap(said: str) -> dict[str, tuple[int, int]]:

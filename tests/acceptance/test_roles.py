@@ -42,10 +42,10 @@ http {
 
 
 @pytest.fixture(scope="module")
-def alone(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+def alone(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Alone:
     made = Alone(tmp_path_factory.mktemp("roles"), lab.inventory)
     made.install()
-    yield made
+    return made
 
 
 def no_comments(text: str) -> list[str]:
@@ -82,12 +82,13 @@ def test_a_host_that_its_checks_cut_off_comes_back_by_itself(alone: Alone, machi
     before = machine.state()
     cut = {
         "name": "Lose the network, and what the checks would say",
-        "ansible.builtin.shell": {"cmd": f"ip route add blackhole {machine.address.rpartition('.')[0]}.1/32"},
-        "async": 5,
+        "ansible.builtin.shell": {"cmd": f"sleep 2; ip route add blackhole {machine.address.rpartition('.')[0]}.1/32"},
+        "async": 10,
         "poll": 0,
     }
     reach = {"name": "Reach it anew", "ansible.builtin.wait_for_connection": {"timeout": 5, "connect_timeout": 2}}
-    alone.write("cut.yml", [cut, {"ansible.builtin.meta": "reset_connection"}, reach])
+    wait = {"name": "Wait until it is lost", "ansible.builtin.pause": {"seconds": 4}}
+    alone.write("cut.yml", [cut, {"ansible.builtin.meta": "reset_connection"}, wait, reach])
 
     variables = {**CHECKED, "tcp_settings_revert_after_s": 25, "tcp_settings_checks": "cut.yml"}
     alone.role([machine], "tcp_settings", "--timeout", "5", **variables, expect=4)

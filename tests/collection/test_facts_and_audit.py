@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pydantic_core import to_json
 from tcptune.adapters.files import FactsHeader, read_facts
 from tcptune.domain.facts import HostFacts
 from tests.collection.copies import FOLDER, ROOT, expected
+from tests.collection.jail import jail
 from tests.collection.play import answers, project, shell
 from tests.plugins.namespaces import needs_namespaces
 from tests.unit.probes.test_golden import SAMPLES
@@ -125,23 +125,7 @@ class TestOnThisMachine:
 
     def test_a_host_without_python_is_read_in_a_root_of_its_own(self, tmp_path: Path) -> None:
         """As the chroot connection does it: every command goes through chroot, into a folder with busybox alone."""
-        busybox = shutil.which("busybox")
-        assert busybox is not None
-        root = tmp_path / "root"
-        for name in ("bin", "proc", "sys", "etc/sysctl.d", "tmp", "root", "dev"):
-            (root / name).mkdir(parents=True)
-        shutil.copy(busybox, root / "bin/busybox")
-        for library in re.findall(r"(/\S+) \(", subprocess.check_output(["ldd", busybox], text=True)):
-            (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(library, root / library[1:])
-        for name in subprocess.check_output([busybox, "--list"], text=True).split():
-            if name == "busybox":
-                continue
-            (root / "bin" / name).symlink_to("busybox")
-        (root / "etc/sysctl.d/99-tcptune.conf").write_text("net.core.somaxconn = 77\n")
-        plugin = tmp_path / "connection_plugins/lab_chroot.py"
-        plugin.parent.mkdir()
-        plugin.write_text(_CHROOT)
+        root = jail(tmp_path, "net.core.somaxconn = 77\n")
         folder = project(tmp_path, f"jail ansible_connection=lab_chroot ansible_host={root}\n")
         (found,) = answers(folder, FACTS)
         facts = HostFacts.model_validate(found["ansible_facts"]["tcptune"])
@@ -236,43 +220,3 @@ class TestOnThisMachine:
 
         assert said["sysctl"][SOMAXCONN]["text"] == "1025"
         assert any("net.core.somaxconn = 1025" in file["content"] for file in said["sysctl_files"])
-
-
-_CHROOT = '''
-import os, shutil, subprocess
-from ansible.plugins.connection import ConnectionBase
-
-DOCUMENTATION = """
-name: lab_chroot
-short_description: A folder as a host
-description: Runs every command through chroot.
-options:
-  root:
-    description: The folder.
-    vars: [{name: ansible_host}]
-"""
-
-
-class Connection(ConnectionBase):
-    transport = "lab_chroot"
-    has_pipelining = False
-
-    def _connect(self):
-        self._connected = True
-        return self
-
-    def exec_command(self, cmd, in_data=None, sudoable=True):
-        root = self.get_option("root")
-        script = f"mount -t proc proc {root}/proc && exec chroot {root} /bin/sh -c \\"$1\\""
-        done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", cmd], input=in_data, capture_output=True)
-        return done.returncode, done.stdout, done.stderr
-
-    def put_file(self, in_path, out_path):
-        shutil.copy(in_path, self.get_option("root") + out_path)
-
-    def fetch_file(self, in_path, out_path):
-        shutil.copy(self.get_option("root") + in_path, out_path)
-
-    def close(self):
-        self._connected = False
-'''
