@@ -7,8 +7,8 @@ kernel, all of them in its file. The first run changes everything, the second fi
 facts and work on all hosts at once; Ansible pipelines and keeps its connections for the length of a run. No connection
 is open before.
 
-Processor time is the controller's: the command and all it starts, ssh and its masters included. Wall time has the hosts'
-work in it too, which are on this same machine. Ansible is measured once more with OpenSSH held to curve25519, which is
+Processor time is the controller's: the command and all it starts, ssh and its masters included. Wall time has the work
+of the hosts in it too, which are on this same machine. Ansible is measured once more with OpenSSH held to curve25519, which is
 the exchange that pyinfra has with these hosts, and the loop without its reload of the file after each key.
 """
 
@@ -115,7 +115,14 @@ def contenders(lab: Lab, folder: Path, tools: Path, hosts: int) -> list[Contende
     plain = pipelined | {"ANSIBLE_SSH_ARGS": MASTERS}
     curve25519 = pipelined | {"ANSIBLE_SSH_ARGS": CURVE25519}
     ours, theirs = "/etc/sysctl.d/99-tcptune.conf", "/etc/sysctl.d/99-bench.conf"
-    pyinfra = (str(tools / "pyinfra"), "-y", "--no-wait", "--parallel", str(hosts), str(_pyinfra_inventory(lab, folder)))
+    pyinfra = (
+        str(tools / "pyinfra"),
+        "-y",
+        "--no-wait",
+        "--parallel",
+        str(hosts),
+        str(_pyinfra_inventory(lab, folder)),
+    )
     return [
         Contender(OURS, module, ours, plain),
         Contender(LOOP, (*loop, '{"reload": true}'), theirs, plain),
@@ -149,7 +156,8 @@ def ratios(costs: dict[str, tuple[Cost, Cost]], ours: str, other: str) -> list[t
 def reached(costs: dict[str, tuple[Cost, Cost]], goal: Goal) -> bool:
     """Tell whether both runs are as much cheaper as they are to be."""
     return all(
-        wall >= goal.wall and (goal.cpu is None or cpu >= goal.cpu) for cpu, wall in ratios(costs, goal.ours, goal.other)
+        wall >= goal.wall and (goal.cpu is None or cpu >= goal.cpu)
+        for cpu, wall in ratios(costs, goal.ours, goal.other)
     )
 
 
@@ -175,14 +183,11 @@ def table(costs: dict[str, tuple[Cost, Cost]], hosts: int, meter: str) -> str:
 
 
 def _check(lab: Lab, host: LabHost, one: Contender) -> None:
-    paths = [f"/proc/sys/{key.replace('.', '/')}" for key in SETTINGS]
-    running = lab.run(host, ["cat", *paths]).stdout.splitlines()
-    kept = dict(
-        line.split("=", 1)
-        for line in lab.run(host, ["cat", one.dropin]).stdout.splitlines()
-        if "=" in line and not line.startswith("#")
-    )
-    kept = {key.strip(): " ".join(value.split()) for key, value in kept.items()}
+    running = lab.run(host, ["cat", *(f"/proc/sys/{key.replace('.', '/')}" for key in SETTINGS)]).stdout.splitlines()
+    # A contender that wrote nothing has no file.
+    lines = lab.run(host, ["cat", one.dropin], check=False).stdout.splitlines()
+    halves = (line.partition("=") for line in lines if not line.startswith("#"))
+    kept = {key.strip(): " ".join(value.split()) for key, _, value in halves}
     for (key, wanted), value in zip(SETTINGS.items(), running, strict=True):
         if " ".join(value.split()) != wanted:
             raise NotDone(f"{one.name}: on {host.name}, {key} is {value}, not {wanted}")
@@ -221,7 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.apply", description="Cost of settings. Needs root.")
     parser.add_argument("--hosts", type=int, default=20, help="lab hosts to change (20)")
     tools = CHECKOUT / ".venv/bench/bin"
-    parser.add_argument("--tools", type=Path, default=tools, help="where ansible-playbook and pyinfra are (.venv/bench)")
+    parser.add_argument(
+        "--tools", type=Path, default=tools, help="where ansible-playbook and pyinfra are (.venv/bench)"
+    )
     return parser
 
 
