@@ -8,8 +8,8 @@ facts and work on all hosts at once; Ansible pipelines and keeps its connections
 is open before.
 
 Processor time is the controller's: the command and all it starts, ssh and its masters included. Wall time has the work
-of the hosts in it too, which are on this same machine. Ansible is measured once more with OpenSSH held to curve25519, which is
-the exchange that pyinfra has with these hosts, and the loop without its reload of the file after each key.
+of the hosts in it too, which are on this same machine. Ansible is measured once more with OpenSSH held to curve25519,
+the exchange that pyinfra has with these hosts, and the loop then also without its reload of the file after each key.
 """
 
 from __future__ import annotations
