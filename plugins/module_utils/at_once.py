@@ -21,9 +21,9 @@ def apply_and_confirm(host: Host, request: Request, *, check: bool = False) -> O
     applied = changeset.apply(host, request, check=check)
     if applied.state != HELD:
         return applied
-    if check:
+    if check or applied.run is None:
+        # Without check mode, a run that is held has an id.
         return applied._replace(changed=True, state=CONFIRMED, timer=None)
-    assert applied.run is not None  # noqa: S101  # a run that is held has an id
     try:
         confirmed = changeset.confirm(host, applied.run)
     except ChangeError as failed:

@@ -17,7 +17,7 @@ from typing import Iterable, Iterator, NamedTuple, Sequence
 from . import storage
 from .errors import ChangeError, Failed, Refused
 
-OWNED = re.compile(r"/(?:[A-Za-z0-9._-]+/)*[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf")
+OWNED = re.compile(r"/(?:(?!\.\.?/)[A-Za-z0-9._-]+/)*[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf")
 TIMEOUT_S = 60
 
 _WORDS = re.compile(r"[^\s;{}]+")

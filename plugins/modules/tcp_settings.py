@@ -288,8 +288,8 @@ seconds_left:
   sample: 120
 record:
   description:
-    - What the host knows of O(run). RV(record.ends) is the state in which the next call would end it, null if it stays
-      as it is. RV(record.timer.alive) says whether something is there that will take it back.
+    - What the host knows of O(run). C(ends) is the state in which the next call would end it, null if it stays
+      as it is. C(timer.alive) says whether something is there that will take it back.
   returned: with O(state=status), if O(run) was given
   type: dict
   sample:
@@ -310,7 +310,7 @@ record:
     left: []
     history: [{"state": held, "at": "2026-03-02T10:00:00Z"}]
 runs:
-  description: Each run of the host, the oldest first, as in RV(record) up to RV(record.timer).
+  description: Each run of the host, the oldest first, as in RV(record) up to C(timer).
   returned: with O(state=status)
   type: list
   elements: dict

@@ -39,6 +39,16 @@ def run(action, text):
         path = action._connection._shell.join_path(folder, "probe")
         action._transfer_data(path, text)
         action._fixup_perms2((folder, path))
-        return action._low_level_execute_command(f"{COMMAND} < {shlex.quote(path)}")
+        said = action._low_level_execute_command(f"{COMMAND} < {shlex.quote(path)}")
+        return {**said, "stdout": untyped(said["stdout"])}
     finally:
         action._remove_tmp_path(folder)
+
+
+def untyped(text):
+    """Return what was written, where a terminal has put a carriage return before the end of each line.
+
+    Without pipelining, Ansible's ssh asks for a terminal, as some sudo wants one.
+    """
+    lines = text.count("\n")
+    return text.replace("\r\n", "\n") if lines and lines == text.count("\r\n") else text

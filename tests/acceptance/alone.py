@@ -21,9 +21,12 @@ sys.exit(main())
 
 
 class Alone:
-    """A virtual environment with ansible-core, and a folder of collections with the built one in it."""
+    """A virtual environment with ansible-core, and a folder of collections with the built one in it.
 
-    def __init__(self, folder: Path, inventory: Path) -> None:
+    With `package`, the Python package tcptune is there too.
+    """
+
+    def __init__(self, folder: Path, inventory: Path, *, package: bool = False) -> None:
         self.folder = folder
         self.inventory = inventory
         self.collections = folder / "collections"
@@ -32,7 +35,9 @@ class Alone:
         # Its packages are those of the tests. Put on the path they are found, and what their own .pth files name, the
         # checkout for one, is not.
         [site] = (folder / "venv").glob("lib/python*/site-packages")
-        (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (site / "dependencies.pth").write_text(
+            "".join(f"{path}\n" for path in [*([CHECKOUT] if package else []), sysconfig.get_path("purelib")])
+        )
         for name in ("playbook", "galaxy", "doc"):
             program = self._programs / f"ansible-{name}"
             program.write_text(_PROGRAM.format(python=self._programs / "python", name=name))

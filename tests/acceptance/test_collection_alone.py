@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -106,3 +107,58 @@ def test_one_task_sets_25_keys_once_and_predicts_each(alone: Alone, machines: Ma
     alone.role(fleet, "rollback")
     assert {machine: machine.state() for machine in fleet} == before
     assert recap(alone.role(fleet, "rollback").stdout) == {machine.name: (0, 0) for machine in fleet}
+
+
+def test_what_needs_the_package_says_so_and_changes_nothing(alone: Alone, machines: Machines) -> None:
+    [machine] = machines(1)
+    before, traces = machine.state(), machine.traces()
+
+    for said in (
+        alone.role([machine], "tcp_settings", tcp_settings_profile="baseline", expect=2).stdout,
+        alone.play([machine], "tcptune.linux.audit", "-e", "tcp_settings_profile=baseline", expect=2).stdout,
+    ):
+        assert "needs the Python package tcptune beside Ansible on the controller" in said
+        assert "Traceback" not in said
+    assert (machine.state(), machine.traces()) == (before, traces)
+
+
+def test_each_playbook_is_found_by_name_and_does_its_part(alone: Alone, machines: Machines) -> None:
+    fleet = machines(2)
+    before = {machine: machine.state() for machine in fleet}
+    values = {SOMAXCONN: "8192"}
+    said = {"tcp_settings_run": "run-1", "tcp_settings_values": values, "tcp_settings_persist": True}
+
+    def play(name: str, expect: int = 0, **more: object) -> str:
+        extra = json.dumps({**said, "tcptune_serial": 1, "tcptune_max_fail_percentage": 0, **more})
+        return alone.play(fleet, f"tcptune.linux.{name}", "-e", extra, expect=expect).stdout
+
+    play("verify", expect=2)
+    shown = play("apply")
+    # In batches of one: the play begins once for each.
+    assert shown.count("PLAY [Apply TCP settings and hold them]") == 2
+    assert [machine.values(*values) for machine in fleet] == [values, values]
+    # The next boot does not give it yet.
+    assert "the host is not as its variables say" in play("verify", expect=2)
+    play("confirm")
+    assert "changed=0" in play("verify")
+    fleet[0].set({SOMAXCONN: "1000"})
+    assert f"-{SOMAXCONN} = 1000" in play("verify", expect=2)
+    fleet[0].set(values)
+    play("rollback")
+    assert {machine: machine.state() for machine in fleet} == before
+
+
+def test_a_host_that_fails_stops_the_batches_behind_it_where_that_was_said(alone: Alone, machines: Machines) -> None:
+    fleet = machines(2)
+    fleet[0].set({SOMAXCONN: "1000"})
+    behind = fleet[1].state()
+    extra = {
+        "tcp_settings_values": {SOMAXCONN: "8192"},
+        "tcp_settings_before": {SOMAXCONN: "4096"},
+        "tcptune_serial": 1,
+        "tcptune_max_fail_percentage": 0,
+    }
+
+    alone.play(fleet, "tcptune.linux.apply", "-e", json.dumps(extra), expect=2)
+
+    assert fleet[1].state() == behind

@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.alone import Alone
 from tests.acceptance.conftest import Machines
-from tests.acceptance.machine import DROPIN, SOMAXCONN, Machine
+from tests.acceptance.machine import DROPIN, PROFILE, RISK, SOMAXCONN, WANTED, Machine
 from tests.acceptance.test_collection_alone import recap
 from tests.lab import Lab
 
@@ -168,6 +168,35 @@ def test_the_connection_tracker_is_set_kept_and_given_back(alone: Alone, machine
     alone.role([machine], "rollback")
     assert machine.value(ESTABLISHED) == found
     assert machine.state() == before
+
+
+def test_a_profile_is_carried_out_by_the_same_code_as_the_command_line(
+    lab: Lab, machines: Machines, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    beside = Alone(tmp_path_factory.mktemp("package"), lab.inventory, package=True)
+    beside.install()
+    plain, waived = fleet = machines(2)
+    before = {machine: machine.state() for machine in fleet}
+    waiver = {"key": SOMAXCONN, "hosts": waived.name, "who": "ops", "until": "2099-12-31", "why": "its queue is short"}
+    variables = {
+        "tcp_settings_profile": PROFILE,
+        "tcp_settings_waivers": str(beside.write("waivers.yml", [waiver])),
+        "tcp_settings_confirm": True,
+    }
+
+    refused = beside.role(fleet, "tcp_settings", **variables, expect=2).stdout
+    assert f'tcp_settings_allow_risk=["{RISK}"]' in refused.replace('\\"', '"')
+    assert {machine: machine.state() for machine in fleet} == before
+
+    variables["tcp_settings_allow_risk"] = [RISK]
+    said = beside.role(fleet, "tcp_settings", **variables).stdout
+    assert recap(said) == {machine.name: (1, 0) for machine in fleet}
+    assert plain.values() == WANTED
+    assert waived.values() == WANTED | {SOMAXCONN: "4096"}
+    again = beside.role(fleet, "tcp_settings", **variables).stdout
+    assert recap(again) == {machine.name: (0, 0) for machine in fleet}
+    beside.role(fleet, "rollback")
+    assert {machine: machine.state() for machine in fleet} == before
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The measured defects of `ansible.posix.sysctl`, each as a test that tcp_settings passes on a real kernel.
 
-They were measured with ansible.posix 2.1.0 on Linux 6.18. The name of a test says what goes right here, its comment what
-went wrong there. The last two are no defects of a single call: words that become numbers, and a process for each key.
+They were measured with ansible.posix 2.1.0 on Linux 6.18. The name of a test says what goes right here, its comment
+what went wrong there. The last two go beyond a single wrong answer: words that become numbers, and a process per key.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_there_and_back_with_the_oldest_python(tmp_path):
 def test_the_built_collection_holds_no_python_package(tmp_path):
     copy = tmp_path / "linux"
     parts = ("galaxy.yml", "LICENSE", "README.md", "meta", "playbooks", "plugins", "roles")
-    unwanted = ("tcptune", "tests", "docs", "requirements", "benchmarks", "changelog.d")
+    unwanted = ("tcptune", "tests", "docs", "requirements", "benchmarks", "changelog.d", "inventories", "molecule")
     for part in (*parts, *unwanted, "pyproject.toml", "Makefile", ".gitignore"):
         source = ROOT / part
         if part in unwanted or not source.exists():
