@@ -6,13 +6,16 @@ ARGS   ?=
 
 VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
+# What `make bench` compares with does not go with what we need.
+BENCH := .venv/bench
 # The lab's hosts need these, and the tests of a shared journal a server; everything else is in requirements/.
 PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server postgresql procps python3 sudo systemd
 # Virtual machines need these besides: a lot, so that `make test` does not ask for them.
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow test-vm test-vm-short test-kernels lint check bench lab-up lab-down lab-status build docs packages clean
+.PHONY: help demo test slow test-vm test-vm-short test-kernels molecule lint check bench lab-up lab-down lab-status build \
+  docs packages clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +42,13 @@ test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on 
 
 test-vm test-vm-short test-kernels: PACKAGES += $(VM_PACKAGES)
 
+molecule: $(VENV)/ready packages  ## Run the scenarios of the Ansible content on lab hosts. ARGS="-s NAME" runs one.
+	@# molecule ends the hosts of a scenario that fails; who is interrupted leaves that to us.
+	@trap 'for lab in .ansible/tmp/molecule.*/lab; do \
+	    [ ! -d "$$lab" ] || $(BIN)/python -m tests.lab down --dir "$$lab"; done' EXIT; \
+	  trap 'exit 130' INT; trap 'exit 143' TERM; \
+	  ANSIBLE_HOME="$(CURDIR)/.ansible" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(or $(ARGS),--all)
+
 lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible content.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -52,8 +62,9 @@ lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible conte
 
 check: lint test  ## What has to be green before a change lands.
 
-bench: $(VENV)/ready packages  ## Measure against what a user would pick instead. Prints ratios.
+bench: $(VENV)/ready $(BENCH)/ready packages  ## Measure against what a user would pick instead. Prints ratios.
 	$(BIN)/python -m benchmarks.facts
+	$(BIN)/python -m benchmarks.apply
 
 lab-up: $(VENV)/ready packages  ## Start HOSTS=n network-namespace hosts and say where their inventory is.
 	$(BIN)/python -m tests.lab up $(HOSTS)
@@ -88,6 +99,11 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH)/ready: requirements/bench.txt $(VENV)/ready
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements/bench.txt
 	@touch $@
 
 clean:  ## Remove what was built, the virtual environments included.

@@ -13,6 +13,7 @@ from .host import Host
 from .kernel import FORBIDDEN, VALUE, Reading, canonical, same
 from .preconditions import newest_first, no_logins, no_room
 from .request import ABSENT, Request, check_run, mistake_in
+from .resolving import Known, Left, known, origin_of, resolved
 from .runs import (
     CONFIRMED,
     CONFIRMING,
@@ -51,18 +52,6 @@ class FileShift(NamedTuple):
     path: str
     now: bytes | None
     then: bytes | None
-
-
-class Left(NamedTuple):
-    """What a roll back leaves alone, because somebody else has changed it since."""
-
-    name: str
-    """A key, or the path of a file."""
-    expected: str
-    """What the run left there. For a file: its SHA-256."""
-    found: str
-    before: str
-    """What a restore would put there."""
 
 
 class Outcome(NamedTuple):
@@ -107,6 +96,8 @@ def decide_apply(host: Host, request: Request) -> Decision:
         if request.run is None and other.state == HELD and other.request_sha256 == request.sha256:
             return _settled(host, other)
         raise _unfinished(host, other)
+    asked = request.sha256
+    request, left = resolved(host, request)
     readings = {key: host.kernel.read(key) for key in (*request.settings, *request.before)}
     problems = [*_key_problems(host, request, readings)]
     states: dict[str, storage.FileState | None] = {}
@@ -119,8 +110,10 @@ def decide_apply(host: Host, request: Request) -> Decision:
     problems += no_logins(host, request)
     raise_worst(problems)
 
+    records = known(host.runs.all())
     keys = tuple(
-        KeyChange(key, request.before.get(key), readings[key].text, value) for key, value in request.settings.items()
+        _with_origin(KeyChange(key, request.before.get(key), readings[key].text, value), records.get(key))
+        for key, value in request.settings.items()
     )
     owned = tuple(
         FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
@@ -128,22 +121,24 @@ def decide_apply(host: Host, request: Request) -> Decision:
     changed = any(key.changes for key in keys) or any(file.changes for file in owned)
     folders = files.missing(host, (file.path for file in request.files))
     effects = tuple(side_effects.along_with(host, keys))
-    manifest = Manifest(
-        request.run or "", PREPARED, request.sha256, host.boot_id(), keys, owned, effects, folders=folders
-    )
+    manifest = Manifest(request.run or "", PREPARED, asked, host.boot_id(), keys, owned, effects, folders=folders)
     shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
     moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
     if not changed and request.run is None:
-        return Decision(Outcome(False, None, UNCHANGED, {}, shifts, moves))
+        return Decision(Outcome(False, None, UNCHANGED, {}, shifts, moves, changed_since=left))
     blobs = {f"{at}.after": file.data for at, file in enumerate(request.files)}
     for at, file in enumerate(request.files):
         state = states[file.path]
         if state is not None:
             blobs[f"{at}.before"] = state.data
-    outcome = Outcome(changed, request.run, HELD, manifest.previous, shifts, moves, folders)
+    outcome = Outcome(changed, request.run, HELD, manifest.previous, shifts, moves, folders, left)
     if request.revert_after_s is not None:
         outcome = outcome._replace(timer=timer.Timer(timer.kind_for(host.systemd), None, request.revert_after_s))
     return Decision(outcome, manifest, blobs)
+
+
+def _with_origin(change: KeyChange, record: Known | None) -> KeyChange:
+    return change._replace(origin=origin_of(change, record))
 
 
 def decide_confirm(host: Host, run: str) -> Decision:

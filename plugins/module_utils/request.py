@@ -17,6 +17,9 @@ from .storage import sha256
 
 ABSENT = "absent"
 
+DROPIN = "/etc/sysctl.d/99-tcptune.conf"
+"""Where settings are kept that a boot is to give, where the request names no file."""
+
 OWNED = tuple(kind.pattern for kind in KINDS)
 """The files we may write. Everything else on a host belongs to somebody else."""
 
@@ -54,12 +57,22 @@ class Request(NamedTuple):
     """Key to the program that is known to write it too, for messages."""
     keep_runs: int = 20
     """How many runs the host is to remember."""
+    persist: bool = False
+    """Whether the host is to put the settings into our own drop-in, beside what that holds already."""
+    absent: tuple[str, ...] = ()
+    """Keys that are to be as they were before us: no line of ours, and the value that was there."""
+    force_keys: frozenset[str] = frozenset()
+    """Those of `absent` whose value goes back even if somebody else has changed it since."""
 
     @property
     def sha256(self) -> str:
         """Return a digest of what is to change: two requests with one digest ask for the same change."""
         files = [(file.path, sha256(file.data), file.before_sha256) for file in self.files]
-        return sha256(json.dumps([list(self.settings.items()), sorted(self.before.items()), files]).encode())
+        asked: list[Any] = [list(self.settings.items()), sorted(self.before.items()), files]
+        if self.persist or self.absent:
+            # What the host makes of it is not part of what was asked.
+            asked.append([self.persist, self.absent, sorted(self.force_keys)])
+        return sha256(json.dumps(asked).encode())
 
 
 def make_request(
@@ -71,6 +84,7 @@ def make_request(
     revert_after_s: int | None = None,
     writers: Mapping[str, Any] | None = None,
     keep_runs: int = 20,
+    persist: bool = False,
 ) -> Request:
     """Return the checked request. Raises Refused, with every mistake in it."""
     problems: list[ChangeError] = []
@@ -86,8 +100,36 @@ def make_request(
     owned = [made for made in (_collect(problems, _file, file) for file in files) if made]
     paths = [file.path for file in owned]
     problems += [Refused(f"{path} is given twice", key=path) for path in sorted(set(paths)) if paths.count(path) > 1]
+    if persist and DROPIN in paths:
+        hint = "leave the file out, or persist"
+        problems.append(Refused(f"{DROPIN} is given, and persist writes it", hint=hint, key=DROPIN))
+    if persist and not wanted:
+        problems.append(Refused("persist without settings", hint="name the settings that a boot is to give"))
     raise_worst(problems)
-    return Request(wanted, expected, tuple(owned), run, revert_after_s, known, keep_runs)
+    return Request(wanted, expected, tuple(owned), run, revert_after_s, known, keep_runs, persist)
+
+
+def make_removal(
+    keys: Sequence[str],
+    run: str | None = None,
+    *,
+    force_keys: Sequence[str] = (),
+    revert_after_s: int | None = None,
+    keep_runs: int = 20,
+) -> Request:
+    """Return the checked request to have `keys` as they were before us. Raises Refused, with every mistake in it."""
+    problems: list[ChangeError] = []
+    named = [_collect(problems, canonical, str(key)) for key in keys]
+    forced = [_collect(problems, canonical, str(key)) for key in force_keys]
+    problems += [
+        Refused(f"{key} is forced and not among the keys", hint="name it in both", key=key)
+        for key in sorted({key for key in forced if key} - {*named})
+    ]
+    if not named:
+        problems.append(Refused("no keys are named", hint="keys: [net.core.somaxconn]"))
+    raise_worst(problems)
+    request = make_request({}, run=run, revert_after_s=revert_after_s, keep_runs=keep_runs)
+    return request._replace(absent=tuple(dict.fromkeys(named)), force_keys=frozenset(forced))
 
 
 def check_seconds(seconds: int) -> int:
@@ -124,7 +166,15 @@ def mistake_in(key: str, wanted: str, actual: str) -> str | None:
     if len(tokens) != len(numbers):
         return f"{key} takes {len(numbers)} number{'s' if len(numbers) > 1 else ''}, this has {len(tokens)}: {wanted}"
     odd = [token for token in tokens if not _DECIMAL.fullmatch(token)]
-    return f"{key} takes plain decimal numbers, not {odd[0]}" if odd else None
+    return f"{key} takes plain decimal numbers, not {odd[0]}{_read_as(odd[0])}" if odd else None
+
+
+def _read_as(token: str) -> str:
+    """Return what the kernel would read, in the number bases of C, where that is another number than it seems."""
+    for pattern, base in ((r"-?0[0-7]+", 8), (r"-?0[xX][0-9a-fA-F]+", 16)):
+        if re.fullmatch(pattern, token):
+            return f": the kernel would read it as {int(token, base)}"
+    return ""
 
 
 def _values(given: Mapping[str, Any], problems: list[ChangeError], *, empty_ok: bool) -> dict[str, str]:

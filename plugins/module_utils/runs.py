@@ -77,6 +77,8 @@ class KeyChange(NamedTuple):
     after: str
     stored: str | None = None
     """`after` as the kernel shows it, once it was read back."""
+    origin: str | None = None
+    """What was there before any run of ours that still stands; None in records of older versions."""
 
     @property
     def ours(self) -> tuple[str, ...]:

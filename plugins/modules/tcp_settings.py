@@ -17,6 +17,10 @@ description:
   - With O(state=applied), writes the given settings to the running kernel, reads each one back and holds them. Files
     that a boot reads are not touched yet, so a crash or a reboot brings the previous values back.
   - With O(state=confirmed), writes the files of a run that is held, so that the next boot gives its values too.
+  - With O(state=applied), O(persist=true) and O(confirm=true), one task does it all. The settings are written to the
+    running kernel and to C(/etc/sysctl.d/99-tcptune.conf), or nothing is. A second run changes nothing.
+  - With O(state=absent), takes settings out of our own files below C(/etc/sysctl.d), and gives the running kernel the
+    value that was there before the first run of ours that changed it. That is a run of its own, with its own way back.
   - With O(state=rolled_back), puts back what a run replaced, from the record that the host itself keeps below
     C(/var/lib/tcptune/runs). What the kernel had changed along with a setting goes back with it, such as the
     C(forwarding) of every interface with C(net.ipv4.ip_forward).
@@ -31,17 +35,18 @@ options:
   state:
     description:
       - What is to be true of the run.
+      - V(applied) and V(absent) leave a run that is held, unless O(confirm=true).
       - With V(extended), a run that is held gets O(revert_after_s) from now on, but never less time than it has.
       - With V(status), nothing is changed. The answer has what the host knows of O(run), and all of its runs in short.
     type: str
-    choices: [applied, confirmed, extended, rolled_back, status]
+    choices: [applied, confirmed, extended, rolled_back, absent, status]
     default: applied
   run:
     description:
       - The id of the run. Letters, digits, C(.), C(_) and C(-), at most 64 of them.
       - Required with O(state=confirmed), O(state=extended) and O(state=rolled_back).
-      - With O(state=applied), one is made up if it is left out. An id is used for one change alone. Applying the same
-        change with the same id again changes nothing.
+      - With O(state=applied) and O(state=absent), one is made up if it is left out. An id is used for one change alone.
+        Applying the same change with the same id again changes nothing.
     type: str
   settings:
     description:
@@ -49,6 +54,9 @@ options:
       - Keys are written as sysctl prints them. The first separator decides what a dot means, so that
         C(net.ipv4.conf.eth0/100.rp_filter) and C(net/ipv4/conf/eth0.100/rp_filter) are one setting.
       - Quote the values. The kernel has no booleans, so YAML booleans are refused.
+      - Values are compared as the kernel understands them. Tabs and spaces are the same, and so are
+        C(8081,8080,8082) and C(8080-8082) for a list of ports.
+      - Numbers are decimal. C(0100), which the kernel would read as 64, and C(0x10) are refused.
       - All numbers of a setting have to be given, such as the three of C(net.ipv4.tcp_rmem).
       - Keys that hold secrets are refused.
       - Used with O(state=applied) alone.
@@ -95,6 +103,34 @@ options:
           - The SHA-256 of the file that must be there now, or V(absent) where there must be none.
           - If it is another one, nothing is changed and the module fails with RV(stale=true).
         type: str
+  persist:
+    description:
+      - Whether the host is to put O(settings) into C(/etc/sysctl.d/99-tcptune.conf) too, in the given order and behind
+        what other tasks have put there. The file is written when the run is confirmed.
+      - A file of somebody else is never changed. If one comes later and says something else, that is told in
+        RV(shadowed), with a warning. It is no failure, as the running kernel has the value.
+      - It does not go with that same file in O(files).
+      - Used with O(state=applied) alone.
+    type: bool
+    default: false
+  confirm:
+    description:
+      - Whether to confirm the run at once, in the same call. If that fails, the run is taken back.
+      - Nobody looks in between whether the host can still be reached. For settings that could cut it off, leave this
+        out, give O(revert_after_s), and confirm in a task that comes after a look.
+      - Used with O(state=applied) and O(state=absent).
+    type: bool
+    default: false
+  keys:
+    description:
+      - The settings that are to be as they were before us.
+      - A setting whose value somebody else has changed since is left alone, and told in RV(left), but for those in
+        O(force_keys). So is one that has a line of ours and no record of what was there before. The line goes all the
+        same.
+      - Used with O(state=absent) alone, and required there.
+    type: list
+    elements: str
+    default: []
   revert_after_s:
     description:
       - After how many seconds the host takes the run back by itself unless it is confirmed before. At most a week.
@@ -102,7 +138,8 @@ options:
       - A transient systemd timer waits where systemd is PID 1, a process of its own session elsewhere. It is armed
         before the first setting is written, and needs neither Python nor the network.
       - Whoever confirms when the time is over is too late, even if the timer has not acted yet.
-      - Used with O(state=applied) and O(state=extended). Required with the latter.
+      - With O(confirm=true), it guards the moment between the two alone.
+      - Used with O(state=applied), O(state=absent) and O(state=extended). Required with the latter.
     type: int
   writers:
     description:
@@ -113,14 +150,15 @@ options:
   keep_runs:
     description:
       - How many runs the host remembers. The oldest that are finished are forgotten, and with them their way back.
-      - Used with O(state=applied) alone.
+        What was there before the first of them is remembered as long as a newer one has the setting.
+      - Used with O(state=applied) and O(state=absent).
     type: int
     default: 20
   force_keys:
     description:
       - Settings that are to be restored even if a third party has changed them since. The path of a file is accepted
         too.
-      - Used with O(state=rolled_back) alone.
+      - Used with O(state=rolled_back), and with O(state=absent) for some of O(keys).
     type: list
     elements: str
     default: []
@@ -150,6 +188,22 @@ notes:
 """
 
 EXAMPLES = r"""
+- name: Set the running kernel and the next boot in one task
+  tcptune.linux.tcp_settings:
+    settings:
+      net.core.somaxconn: "4096"
+      net.ipv4.tcp_rmem: "4096 131072 16777216"
+      net.ipv4.ip_local_reserved_ports: "8080-8082,9000"
+    persist: true
+    confirm: true
+
+- name: Let go of a setting, now and at boot
+  tcptune.linux.tcp_settings:
+    state: absent
+    keys:
+      - net.core.somaxconn
+    confirm: true
+
 - name: Try larger buffers
   tcptune.linux.tcp_settings:
     run: 20260302-buffers
@@ -205,8 +259,9 @@ run:
 host_state:
   description:
     - The state of the run on this host. In check mode, the one it would reach.
-    - V(held) after O(state=applied) and O(state=extended), V(confirmed) after O(state=confirmed), V(rolled_back) after
-      O(state=rolled_back), V(unchanged) if nothing was to be done and O(run) was not given.
+    - V(held) after O(state=applied), O(state=absent) and O(state=extended), V(confirmed) after O(state=confirmed) and
+      with O(confirm=true), V(rolled_back) after O(state=rolled_back), V(unchanged) if nothing was to be done and O(run)
+      was not given.
     - On a failure, V(rolled_back) if everything was taken back, V(failed_restored) if that failed too.
     - V(reverted) if the host took it back, because its time was over or because its confirm died.
     - V(lost) if the host was booted before it was confirmed. Its values are gone, and no file was touched.
@@ -233,8 +288,8 @@ seconds_left:
   sample: 120
 record:
   description:
-    - What the host knows of O(run). RV(record.ends) is the state in which the next call would end it, null if it stays
-      as it is. RV(record.timer.alive) says whether something is there that will take it back.
+    - What the host knows of O(run). C(ends) is the state in which the next call would end it, null if it stays
+      as it is. C(timer.alive) says whether something is there that will take it back.
   returned: with O(state=status), if O(run) was given
   type: dict
   sample:
@@ -255,7 +310,7 @@ record:
     left: []
     history: [{"state": held, "at": "2026-03-02T10:00:00Z"}]
 runs:
-  description: Each run of the host, the oldest first, as in RV(record) up to RV(record.timer).
+  description: Each run of the host, the oldest first, as in RV(record) up to C(timer).
   returned: with O(state=status)
   type: list
   elements: dict
@@ -300,8 +355,43 @@ folders:
   type: list
   elements: str
   sample: [/etc/systemd/system/nginx.service.d]
+shadowed:
+  description:
+    - The lines of other files that overrule ours at the next boot, so that it gives another value than the one wanted.
+    - Looked at with O(persist=true), for C(systemd-sysctl) where systemd is PID 1, and for C(sysctl --system) of procps
+      elsewhere, which reads C(/etc/sysctl.conf) last.
+  returned: with O(persist=true)
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The setting.
+      type: str
+      returned: always
+    ours:
+      description: What our file says.
+      type: str
+      returned: always
+    value:
+      description: What the boot gives.
+      type: str
+      returned: always
+    path:
+      description: The file that wins.
+      type: str
+      returned: always
+    line:
+      description: Its line.
+      type: int
+      returned: always
+    loader:
+      description: Who reads it so, C(systemd-sysctl) or C(procps).
+      type: str
+      returned: always
 changed_since:
-  description: Keys and files that O(state=rolled_back) left alone, because a third party has changed them since.
+  description:
+    - Keys and files that O(state=rolled_back) or O(state=absent) left alone, because a third party has changed them
+      since, or because nobody knows what was there before.
   returned: success
   type: list
   elements: str
@@ -317,7 +407,7 @@ left:
       type: str
       returned: always
     expected:
-      description: What the run had left there. For a file, its SHA-256.
+      description: What the run had left there, or the line of our file says. For a file, its SHA-256.
       type: str
       returned: always
     found:
@@ -325,7 +415,7 @@ left:
       type: str
       returned: always
     before:
-      description: What would be restored if it were named in O(force_keys).
+      description: What would be restored if it were named in O(force_keys). V(unknown) if there is no record of it.
       type: str
       returned: always
 stale:
@@ -403,24 +493,26 @@ failure:
       returned: if there are any
 diff:
   description:
-    - First the running values before and after, then one entry for each file.
-    - With O(state=applied), the name of a file is followed by C((written on confirm\)).
+    - First the running values before and after, each setting on a line of its own, also those that stay. Then one entry
+      for each file.
+    - If the run is only to be held, the name of a file is followed by C((written on confirm\)).
   returned: success, in diff mode
   type: list
   elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcptune.linux.plugins.module_utils import changeset, status
+from ansible_collections.tcptune.linux.plugins.module_utils import at_once, changeset, own_lines, status
 from ansible_collections.tcptune.linux.plugins.module_utils.diffs import diff, digests
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
-from ansible_collections.tcptune.linux.plugins.module_utils.request import make_request
+from ansible_collections.tcptune.linux.plugins.module_utils.kernel import canonical, kernel_text
+from ansible_collections.tcptune.linux.plugins.module_utils.request import make_removal, make_request
 
 ARGUMENTS = {
     "state": {
         "type": "str",
-        "choices": ["applied", "confirmed", "extended", "rolled_back", "status"],
+        "choices": ["applied", "confirmed", "extended", "rolled_back", "absent", "status"],
         "default": "applied",
     },
     "run": {"type": "str"},
@@ -436,6 +528,9 @@ ARGUMENTS = {
             "before_sha256": {"type": "str"},
         },
     },
+    "persist": {"type": "bool", "default": False},
+    "confirm": {"type": "bool", "default": False},
+    "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "revert_after_s": {"type": "int"},
     "writers": {"type": "dict", "default": {}},
     "keep_runs": {"type": "int", "default": 20},
@@ -452,16 +547,35 @@ def act(host, state, params, check):
         return changeset.rollback(host, params["run"], params["force_keys"], check=check, fence=params["fence"])
     if state == "extended":
         return changeset.extend(host, params["run"], params["revert_after_s"], check=check)
-    request = make_request(
+    request = asked(state, params)
+    if params["confirm"]:
+        return at_once.apply_and_confirm(host, request, check=check)
+    return changeset.apply(host, request, check=check)
+
+
+def asked(state, params):
+    """Return the checked request for a run of its own."""
+    more = {name: params[name] for name in ("run", "revert_after_s", "keep_runs")}
+    if state == "absent":
+        return make_removal(params["keys"], force_keys=params["force_keys"], **more)
+    return make_request(
         params["settings"],
         params["before"],
         params["files"],
-        params["run"],
-        revert_after_s=params["revert_after_s"],
         writers=params["writers"],
-        keep_runs=params["keep_runs"],
+        persist=params["persist"],
+        **more,
     )
-    return changeset.apply(host, request, check=check)
+
+
+def shadowed(host, settings):
+    """Return the lines that overrule ours at boot, each told to the user too."""
+    found = own_lines.shadows(host, {canonical(str(key)): kernel_text(str(settings[key])) for key in settings})
+    for shadow in found:
+        host.warnings.append(
+            f"{shadow.path}:{shadow.line} overrules our file: the next boot gives {shadow.key} = {shadow.value}"
+        )
+    return [shadow._asdict() for shadow in found]
 
 
 def look(host, run):
@@ -496,6 +610,7 @@ def main():
             ("state", "confirmed", ["run"]),
             ("state", "extended", ["run", "revert_after_s"]),
             ("state", "rolled_back", ["run"]),
+            ("state", "absent", ["keys"]),
         ],
         supports_check_mode=True,
     )
@@ -531,11 +646,13 @@ def main():
         "left": [left._asdict() for left in outcome.changed_since],
         "stale": False,
     }
+    if state == "applied" and module.params["persist"]:
+        answer["shadowed"] = shadowed(host, module.params["settings"])
     warn(module, host)
     for left in outcome.changed_since:
         module.warn(f"{left.name} was left alone: it is {left.found}, the run had left {left.expected} there")
     if module._diff:
-        answer["diff"] = diff(outcome, " (written on confirm)" if state == "applied" else "")
+        answer["diff"] = diff(outcome, " (written on confirm)" if outcome.state == "held" else "")
     module.exit_json(**answer)
 
 

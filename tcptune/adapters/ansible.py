@@ -126,7 +126,7 @@ class AnsibleApplier:
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self._events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
+            for event in self.events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
@@ -144,7 +144,7 @@ class AnsibleApplier:
                     hint=_ASK_HOST,
                 )
 
-    def _events(
+    def events(
         self, folder: Path, project: Path, playbook: str, hosts: Sequence[str]
     ) -> Iterator[dict[str, Any] | str]:
         """Yield Ansible's events as they happen, and lines of its own that belong to no host."""

@@ -22,8 +22,17 @@ _LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
 _STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
 
 
-def read_hosts(sources: Sequence[str], limit: str = "all", escalation: Escalation = NO_ESCALATION) -> list[Host]:
+def read_hosts(
+    sources: Sequence[str],
+    limit: str = "all",
+    escalation: Escalation = NO_ESCALATION,
+    *,
+    any_connection: bool = False,
+) -> list[Host]:
     """Return the hosts of `sources` that match the pattern `limit`, in inventory order.
+
+    With `any_connection`, hosts of other connection plugins are among them, for whoever leaves the way to Ansible: what
+    `connection` says of those reaches nobody.
 
     `escalation` ranks as Ansible's own -b, --become-user and -K do: below a host's variables, above the environment
     and ansible.cfg.
@@ -71,13 +80,20 @@ def read_hosts(sources: Sequence[str], limit: str = "all", escalation: Escalatio
             try:
                 values = variables.get_vars(host=host)
                 templar = Templar(loader=loader, variables=values)
-                hosts.append(_host(str(host.name), values, templar, constants, escalation))
+                hosts.append(_host(str(host.name), values, templar, constants, escalation, any_connection))
             except AnsibleError as problem:
                 raise InventoryError(f"{host.name}: {_brief(problem)}") from None
         return hosts
 
 
-def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any, escalation: Escalation) -> Host:
+def _host(
+    name: str,
+    variables: Mapping[str, Any],
+    templar: Any,
+    constants: Any,
+    escalation: Escalation,
+    any_connection: bool = False,
+) -> Host:
     ours = {k: _plain(templar.template(v)) for k, v in variables.items() if k.startswith("ansible_") and _single(v)}
 
     def option(field: str, plugin: str = "ssh", kind: str = "connection", said: str | None = None) -> Any:
@@ -94,10 +110,10 @@ def _host(name: str, variables: Mapping[str, Any], templar: Any, constants: Any,
     kind = str(ours.get("ansible_connection", constants.DEFAULT_TRANSPORT))
     if "ansible_connection" not in ours and name in _LOCAL_NAMES and address == name:
         kind = "local"
-    if kind not in _SSH_PLUGINS | _LOCAL_PLUGINS:
+    if kind not in _SSH_PLUGINS | _LOCAL_PLUGINS and not any_connection:
         raise InventoryError(
             f"{name}: ansible_connection {kind} is not supported; ssh and local are",
-            hint=f"leave it out with --limit '!{name}'",
+            hint=f"read it with --via ansible, or leave it out with --limit '!{name}'",
         )
     become = _truth(ours.get("ansible_become", escalation.become or constants.DEFAULT_BECOME))
     password = escalation.password.get_secret_value() if escalation.password else None
@@ -184,6 +200,19 @@ def vault_environment() -> dict[str, str]:
             f"{label}{at}{Path(path).absolute()}" for label, at, path in named
         )
     return found
+
+
+def plugin_environment() -> dict[str, str]:
+    """Return the variables by which another Ansible finds the plugins and collections that this one finds.
+
+    Only after `read_hosts`, which has read ansible.cfg. Its own place for collections comes first there.
+    """
+    from ansible import constants
+
+    return {
+        "ANSIBLE_CONNECTION_PLUGINS": os.pathsep.join(map(str, constants.DEFAULT_CONNECTION_PLUGIN_PATH)),
+        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(["./collections", *map(str, constants.COLLECTIONS_PATHS)]),
+    }
 
 
 def _single(value: object) -> bool:

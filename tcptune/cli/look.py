@@ -33,6 +33,8 @@ from tcptune.cli.options import (
     Profiles,
     SysctlA,
     Timeout,
+    Via,
+    ViaOption,
     Waivers,
     WantedArg,
 )
@@ -67,10 +69,12 @@ def facts(
     output: Output = None,
     forks: Forks = 8,
     timeout: Timeout = 30,
+    via: ViaOption = Via.SSH,
 ) -> None:
     """Read hosts and write what they say: JSON lines, or a page per host. Changes nothing.
 
     One SSH connection and one command per host; the host needs a POSIX sh and no Python.
+    With --via ansible, hosts are reached by Ansible's connection plugins: chroot, containers, pods.
     A host that cannot be read gets a line with the reason. Secrets are never read.
 
     Exits 0, or 4 if a host could not be read.
@@ -91,7 +95,7 @@ def facts(
                 unread.append(one)
             yield one
 
-    with _collected(inventory, limit, facts, forks, timeout, sudo) as (stream, _):
+    with _collected(inventory, limit, facts, forks, timeout, sudo, via=via) as (stream, _):
         if format is FactsFormat.JSONL:
             lines = facts_lines(noted(stream), wiring.now())
         else:
@@ -125,6 +129,7 @@ def audit(
     output: Output = None,
     forks: Forks = 8,
     timeout: Timeout = 30,
+    via: ViaOption = Via.SSH,
 ) -> None:
     """Compare hosts with PROFILE: wanted, actual and at the next boot. Changes nothing.
 
@@ -163,7 +168,7 @@ def audit(
     elif kernel is not None:
         raise UsageError("--kernel is for --sysctl-a; hosts and facts files tell their kernel themselves")
     else:
-        with _collected(inventory, limit, facts, forks, timeout, sudo) as (collected, hosts):
+        with _collected(inventory, limit, facts, forks, timeout, sudo, via=via) as (collected, hosts):
             found = compared(collected, hosts)
     deliver(found, format, output)
     if found.unread or found.undecided:
@@ -258,8 +263,17 @@ def _collected(
     sudo: Sudo,
     *,
     connections: bool = False,
+    via: Via = Via.SSH,
 ) -> Iterator[tuple[Iterable[Collected], list[Host]]]:
     """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
+    if via is Via.ANSIBLE:
+        if facts_file is not None:
+            raise UsageError("--via ansible reads hosts, and --facts reads none", hint="leave one out")
+        escalation = sudo.escalation()
+        hosts = wiring.inventory_of_ansible(sources, limit, escalation)
+        reader = wiring.collector_of_ansible(sources, escalation, forks, timeout_s)
+        yield tracked(reader.stream(hosts, list(catalogue())), len(hosts), "reading hosts"), hosts
+        return
     if facts_file is None:
         hosts = wiring.inventory(sources, limit, sudo.escalation())
         sudo.tell_unused(hosts)

@@ -16,6 +16,13 @@ class FactsFormat(StrEnum):
     SUMMARY = "summary"
 
 
+class Via(StrEnum):
+    """How hosts are reached to be read."""
+
+    SSH = "ssh"
+    ANSIBLE = "ansible"
+
+
 class Format(StrEnum):
     """What a report is written as."""
 
@@ -79,6 +86,13 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to write the
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write to instead of standard output.")]
 Forks = Annotated[int, typer.Option("--forks", "-f", min=1, max=128, help="Hosts read at once.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds a host may take to be read.")]
+ViaOption = Annotated[
+    Via,
+    typer.Option(
+        "--via",
+        help="How to reach hosts: one SSH connection each, or whatever connection plugin Ansible has for them.",
+    ),
+]
 Reach = Annotated[
     float,
     typer.Option("--timeout", min=1, help="Seconds a host may take to connect, and sudo there to answer."),

@@ -20,6 +20,7 @@ from tcptune.errors import InventoryError, TcptuneError, UsageError
 
 if TYPE_CHECKING:
     from tcptune.adapters.ansible import AnsibleApplier
+    from tcptune.adapters.ansible_facts import AnsibleCollector
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
     from tcptune.domain.profile import Profile
@@ -142,6 +143,27 @@ def watch(forks: int, timeout_s: float) -> Watch:
     from tcptune.workflows.gates import Watch
 
     return Watch(Tries(FleetTransport(), now), collector(forks, timeout_s), ThreadWorkers(forks), now)
+
+
+def inventory_of_ansible(sources: Sequence[str], limit: str, escalation: Escalation) -> list[Host]:
+    """Return the hosts of an inventory, whatever connection plugin reaches them. Raises UsageError without one."""
+    from tcptune.adapters.inventory import read_hosts
+
+    if not sources:
+        raise UsageError("--via ansible needs an inventory", hint="-i hosts.yml")
+    return read_hosts(sources, limit, escalation, any_connection=True)
+
+
+def collector_of_ansible(
+    sources: Sequence[str], escalation: Escalation, forks: int, timeout_s: float
+) -> AnsibleCollector:
+    """Return what reads hosts through Ansible. Only after `inventory_of_ansible`."""
+    from tcptune.adapters.ansible import AnsibleApplier
+    from tcptune.adapters.ansible_facts import AnsibleCollector
+    from tcptune.adapters.inventory import plugin_environment, vault_environment
+
+    environment = {**vault_environment(), **plugin_environment()}
+    return AnsibleCollector(AnsibleApplier(sources, environment, escalation, timeout_s), forks)
 
 
 def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) -> AnsibleApplier:

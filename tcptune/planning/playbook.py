@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -93,6 +94,18 @@ def render(plan: Plan, run_id: str, options: RenderOptions = PLAIN) -> dict[str,
         }
         files[f"{name}.yml"] = _yaml([play])
     return files
+
+
+def reading(keys: Iterable[str], forks: int) -> dict[str, str]:
+    """Return the files of a project that reads hosts and changes none, but for the copy of the collection."""
+    task = {"name": "Read the host", "tcptune.linux.tcp_facts": {"keys": [*keys]}}
+    play = {"name": "Read hosts", "hosts": "all", "gather_facts": False, "tasks": [task]}
+    return {
+        "ansible.cfg": _ANSIBLE_CFG.format(forks=forks),
+        # The hosts are those of the user's own inventory, beside this one.
+        "inventory/hosts.yml": _yaml({"all": {"hosts": {}}}),
+        "site.yml": _yaml([play]),
+    }
 
 
 def _way_back(options: RenderOptions) -> str:

@@ -12,6 +12,7 @@ PAGES = sorted(
     key=lambda path: path.relative_to(ROOT).as_posix(),
 )
 
+CONTAINERS = "molecule -c .config/molecule/config.yml -c molecule/shared/containers/config.yml test -s default"
 LOCK = (
     "uv pip compile --universal --python-version 3.11 --no-header --no-annotate "
     "requirements/dev.in -o requirements/dev.txt"
@@ -31,6 +32,14 @@ NOT_RUN = {
     "python -m tests.lab.vm up bookworm": "needs qemu; tests/vm does it",
     "ssh -F /var/tmp/tcptune-vm-bookworm/ssh_config bookworm": "needs qemu; tests/vm does it",
     "python -m tests.lab.vm down bookworm": "needs qemu; tests/vm does it",
+    "make molecule": "takes minutes; CI runs it",
+    'make molecule ARGS="-s rollback"': "starts a lab beside the one of these tests; CI runs it",
+    "export ANSIBLE_HOME=$PWD/.ansible": "belongs to the three after it",
+    "molecule converge -s rollback": "starts a lab beside the one of these tests",
+    "molecule verify -s rollback": "needs the hosts of the one before",
+    "molecule destroy -s rollback": "ends them",
+    CONTAINERS: "needs a container engine",
+    "make bench": "takes minutes; has tests of its own",
     "make check": "runs this, after the linters",
     "make build": "writes into dist/ of the checkout",
     "make lab-up HOSTS=2": "the hosts of these tests stand in for it",

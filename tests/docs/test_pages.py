@@ -147,7 +147,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     ci = (ROOT / ".ci/run").read_text().splitlines()
 
     assert tests == readme
-    assert ci[-1] == readme[0]
+    assert readme[0] in ci
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
 
 

@@ -13,10 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import role_tables
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/tcp_settings"
 MODULE = ROOT / "plugins/modules/tcp_settings.py"
-SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
+SOURCES = sorted(
+    path for part in ("filter", "modules", "module_utils") for path in (ROOT / "plugins" / part).rglob("*.py")
+)
+ROLES = sorted((ROOT / "roles").iterdir())
 OPTIONS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 
 
@@ -57,45 +62,52 @@ def test_the_modules_documentation_agrees_with_its_arguments():
 
 
 def test_the_modules_examples_and_returns_are_yaml():
-    assert len(yaml.safe_load(constant("EXAMPLES"))) == 6
+    assert len(yaml.safe_load(constant("EXAMPLES"))) == 8
     assert {"run", "host_state", "previous", "changed_since", "stale", "failure", "deadline", "runs"} <= set(
         yaml.safe_load(constant("RETURN"))
     )
 
 
-def test_the_roles_defaults_agree_with_its_table_of_variables():
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_roles_defaults_agree_with_its_table_of_variables(role):
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 
-    assert defaults == {name: option["default"] for name, option in OPTIONS.items()}
+    assert defaults == {name: option["default"] for name, option in options.items()}
+    assert all(name.startswith(f"{role.name}_") for name in options)
 
 
-def test_the_roles_readme_has_the_table_of_variables():
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| `(.*)` \| (.*) \|$", (ROLE / "README.md").read_text(), re.MULTILINE)
-    told = {name: (kind, yaml.safe_load(default), meaning) for name, kind, default, meaning in rows}
+@pytest.mark.parametrize("path", role_tables.files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_table_of_variables_is_the_one_that_is_made(path):
+    assert path.read_text() == role_tables.files()[path], "python -m tests.role_tables"
 
-    assert told == {
-        name: (option["type"], option["default"], re.sub(r"[COV]\((.*?)\)", r"`\1`", option["description"]))
-        for name, option in OPTIONS.items()
-    }
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_uses_each_of_its_variables(role):
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    files = [path for part in ("tasks", "handlers", "templates", "vars") for path in (role / part).glob("*")]
+    used = set(re.findall(rf"(?<!_){role.name}_\w+", "".join(path.read_text() for path in files)))
+
+    assert set(options) <= used
 
 
 def variables(task):
     return set(re.findall(r"(?<!__)tcp_settings_\w+", str(task)))
 
 
-def test_the_role_judges_dangers_itself_and_hands_every_other_variable_to_the_module():
-    danger, change = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    judged = {"tcp_settings_dangers", "tcp_settings_allow_risk"}
-    arguments = change["tcptune.linux.tcp_settings"]
+def test_the_role_judges_some_variables_itself_and_hands_every_other_one_to_the_module():
+    tasks = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    (arguments,) = [task["tcptune.linux.tcp_settings"] for task in tasks if "tcptune.linux.tcp_settings" in task]
+    judged = {f"tcp_settings_{name}" for name in ("allow_risk", "dangers", "profile", "waivers")}
 
-    assert variables(danger) == {*judged, "tcp_settings_state"}
+    # The module confirms at once only where no checks decide.
     assert variables(arguments) == set(OPTIONS) - judged
     assert set(arguments) == set(constant("ARGUMENTS"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_what_runs_on_the_host_needs_nothing_but_python(path):
-    ours = ("ansible.module_utils.basic", "ansible_collections.tcptune.linux.") if path == MODULE else ()
+    ours = ("ansible.module_utils.basic", "ansible_collections.tcptune.linux.") if path.parent == MODULE.parent else ()
     foreign = [
         name
         for name in imports(path)
@@ -142,7 +154,7 @@ def test_there_and_back_with_the_oldest_python(tmp_path):
 def test_the_built_collection_holds_no_python_package(tmp_path):
     copy = tmp_path / "linux"
     parts = ("galaxy.yml", "LICENSE", "README.md", "meta", "playbooks", "plugins", "roles")
-    unwanted = ("tcptune", "tests", "docs", "requirements", "benchmarks", "changelog.d")
+    unwanted = ("tcptune", "tests", "docs", "requirements", "benchmarks", "changelog.d", "inventories", "molecule")
     for part in (*parts, *unwanted, "pyproject.toml", "Makefile", ".gitignore"):
         source = ROOT / part
         if part in unwanted or not source.exists():

@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copied from tcptune/errors.py by tests/collection/copies.py: change it there.
+"""Every error that a user can meet.
+
+TcptuneError            1   anything we can explain
+├── UsageError          2   the command line makes no sense
+├── InputError          3   a file the user gave is wrong
+│   ├── ProfileError        a profile, with every mistake in it
+│   ├── PlanError           a plan that is no plan, or was edited
+│   ├── FactsError          a facts file that is none
+│   └── InventoryError      an inventory Ansible cannot read
+├── HostError           4   one host failed; the others go on
+│   ├── HostUnreachable     no session opens
+│   ├── HostKeyRefused      the host is not who known_hosts says
+│   ├── BecomeRefused       sudo said no
+│   └── ProbeFailed         the host's answer makes no sense
+├── PlanStale           5   a host has moved since the plan was made
+└── GateFailed          6   a gate failed; the changes were taken back
+"""
+
+from __future__ import annotations
+
+
+class TcptuneError(Exception):
+    """Base of what a user can meet. `hint` says what to try next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(TcptuneError):
+    """The command line makes no sense."""
+
+    exit_code = 2
+
+
+class InputError(TcptuneError):
+    """A file the user gave is wrong."""
+
+    exit_code = 3
+
+
+class ProfileError(InputError):
+    """A profile cannot be used. The message lists every mistake."""
+
+
+class PlanError(InputError):
+    """A plan file is damaged, was edited, or is of another format version."""
+
+
+class FactsError(InputError):
+    """A facts file is damaged or of another format version."""
+
+
+class InventoryError(InputError):
+    """Ansible cannot read the inventory."""
+
+
+class HostError(TcptuneError):
+    """One host failed; the others go on."""
+
+    exit_code = 4
+
+
+class HostUnreachable(HostError):
+    """No session opens."""
+
+
+class HostKeyRefused(HostError):
+    """The host's key is unknown, revoked, or not the one known_hosts holds."""
+
+
+class BecomeRefused(HostError):
+    """The login works, becoming another user does not."""
+
+
+class ProbeFailed(HostError):
+    """The host answered, and the answer is incomplete or makes no sense."""
+
+
+class PlanStale(TcptuneError):
+    """A host has moved since the plan was made."""
+
+    exit_code = 5
+
+
+class GateFailed(TcptuneError):
+    """A gate failed; the changes were taken back."""
+
+    exit_code = 6
+
+
+EXIT_PENDING = 10
+"""Deviations, pending changes or findings exist. Not an error, so no exception carries it."""
