@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/tcp_settings"
 MODULE = ROOT / "plugins/modules/tcp_settings.py"
-SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
+SOURCES = sorted(path for part in ("modules", "module_utils") for path in (ROOT / "plugins" / part).glob("*.py"))
 OPTIONS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 
 
