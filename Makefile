@@ -14,7 +14,7 @@ PACKAGES := busybox git iproute2 nginx-light openssh-client openssh-server postg
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow test-vm test-vm-short test-kernels molecule lint check bench lab-up lab-down lab-status build \
+.PHONY: help demo test slow test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
   docs packages clean
 
 help:  ## List the targets.
@@ -59,6 +59,9 @@ lint: $(VENV)/ready  ## Check format, style, types, layers and the Ansible conte
 	@ln -sfn "$(CURDIR)" .ansible/collections/ansible_collections/tcptune/linux
 	ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.ansible/collections" PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/ansible-lint --offline
+
+sanity: $(VENV)/ready  ## Run ansible-test's own checks of the collection. ARGS name some of them.
+	$(BIN)/python -m tests.collection.sanity $(ARGS)
 
 check: lint test  ## What has to be green before a change lands.
 

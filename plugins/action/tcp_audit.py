@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the findings, or why there are none."""
         result = {**super().run(tmp, task_vars), "changed": False}
-        _, given = self.validate_argument_spec(self.ARGUMENTS)
+        given = self.validate_argument_spec(self.ARGUMENTS)[1]
         host = str((task_vars or {}).get("inventory_hostname", self._play_context.remote_addr))
         if MISSING:
             why = f"{self.NAME} needs the Python package tcptune beside Ansible on the controller: {MISSING}"

@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the facts, or why there are none."""
         result = super().run(tmp, task_vars)
-        _, given = self.validate_argument_spec(ARGUMENTS)
+        given = self.validate_argument_spec(ARGUMENTS)[1]
         host = str((task_vars or {}).get("inventory_hostname", self._play_context.remote_addr))
         keys = KEYS if given["keys"] is None else given["keys"]
         try:

@@ -47,9 +47,9 @@ def lines(text: str, path: str = DROPIN) -> dict[str, str]:
     for at, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith(("#", ";")):
             continue
-        name, _, value = line.partition("=")
+        name, sign, value = line.partition("=")
         try:
-            key = canonical(name.strip() if "=" in line and not line.lstrip().startswith("-") else "")
+            key = canonical(name.strip() if sign and not line.lstrip().startswith("-") else "")
         except Refused as why:
             raise Refused(
                 f"{path}: line {at} is no plain setting: {line.strip()}",

@@ -109,6 +109,12 @@ class AnsibleApplier:
         options = RenderOptions(force_keys=tuple(force_keys), fence=tuple(fence))
         return self._play(Act.ROLLBACK, run_id, plan, hosts, options=options)
 
+    def events(
+        self, folder: Path, project: Path, playbook: str, hosts: Sequence[str]
+    ) -> Iterator[dict[str, Any] | str]:
+        """Play a project on some hosts of the inventories: for who reads. Yields events, and Ansible's own lines."""
+        return self._events(folder, project, playbook, hosts)
+
     def _play(
         self,
         act: Act,
@@ -126,7 +132,7 @@ class AnsibleApplier:
             options = options.model_copy(update={"connections": not self._inventories})
             write_project(project, render(_reached(plan, hosts), run_id, options))
             said: list[str] = []
-            for event in self.events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
+            for event in self._events(folder, project, _PLAYBOOKS[act], sorted(waiting)):
                 if isinstance(event, str):
                     said.append(event)
                     continue
@@ -144,7 +150,7 @@ class AnsibleApplier:
                     hint=_ASK_HOST,
                 )
 
-    def events(
+    def _events(
         self, folder: Path, project: Path, playbook: str, hosts: Sequence[str]
     ) -> Iterator[dict[str, Any] | str]:
         """Yield Ansible's events as they happen, and lines of its own that belong to no host."""

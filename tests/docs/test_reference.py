@@ -205,6 +205,23 @@ def test_every_option_and_value_of_the_module_is_in_the_manual() -> None:
     assert set(returns) <= set(re.findall(r"`(\w+)`", page["Return values"]))
 
 
+@pytest.mark.parametrize(("module", "section"), [("tcp_facts", "Facts"), ("tcp_audit", "Audit")])
+def test_every_option_and_value_of_the_modules_that_look_is_in_the_manual(module: str, section: str) -> None:
+    source = (ROOT / f"plugins/modules/{module}.py").read_text()
+    documentation, returns = (
+        yaml.safe_load(re.search(rf'^{name} = r"""(.+?)"""', source, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]
+        for name in ("DOCUMENTATION", "RETURN")
+    )
+    text = sections(REFERENCE / "ansible.md")[section]
+    told = set(re.findall(r"`(\w+)[`.]", text))
+
+    assert set(documentation["options"]) <= set(rows(text))
+    assert {
+        *returns,
+        *(one for option in documentation["options"].values() for one in option.get("choices", [])),
+    } <= told
+
+
 def test_every_kind_of_failure_is_in_the_manual() -> None:
     kinds = {
         error.kind
