@@ -78,8 +78,8 @@ def test_a_doubled_share_of_retransmissions_at_traffic_always_fails(
     lost = max(lost, math.ceil(segments * SHARE.tolerated_percent / 100))
     others = [busy(f"other{n}", events, events * percent // 100) for n, (events, percent) in enumerate(steady)]
 
-    # The others vary by two per cent either way: 1.5 times that and three deviations of it are below 1.65. Chance is given
-    # three deviations more, which 1,000 events that became 2,000 exceed, and 300 that became 600 may not.
+    # The others vary by two per cent either way: 1.5 times that and three deviations of it are below 1.65. Chance is
+    # given three deviations more, which 1,000 events that became 2,000 exceed, and 300 that became 600 may not.
     assert one(busy("web1", lost, 2 * lost, segments=segments), *others).verdict is Verdict.FAILED
 
 
