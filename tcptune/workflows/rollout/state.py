@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tcptune.domain.journal import Lease, WaveRecord
+from tcptune.domain.journal import WaveRecord
 from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState
 from tcptune.planning.rollout import failed_hosts
 
@@ -18,15 +17,10 @@ if TYPE_CHECKING:
     from tcptune.domain.hosts import Host
     from tcptune.domain.rollout import Policy
     from tcptune.domain.runs import Run
-    from tcptune.ports import Heart
 
 Emit = Callable[["Event"], None]
 Ask = Callable[[str, Sequence[str]], str | None]
 """Asks a person: a question and its answers. None where nobody answers."""
-Beating = Callable[[Lease], AbstractContextManager["Heart"]]
-"""Keeps a claim for as long as the block lasts."""
-
-LEASE_S = 60
 
 
 @dataclass(frozen=True)

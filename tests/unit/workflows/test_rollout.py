@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -18,13 +19,14 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.events import Event
 from tcptune.domain.gates import ActiveGate, Answer
 from tcptune.domain.hosts import Host
-from tcptune.domain.journal import Lease
+from tcptune.domain.journal import HostLock, Lease
 from tcptune.domain.runs import HostResult, HostState
 from tcptune.errors import HostsClaimed, HostUnreachable, LeaseLost, PlanStale, UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.waves import cut_waves
 from tcptune.ports import HostOutcome
 from tcptune.workflows.change import Changer, new_run
+from tcptune.workflows.claims import Claims
 from tcptune.workflows.collect import Collector
 from tcptune.workflows.gates import Watch
 from tcptune.workflows.rollout.session import Session, recorded_waves, rolling_again
@@ -117,6 +119,7 @@ class Story:
         self.interrupts: dict[int, str] = {}
         self.answers: list[str] = []
         self.slept_s = 0.0
+        self.waited: list[Sequence[HostLock]] = []
         self.policy = recorded_policy(text, "test.yml")
 
     def ask(self, host: Host, gate: ActiveGate) -> tuple[Answer, ...]:
@@ -157,8 +160,7 @@ class Story:
             changer,
             Watch(self, collector, workers, self.clock),
             self.journal.rollouts,
-            self.journal.locks,
-            beating,
+            Claims(self.journal.locks, beating, "ada@c", str(os.getpid()), self.pause, self.waited.append),
             collector,
             Outside(self.clock, self.pause, self.events.append, self.interrupted, asked, "ada@c"),
         )
