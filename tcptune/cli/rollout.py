@@ -72,7 +72,7 @@ def outside(events: str | None, policy: Policy) -> Iterator[Outside]:
     interruptions = Interruptions()
     told = observers(events=events, notify=policy.notify, environment=os.environ, clock=wiring.now, warn=_warn)
     with told, interruptions.caught():
-        yield Outside(wiring.now, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
+        yield Outside(wiring.now, wiring.elapsed, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
 
 
 def _warn(line: str) -> None:

@@ -39,6 +39,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def elapsed() -> float:
+    """Return seconds since the boot, asleep included: a clock that nobody can set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def run_id() -> str:
     """Return a new name for a run: when it began, and enough chance that two controllers never share one."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

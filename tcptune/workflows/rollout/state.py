@@ -28,6 +28,9 @@ class Outside:
     """What surrounds a rollout: time, people and whoever looks on."""
 
     clock: Callable[[], datetime]
+    """The time of day, for records and people: it can be set."""
+    elapsed: Callable[[], float]
+    """Seconds since some moment, asleep included: what durations are measured by."""
     pause: Callable[[float], None]
     """Waits so many seconds, or less where somebody interrupts."""
     emit: Emit
@@ -81,9 +84,12 @@ class Rolling:
         """Return the number of a host's wave."""
         return next(wave.number for wave in self.waves if host in wave.hosts)
 
-    def too_many_failed(self, wave: WaveRecord) -> str | None:
-        """Return why the wave fails for its hosts, or those before; None where few enough failed."""
-        failed = set(failed_hosts(self.standing.values()))
+    def too_many_failed(self, wave: WaveRecord, others: Iterable[str] = ()) -> str | None:
+        """Return why the wave fails for its hosts, or those before; None where few enough failed.
+
+        `others` count as failed, too.
+        """
+        failed = {*failed_hosts(self.standing.values()), *others}
         return self.policy.failures.exceeded(
             wave=len(failed.intersection(wave.hosts)),
             of_wave=len(wave.hosts),
