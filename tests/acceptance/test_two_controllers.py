@@ -23,7 +23,7 @@ from tests.journal.conftest import new_place, server
 pytestmark = [pytest.mark.lab]
 __all__ = ["server"]  # the fixture that `new_place` asks for
 
-_STATES = 'for file in /var/lib/tcptune/runs/*/state; do sed "s|^|$file |" "$file"; done'
+_STATES = 'for file in /var/lib/tcptune/runs/*/state; do [ ! -e "$file" ] || sed "s|^|$file |" "$file"; done'
 _REFUSED = re.compile(
     r"error: \d of the hosts are being changed by somebody else; none was claimed\n"
     r"  [^:]+: run (\S+) by \S+@\S+, pid \d+, since [-0-9]+ [:0-9]+ UTC, until [:0-9]+ unless it is renewed\n"
@@ -124,7 +124,7 @@ def _check_apart(tcptune: Tcptune, fleet: Sequence[Machine]) -> None:
         for line in machine.run("sh", "-c", _STATES).splitlines():
             path, _state, since = line.split()
             records.setdefault(path.split("/")[-2], []).append(datetime.fromisoformat(since))
-        assert records, f"{machine} was never changed"
+        assert records or machine is not fleet[-1], "each round changes the host that both want"
         _apart([Interval(min(times), max(times), run) for run, times in records.items()])
         _apart([found for one in exported if (found := _logged(one, machine.name))])
         _apart([found for one in exported for found in _claims(one, machine.name)])
