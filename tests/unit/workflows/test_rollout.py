@@ -524,6 +524,34 @@ def test_all_of_a_rollout_is_taken_back(story: Story) -> None:
     assert story.waves() == ["rolled back"] * 3
 
 
+def test_who_takes_up_a_rollout_goes_by_what_stands_once_it_has_the_hosts(story: Story) -> None:
+    story.interrupts = {10: "Ctrl-C"}
+    story.answers = ["finish the wave"]
+    story.begin()
+    seen_before = story.again()
+    story.resume()
+    acts = list(story.applier.calls)
+
+    with pytest.raises(UsageError, match="nothing is left to do"):
+        story.session().resume(seen_before)
+    assert story.applier.calls == acts
+    assert story.journal.locks.locks() == []
+
+
+def test_a_way_back_waits_for_the_claim_of_a_controller_that_may_have_died(story: Story) -> None:
+    story.begin()
+    lease = story.journal.locks.claim(["web1"], "r1", by="bob@d, pid 9", lease_s=60)
+
+    def pause(seconds: float) -> None:
+        story.slept_s += seconds
+        story.journal.locks.release(lease)
+
+    story.pause = pause  # type: ignore[method-assign]
+
+    assert story.back() == 0
+    assert [lock.by for locks in story.waited for lock in locks] == ["bob@d, pid 9"]
+
+
 def test_hosts_that_a_living_controller_may_have_are_left_to_it(story: Story) -> None:
     story.applier.dies_at = "apply"
     with pytest.raises(Killed):
