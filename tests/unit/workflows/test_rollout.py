@@ -264,7 +264,7 @@ def test_a_person_keeps_what_the_policy_leaves_to_one_and_the_hosts_wait_that_lo
 def test_no_host_takes_its_change_back_under_a_rollout_that_is_well(tmp_path: Path) -> None:
     text = TEXT.replace("90s", "30m") + "confirm: by_person\n"
     story = Story(tmp_path, text, confirm_within_s=60)
-    seen = []
+    seen: list[bool] = []
 
     def pause(seconds: float) -> None:
         story.slept_s += seconds
