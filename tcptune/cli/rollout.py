@@ -21,6 +21,7 @@ from tcptune.errors import UsageError
 if TYPE_CHECKING:
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.hosts import Host
+    from tcptune.domain.journal import HostLock
     from tcptune.domain.rollout import Policy
     from tcptune.domain.story import RolloutStory
     from tcptune.workflows.change import Changer
@@ -71,7 +72,7 @@ def outside(events: str | None, policy: Policy) -> Iterator[Outside]:
     interruptions = Interruptions()
     told = observers(events=events, notify=policy.notify, environment=os.environ, clock=wiring.now, warn=_warn)
     with told, interruptions.caught():
-        yield Outside(wiring.now, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
+        yield Outside(wiring.now, wiring.elapsed, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
 
 
 def _warn(line: str) -> None:
@@ -96,15 +97,21 @@ def _ask(question: str, choices: Sequence[str]) -> str | None:
 
 def session(changer: Changer, journal: SqlJournal, around: Outside, forks: int, timeout_s: float) -> Session:
     """Return what begins, takes up and takes back rollouts."""
-    from tcptune.adapters.journal.heartbeat import Heartbeat
+    from tcptune.domain.events import Waiting
+    from tcptune.workflows.claims import waited_for
     from tcptune.workflows.rollout.session import Session
+
+    def waits(locks: Sequence[HostLock]) -> None:
+        until = max(lock.until for lock in locks)
+        around.emit(
+            Waiting(at=around.clock(), run=locks[0].run_id, waits_for="lease", why=waited_for(locks), until=until)
+        )
 
     return Session(
         changer,
         wiring.watch(forks, timeout_s),
         journal.rollouts,
-        journal.locks,
-        lambda lease: Heartbeat(journal.locks, lease),
+        wiring.claims(journal, waits),
         wiring.collector(forks, timeout_s),
         around,
     )

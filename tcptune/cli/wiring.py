@@ -9,7 +9,8 @@ import platform
 import re
 import secrets
 import socket
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from tcptune.adapters.ansible import AnsibleApplier
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
+    from tcptune.domain.journal import HostLock
     from tcptune.domain.profile import Profile
+    from tcptune.workflows.claims import Claims
     from tcptune.workflows.collect import Collector
     from tcptune.workflows.gates import Watch
 
@@ -34,6 +37,11 @@ _OLDEST_D = 36_500
 def now() -> datetime:
     """Return the time in UTC, to the second: what records and people need."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def elapsed() -> float:
+    """Return seconds since the boot, asleep included: a clock that nobody can set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def run_id() -> str:
@@ -174,6 +182,21 @@ def journal() -> SqlJournal:
             raise TcptuneError(f"{folder}: {problem.strerror}", hint="set TCPTUNE_JOURNAL to another place") from None
         url = f"sqlite:///{folder / 'journal.sqlite'}"
     return SqlJournal(url, by=operator(), tell=_tell)
+
+
+def claims(journal: SqlJournal, tell: Callable[[Sequence[HostLock]], None] | None = None) -> Claims:
+    """Return what claims hosts for this process; `tell` is told whose claims are waited for."""
+    from tcptune.adapters.journal.heartbeat import Heartbeat
+    from tcptune.workflows.claims import Claims, waited_for
+
+    return Claims(
+        journal.locks,
+        lambda lease: Heartbeat(journal.locks, lease),
+        operator(),
+        str(os.getpid()),
+        time.sleep,
+        tell or (lambda locks: _tell(waited_for(locks))),
+    )
 
 
 def _tell(line: str) -> None:

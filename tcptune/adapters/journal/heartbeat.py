@@ -37,7 +37,9 @@ class Heartbeat:
     ) -> None:
         """Stop renewing. The claim is not released: what becomes of the hosts is for the caller to say."""
         self._stop.set()
-        self._thread.join()
+        if kind is None or issubclass(kind, Exception):
+            self._thread.join()
+        # Else somebody ended the process, and need not wait for a server that does not answer.
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the hosts now: to be asked before each change."""

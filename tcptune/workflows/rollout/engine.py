@@ -13,7 +13,7 @@ from tcptune.domain.journal import WaveState
 from tcptune.domain.rollout import Confirmation, OnFailure
 from tcptune.domain.runs import Act, HostState
 from tcptune.errors import EXIT_PENDING, GateFailed
-from tcptune.planning.rollout import controls, failed_hosts, looks_s, soak_s, why_of
+from tcptune.planning.rollout import controls, looks_s, soak_s, why_of
 from tcptune.workflows.gates import Watch
 from tcptune.workflows.rollout.looking import Looking
 from tcptune.workflows.rollout.state import Ended
@@ -133,14 +133,14 @@ class Engine:
         early = self.looking.tried(self.rolling.those(wave.hosts, HostState.HELD), baseline)
         steps.record(number, early)
         first = self.looking.readings([*self._hosts(wave.hosts), *beside])
-        began = self.outside.clock()
+        began, began_s = self.outside.clock(), self.outside.elapsed()
         until = began + timedelta(seconds=soak_s(self.policy))
         self.outside.emit(SoakBegan(at=began, run=steps.run_id, wave=number, until=until))
         table = GateTable(title=title, rows=early)
         for at_s in looks_s(self.policy):
             if table.treat is Treat.FAIL:
                 break
-            left_s = (began + timedelta(seconds=at_s) - self.outside.clock()).total_seconds()
+            left_s = began_s + at_s - self.outside.elapsed()
             steps.wait(left_s, lambda: self._interrupted(number) in {_BACK, _HOLD})
             if ended := self._ended_by_interruption(number):
                 return ended
@@ -149,12 +149,14 @@ class Engine:
             steps.record(number, table.rows)
         if table.treat is Treat.FAIL:
             return self._fail(number, why_of(table, Treat.FAIL))
-        # A host may have taken its change back meanwhile.
-        if why := self.rolling.too_many_failed(wave):
-            return self._fail(number, why)
+        # A host may have taken its change back meanwhile, and a gate need not see it.
+        gone = steps.gone(self.rolling.those(wave.hosts, HostState.HELD))
+        told = "; ".join(list(gone.values())[:5])
+        if why := self.rolling.too_many_failed(wave, gone):
+            return self._fail(number, f"{why}: {told}" if told else why)
         if table.treat is Treat.HOLD:
             return self._hold(number, why_of(table, Treat.HOLD))
-        steps.move(number, WaveState.PASSED)
+        steps.move(number, WaveState.PASSED, told)
         return self._keep(number)
 
     def _keep(self, number: int) -> Ended | None:
@@ -166,14 +168,7 @@ class Engine:
         if held:
             self.steps.keep(held)
         unkept = self.rolling.those(wave.hosts, HostState.HELD)
-        names = {*failed_hosts(self.rolling.standing.values()), *(host.name for host in unkept)}
-        why = self.policy.failures.exceeded(
-            wave=len(names.intersection(wave.hosts)),
-            of_wave=len(wave.hosts),
-            total=len(names),
-            of_total=len(self.rolling.standing),
-        )
-        if why:
+        if why := self.rolling.too_many_failed(wave, [host.name for host in unkept]):
             return self._fail(number, f"{why}: not all could be confirmed" if unkept else why)
         left = f"not confirmed, and left to take it back: {', '.join(host.name for host in unkept)}" if unkept else ""
         self.steps.move(number, WaveState.CONFIRMED, left or wave.why)
