@@ -219,6 +219,7 @@ def rollback(
     force_key: Annotated[
         list[str], typer.Option("--force-key", help="Restore this setting even if somebody else changed it since.")
     ] = [],  # noqa: B006
+    events: Events = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     timeout: Reach = 30,
@@ -246,10 +247,12 @@ def rollback(
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
-            changes, rolling, force_key, end=limit is None, events=None, forks=min(len(hosts), 16), timeout_s=timeout
+            changes, rolling, force_key, end=limit is None, events=events, forks=min(len(hosts), 16), timeout_s=timeout
         )
         rollout.deliver_story(journal, found.run_id, format, output)
         return _exit(journal.find(found.run_id)[0], changed)
+    if events is not None and journal.rollouts.rollout(found.run_id) is None:
+        raise UsageError(f"--events tells of waves, and run {found.run_id} has none", hint="leave it out")
     done = changes.roll_back(wiring.collector(1, timeout), found, plan, hosts, force_key)
     deliver(done, format, output)
     return _exit(done, changed)

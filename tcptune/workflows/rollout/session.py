@@ -57,8 +57,8 @@ class Session:
                 policy = records.PolicyRecord(text=policy_text, digest=rolling.policy.digest)
                 rollout = records.Rollout(policy=policy, waves=tuple(rolling.waves))
                 self.changer.journal.begin(run, rolling.plan, rollout)
-            except TcptuneError:
-                # Nothing was begun: the next one need not wait for the claim to run out.
+            except BaseException:
+                # Nothing was begun, even where somebody ends the process: the next one need not wait for the claim.
                 self.locks.release(lease)
                 raise
             return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=False)
@@ -70,7 +70,8 @@ class Session:
         HostsClaimed while somebody else changes one of the hosts.
         """
         run = rolling.run
-        if not _open(rolling):
+        # A controller that died at the very end has left no wave open, and the run without an end.
+        if not _open(rolling) and run.at_work is None:
             hint = f"tcptune confirm {run.run_id}" if rolling.held() else f"tcptune runs show {run.run_id}"
             raise UsageError(f"run {run.run_id} has come to its end: nothing is left to do", hint=hint)
         _check_idle(run)
