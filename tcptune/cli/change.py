@@ -34,6 +34,7 @@ from tcptune.domain.hosts import Escalation, Host
 from tcptune.errors import UsageError
 
 if TYPE_CHECKING:
+    from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
     from tcptune.domain.runs import Run
     from tcptune.workflows.change import Changer
@@ -111,12 +112,13 @@ def apply(
     )
     names = {host.name for host in hosts}
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
-    changes = changer(inventory, escalation, timeout)
+    journal = wiring.journal()
+    changes = changer(inventory, escalation, timeout, journal)
     if policy is not None:
         code = _in_waves(
-            changes, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
+            changes, journal, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
         )
-        rollout.deliver_story(wiring.journal(), run.run_id, format, output)
+        rollout.deliver_story(journal, run.run_id, format, output)
         raise typer.Exit(code)
     done = changes.apply(
         wiring.collector(forks, timeout),
@@ -242,12 +244,20 @@ def rollback(
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    changes, journal = changer(inventory, escalation, timeout), wiring.journal()
+    journal = wiring.journal()
+    changes = changer(inventory, escalation, timeout, journal)
     if changed and journal.rollouts.rollout(found.run_id) is not None:
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
-            changes, rolling, force_key, end=limit is None, events=events, forks=min(len(hosts), 16), timeout_s=timeout
+            changes,
+            journal,
+            rolling,
+            force_key,
+            end=limit is None,
+            events=events,
+            forks=min(len(hosts), 16),
+            timeout_s=timeout,
         )
         rollout.deliver_story(journal, found.run_id, format, output)
         return _exit(journal.find(found.run_id)[0], changed)
@@ -258,14 +268,16 @@ def rollback(
     return _exit(done, changed)
 
 
-def changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
-    """Return what changes hosts."""
+def changer(
+    inventory: list[str], escalation: Escalation, timeout_s: float, journal: SqlJournal | None = None
+) -> Changer:
+    """Return what changes hosts, and records it in this journal where one is open already."""
     from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
     return Changer(
         wiring.applier(inventory, escalation, timeout_s),
-        wiring.journal(),
+        journal or wiring.journal(),
         wiring.now,
         told,
         catalogue(),
@@ -275,6 +287,7 @@ def changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> C
 
 def _in_waves(
     changes: Changer,
+    journal: SqlJournal,
     plan: Plan,
     hosts: list[Host],
     run: Run,
@@ -296,6 +309,7 @@ def _in_waves(
     waves = cut_waves(plan, wanted, {host.name: host.declared for host in hosts}, by_name)
     return rollout.roll_out(
         changes,
+        journal,
         Rolling(run, plan, wanted, by_name, recorded_waves(waves), confirm_within_s),
         text,
         skip_stale=skip_stale,

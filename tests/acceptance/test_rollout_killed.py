@@ -8,6 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,10 +142,10 @@ def test_a_way_back_that_is_killed_goes_on_and_no_wave_begins_after_it(
 
 def harmful(tcptune: Tcptune, fleet: Fleet, waves: str = "[1, 1, 100%]") -> str:
     """Give a policy whose gate fails on every host but the canary, and which takes everything back then."""
-    gates = f'{SSH}\n  - gate: command\n    command: [test, "{{host}}", "=", "{fleet.names[0]}"]'
-    text = policy(tcptune, waves=waves, gates=gates, on_failure="roll_back_all")
-    other = tcptune.file("harmful.yml", tcptune.file("policy.yml").read_text())
-    return text if text == str(other) else str(other)
+    command = f'command: [test, "{{host}}", "=", "{fleet.names[0]}"]'
+    gates = f"{SSH}\n  - gate: command\n    name: canary-alone\n    {command}"
+    text = Path(policy(tcptune, waves=waves, gates=gates, on_failure="roll_back_all")).read_text()
+    return str(tcptune.file("harmful.yml", text))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.journal import Lease, WaveState
 from tcptune.domain.rollout import Confirmation, Policy, Waves
 from tcptune.domain.runs import Act, HostState, Run
-from tcptune.errors import TcptuneError, UsageError
+from tcptune.errors import LeaseLost, TcptuneError, UsageError
 from tcptune.planning.rollout import exit_code, settled
 from tcptune.ports import Heart, HostLocks, Rollouts
 from tcptune.workflows.change import Changer
@@ -156,6 +156,8 @@ class Session:
             self.locks.release(lease)
         except TcptuneError as problem:
             # The claim runs out by itself, and what is held takes itself back: nobody knows how far the last step came.
+            if not isinstance(problem, LeaseLost):
+                problem.hint = _what_next(rolling)
             self._tell_end(rolling, problem.exit_code, str(problem), f"tcptune runs resume {run.run_id}")
             raise
         code = exit_code(done.results) if ended.code is None else ended.code
@@ -169,6 +171,15 @@ class Session:
                 at=self.outside.clock(), run=rolling.run.run_id, exit_code=code, why=why, counts=counts, next=then
             )
         )
+
+
+def _what_next(rolling: Rolling) -> str:
+    """Return the one command, and how long there is time for it."""
+    told = f"tcptune runs resume {rolling.run.run_id}, or tcptune rollback {rolling.run.run_id}"
+    deadlines = [r.deadline for r in rolling.standing.values() if r.deadline is not None]
+    if deadlines:
+        told += f"; the first held host takes its change back by itself at {min(deadlines):%Y-%m-%d %H:%M:%S} UTC"
+    return told
 
 
 def settle_waves(rollouts: Rollouts, run: Run, clock: Callable[[], datetime]) -> None:
