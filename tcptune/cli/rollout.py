@@ -109,20 +109,11 @@ def _ask(question: str, choices: Sequence[str]) -> str | None:
     return None
 
 
-def session(
-    changer: Changer, journal: SqlJournal, around: Outside, run_id: str, forks: int, timeout_s: float
-) -> Session:
+def session(changer: Changer, journal: SqlJournal, around: Outside, forks: int, timeout_s: float) -> Session:
     """Return what begins, takes up and takes back rollouts."""
     from tcptune.adapters.journal.heartbeat import Heartbeat
-    from tcptune.domain.events import Waiting
     from tcptune.workflows.rollout.session import Session
 
-    def waits(why: str, seconds: float) -> None:
-        now = wiring.now()
-        until = now + timedelta(seconds=seconds)
-        around.emit(Waiting(at=now, run=run_id, waits_for="database", why=why, until=until))
-
-    journal.database.on_wait = waits
     return Session(
         changer,
         wiring.watch(forks, timeout_s),
@@ -192,8 +183,8 @@ def roll_out(
     timeout_s: float,
 ) -> int:
     """Begin a rollout. Return the exit code."""
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
-        found = session(changer, journal, around, rolling.run.run_id, forks, timeout_s)
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
+        found = session(changer, journal, around, forks, timeout_s)
         return found.begin(rolling, policy_text, skip_stale=skip_stale, allow_risk=allow_risk)[1]
 
 
@@ -209,8 +200,8 @@ def take_back(
     timeout_s: float,
 ) -> int:
     """Take a rollout back on the hosts that it is asked for. Return the exit code."""
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
-        found = session(changer, journal, around, rolling.run.run_id, forks, timeout_s)
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
+        found = session(changer, journal, around, forks, timeout_s)
         return found.take_back(rolling, list(rolling.hosts), force_keys, end=end)[1]
 
 
@@ -218,15 +209,26 @@ def resume(
     changer: Changer, journal: SqlJournal, rolling: Rolling, *, events: str | None, forks: int, timeout_s: float
 ) -> int:
     """Take a rollout up again. Return the exit code."""
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
-        return session(changer, journal, around, rolling.run.run_id, forks, timeout_s).resume(rolling)[1]
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
+        return session(changer, journal, around, forks, timeout_s).resume(rolling)[1]
 
 
 @contextmanager
-def _last_word(run_id: str) -> Iterator[None]:
-    """Say the one command, where somebody ends the process at once."""
+def _working(journal: SqlJournal, around: Outside, run_id: str) -> Iterator[None]:
+    """Tell who looks on where the journal's server is waited for; say the one command, where it ends at once."""
+    from tcptune.domain.events import Waiting
+
+    def waits(why: str, seconds: float) -> None:
+        now = wiring.now()
+        until = now + timedelta(seconds=seconds)
+        around.emit(Waiting(at=now, run=run_id, waits_for="database", why=why, until=until))
+
+    before, journal.database.on_wait = journal.database.on_wait, waits
     try:
         yield
     except Stopped:
         _say(f"finish it: tcptune runs resume {run_id}   undo it: tcptune rollback {run_id}\n")
         raise
+    finally:
+        # The view is closed by then, and whoever waits for the story sees nothing of it.
+        journal.database.on_wait = before

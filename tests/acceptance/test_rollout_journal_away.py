@@ -129,7 +129,7 @@ def test_a_rollout_waits_for_its_journal_while_it_changes_and_while_it_soaks_and
     assert "nothing is left over" in tcptune("doctor").stdout
 
 
-@pytest.mark.parametrize("undo", [False, True])
+@pytest.mark.parametrize("undo", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_rollout_whose_journal_stays_away_ends_and_one_command_finishes_or_undoes_it(
     tcptune: Tcptune, machines: Machines, on: On, server: Server, *, undo: bool
 ) -> None:

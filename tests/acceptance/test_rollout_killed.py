@@ -80,10 +80,10 @@ class Fleet:
     ("what", "after", "children", "undo"),
     [
         ("host", "applying", False, False),
-        ("host", "held", True, False),
+        pytest.param("host", "held", True, False, marks=pytest.mark.slow),
         ("wave", "soaking", False, True),
-        ("wave", "passed", True, False),
-        ("wave", "confirmed", False, True),
+        pytest.param("wave", "passed", True, False, marks=pytest.mark.slow),
+        pytest.param("wave", "confirmed", False, True, marks=pytest.mark.slow),
     ],
 )
 def test_one_command_finishes_or_undoes_what_a_killed_controller_left(

@@ -97,7 +97,7 @@ class Fleet:
 
     def applying(self, on_failure: str = "roll_back_wave") -> list[str]:
         file = Path(policy(self.tcptune, waves="[1, 100%]", on_failure=on_failure))
-        file.write_text(file.read_text().replace("soak: 1s", "soak: 20s"))
+        file.write_text(file.read_text().replace("soak: 1s", "soak: 10s"))
         return ["apply", self.plan, "--policy", str(file), "--events", str(self.events), *ALLOWED]
 
     def told(self) -> list[Event]:
@@ -162,7 +162,10 @@ def test_a_second_ctrl_c_ends_it_at_once_and_its_claim_keeps_nobody_here_waiting
 
 @pytest.mark.parametrize(
     ("on_failure", "left"),
-    [("hold", ["held", "planned"]), ("roll_back_wave", ["rolled back", "left out"])],
+    [
+        pytest.param("hold", ["held", "planned"], marks=pytest.mark.slow),
+        ("roll_back_wave", ["rolled back", "left out"]),
+    ],
 )
 def test_without_a_terminal_sigterm_leads_to_what_the_policy_says(
     tcptune: Tcptune, machines: Machines, on: On, on_failure: str, left: list[str]
