@@ -246,7 +246,8 @@ def rollback(
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
     journal = wiring.journal()
     changes = changer(inventory, escalation, timeout, journal)
-    if changed and journal.rollouts.rollout(found.run_id) is not None:
+    # A controller that died when the last host was back has not said so of its waves.
+    if (changed or found.at_work is not None) and journal.rollouts.rollout(found.run_id) is not None:
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
