@@ -116,7 +116,7 @@ def apply(
     changes = changer(journal, inventory, escalation, timeout)
     if policy is not None:
         code = _in_waves(
-            changes, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
+            changes, journal, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
         )
         rollout.deliver_story(journal, run.run_id, format, output)
         raise typer.Exit(code)
@@ -231,6 +231,7 @@ def rollback(
     force_key: Annotated[
         list[str], typer.Option("--force-key", help="Restore this setting even if somebody else changed it since.")
     ] = [],  # noqa: B006
+    events: Events = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     timeout: Reach = 30,
@@ -257,14 +258,24 @@ def rollback(
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
     changes = changer(journal, inventory, escalation, timeout)
-    if changed and journal.rollouts.rollout(found.run_id) is not None:
+    # A controller that died when the last host was back has not said so of its waves.
+    if (changed or found.at_work is not None) and journal.rollouts.rollout(found.run_id) is not None:
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
-            changes, rolling, force_key, end=limit is None, events=None, forks=min(len(hosts), 16), timeout_s=timeout
+            changes,
+            journal,
+            rolling,
+            force_key,
+            end=limit is None,
+            events=events,
+            forks=min(len(hosts), 16),
+            timeout_s=timeout,
         )
         rollout.deliver_story(journal, found.run_id, format, output)
         return _exit(journal.find(found.run_id)[0], changed)
+    if events is not None and journal.rollouts.rollout(found.run_id) is None:
+        raise UsageError(f"--events tells of waves, and run {found.run_id} has none", hint="leave it out")
     check_keys(found, plan, force_key)
     with wiring.claims(journal).alone(changes, found, hosts, waits=True) as alone:
         found = journal.find(found.run_id)[0]
@@ -290,6 +301,7 @@ def changer(journal: SqlJournal, inventory: list[str], escalation: Escalation, t
 
 def _in_waves(
     changes: Changer,
+    journal: SqlJournal,
     plan: Plan,
     hosts: list[Host],
     run: Run,
@@ -311,6 +323,7 @@ def _in_waves(
     waves = cut_waves(plan, wanted, {host.name: host.declared for host in hosts}, by_name)
     return rollout.roll_out(
         changes,
+        journal,
         Rolling(run, plan, wanted, by_name, recorded_waves(waves), confirm_within_s),
         text,
         skip_stale=skip_stale,

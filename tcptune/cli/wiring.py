@@ -166,11 +166,16 @@ def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) ->
 def journal() -> SqlJournal:
     """Return the journal that TCPTUNE_JOURNAL names, or the SQLite file in the user's state folder.
 
-    Standard error is told where an older one is brought up to date, and where a server is waited for.
+    Standard error is told where an older one is brought up to date, and where a server is waited for. Raises UsageError
+    where TCPTUNE_JOURNAL_PATIENCE is no time.
     """
+    from tcptune.adapters.journal.database import PATIENCE_S
     from tcptune.adapters.journal.store import SqlJournal
 
     url = os.environ.get("TCPTUNE_JOURNAL")
+    patience_s = seconds(os.environ.get("TCPTUNE_JOURNAL_PATIENCE") or f"{PATIENCE_S:.0f}s")
+    if patience_s is None:
+        raise UsageError("TCPTUNE_JOURNAL_PATIENCE: a command cannot wait for ever", hint="a time such as 2m")
     if not url:
         from platformdirs import user_state_path
 
@@ -181,7 +186,7 @@ def journal() -> SqlJournal:
         except OSError as problem:
             raise TcptuneError(f"{folder}: {problem.strerror}", hint="set TCPTUNE_JOURNAL to another place") from None
         url = f"sqlite:///{folder / 'journal.sqlite'}"
-    return SqlJournal(url, by=operator(), tell=_tell)
+    return SqlJournal(url, by=operator(), patience_s=patience_s, tell=_tell)
 
 
 def claims(journal: SqlJournal, tell: Callable[[Sequence[HostLock]], None] | None = None) -> Claims:

@@ -75,7 +75,8 @@ def settled(wave: WaveRecord, results: Collection[HostResult]) -> WaveState:
     changed = [r for r in results if r.state in CHANGED_STATES]
     if changed and all(r.state is HostState.CONFIRMED for r in changed):
         return WaveState.CONFIRMED if wave.state in {WaveState.PASSED, WaveState.HELD} else wave.state
-    if not changed and any(r.state in _BACK for r in results):
+    # A wave may have failed before the first of its hosts was touched: then all of it is back, too.
+    if not changed and (wave.state is WaveState.FAILED or any(r.state in _BACK for r in results)):
         return WaveState.ROLLED_BACK
     return wave.state
 

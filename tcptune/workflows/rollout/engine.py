@@ -45,14 +45,16 @@ class Engine:
     def go(self) -> Ended:
         """Begin with the first wave that is not over, or go on where somebody stopped."""
         steps = self.steps
+        # Before the hosts are settled: a wave that failed must not look like one that is over, and let the next begin.
+        failed = next((wave for wave in self.rolling.waves if wave.state is WaveState.FAILED), None)
         steps.take_back([r.host for r in self.rolling.standing.values() if r.doing is Act.ROLLBACK])
+        if failed is not None:
+            return self._after_failure(failed.number, failed.why, GateFailed.exit_code)
         steps.settle()
         steps.tend(all_of_them=True)
         for number in range(1, len(self.rolling.waves) + 1):
             wave = self.rolling.wave(number)
             ended: Ended | None = None
-            if wave.state is WaveState.FAILED:
-                return self._after_failure(number, wave.why, GateFailed.exit_code)
             if wave.state is WaveState.PASSED:
                 ended = self._keep(number)
             elif wave.state not in _OVER:
@@ -186,10 +188,11 @@ class Engine:
         everything = self.policy.on_failure is OnFailure.ROLL_BACK_ALL or why.startswith(TAKEN_BACK)
         if self.policy.on_failure is OnFailure.HOLD and not everything:
             return self._hold(number, why, code)
-        waves = rolling.waves if everything else [w for w in rolling.waves if w.state is WaveState.FAILED]
+        waves = list(rolling.waves) if everything else [w for w in rolling.waves if w.state is WaveState.FAILED]
+        # First, so that whoever takes up what dies in the middle goes on with the way back, and begins no wave.
+        steps.leave_out_the_rest(f"wave {number} failed")
         steps.take_back([host for wave in waves for host in wave.hosts])
         steps.settle()
-        steps.leave_out_the_rest(f"wave {number} failed")
         left = rolling.changed(host for wave in waves for host in wave.hosts)
         told = f"wave {number} of {len(rolling.waves)} failed: {why}"
         if left:
@@ -207,6 +210,11 @@ class Engine:
 
     def _through(self) -> Ended:
         held = self.rolling.held()
+        back = next((wave for wave in self.rolling.waves if wave.state is WaveState.ROLLED_BACK), None)
+        if back is not None and not held:
+            # Its controller died when all was done, and had not said so.
+            code = 0 if back.why.startswith(TAKEN_BACK) else GateFailed.exit_code
+            return Ended(code, f"wave {back.number} of {len(self.rolling.waves)} was taken back: {back.why}")
         if held and self.policy.confirm is Confirmation.BY_PERSON:
             self.steps.give_a_person_time()
             return Ended(None, "every wave has passed; a person keeps it", f"tcptune confirm {self.steps.run_id}")

@@ -13,7 +13,7 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.journal import Lease, WaveState
 from tcptune.domain.rollout import Confirmation, Policy, Waves
 from tcptune.domain.runs import Act, HostState, Run
-from tcptune.errors import TcptuneError, UsageError
+from tcptune.errors import LeaseLost, TcptuneError, UsageError
 from tcptune.planning.rollout import exit_code, settled
 from tcptune.ports import Heart, Rollouts
 from tcptune.workflows.change import Changer
@@ -57,8 +57,8 @@ class Session:
                 policy = records.PolicyRecord(text=policy_text, digest=rolling.policy.digest)
                 rollout = records.Rollout(policy=policy, waves=tuple(rolling.waves))
                 self.changer.journal.begin(run, rolling.plan, rollout)
-            except TcptuneError:
-                # Nothing was begun: the next one need not wait for the claim to run out.
+            except BaseException:
+                # Nothing was begun, even where somebody ends the process: the next one need not wait for the claim.
                 self.claims.locks.release(lease)
                 raise
             return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=False)
@@ -155,6 +155,8 @@ class Session:
             self.claims.locks.release(lease)
         except TcptuneError as problem:
             # The claim runs out by itself, and what is held takes itself back: nobody knows how far the last step came.
+            if not isinstance(problem, LeaseLost):
+                problem.hint = _what_next(rolling)
             self._tell_end(rolling, problem.exit_code, str(problem), f"tcptune runs resume {run.run_id}")
             raise
         code = exit_code(done.results) if ended.code is None else ended.code
@@ -168,6 +170,15 @@ class Session:
                 at=self.outside.clock(), run=rolling.run.run_id, exit_code=code, why=why, counts=counts, next=then
             )
         )
+
+
+def _what_next(rolling: Rolling) -> str:
+    """Return the one command, and how long there is time for it."""
+    told = f"tcptune runs resume {rolling.run.run_id}, or tcptune rollback {rolling.run.run_id}"
+    deadlines = [r.deadline for r in rolling.standing.values() if r.deadline is not None]
+    if deadlines:
+        told += f"; the first held host takes its change back by itself at {min(deadlines):%Y-%m-%d %H:%M:%S} UTC"
+    return told
 
 
 def settle_waves(rollouts: Rollouts, run: Run, clock: Callable[[], datetime]) -> None:
@@ -199,7 +210,8 @@ def rolling_again(
 def _check_open(rolling: Rolling) -> None:
     """Raise UsageError where nothing of a rollout is left to do."""
     run = rolling.run
-    if not _open(rolling):
+    # A controller that died at the very end has left no wave open, and the run without an end.
+    if not _open(rolling) and run.at_work is None:
         hint = f"tcptune confirm {run.run_id}" if rolling.held() else f"tcptune runs show {run.run_id}"
         raise UsageError(f"run {run.run_id} has come to its end: nothing is left to do", hint=hint)
 
