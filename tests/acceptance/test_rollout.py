@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 POLICY = """\
 policy: {name}
 waves: {waves}
-soak: 1s
+soak: {soak}
 gates:
 {gates}
 on_failure: {on_failure}
@@ -34,9 +34,10 @@ def policy(
     on_failure: str = "roll_back_wave",
     confirm: str = "after_gates",
     failures: str = "{per_wave: 0, total: 0}",
+    soak: str = "1s",
 ) -> str:
     text = POLICY.format(
-        name="test", waves=waves, gates=gates, on_failure=on_failure, confirm=confirm, failures=failures
+        name="test", waves=waves, gates=gates, on_failure=on_failure, confirm=confirm, failures=failures, soak=soak
     )
     return str(tcptune.file("policy.yml", text))
 

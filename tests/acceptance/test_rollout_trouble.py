@@ -1,0 +1,113 @@
+"""Rollouts that meet trouble: hosts that die, an endpoint that hangs, more failures than allowed. The policy says what then."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.acceptance import agreement
+from tests.acceptance.command import Tcptune
+from tests.acceptance.conftest import Machines, On
+from tests.acceptance.machine import ALLOWED, Machine
+from tests.acceptance.test_gates import serving
+from tests.acceptance.test_rollout import SSH, apply, kept, planned, policy, story, waves
+from tests.acceptance.under_way import begun
+from tests.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
+
+PORT = 8099
+# Connections are accepted, by the kernel alone: nobody ever answers.
+DEAF = f"""
+import socket, sys
+listener = socket.create_server(("", {PORT}), backlog=64)
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def states(told: dict[str, Any]) -> dict[str, str]:
+    return {result["host"]: result["state"] for result in told["run"]["results"]}
+
+
+def agreed(tcptune: Tcptune, before: dict[str, agreement.Truth], fleet: list[Machine]) -> dict[str, str]:
+    """Give each host's state, on which journal, records and hosts agree."""
+    told = story(tcptune)
+    assert agreement.disagreements(told["run"], before, agreement.look(fleet)) == []
+    return states(told)
+
+
+def die(lab: Lab, machine: Machine) -> None:
+    """Let a host vanish: nothing answers, and connections that were open are never closed."""
+    lab.link_down(machine.name)
+
+
+def back(lab: Lab, machine: Machine) -> None:
+    lab.link_up(machine.name)
+    lab.start_sshd(machine.name)
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "others"),
+    [
+        ("hold", ("confirmed", "held")),
+        pytest.param("roll_back_wave", ("confirmed", "rolled back"), marks=pytest.mark.slow),
+        pytest.param("roll_back_all", ("rolled back", "rolled back"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_host_that_dies_while_its_wave_soaks_fails_it_and_the_policy_says_what_then(
+    tcptune: Tcptune, lab: Lab, machines: Machines, on: On, on_failure: str, others: tuple[str, str]
+) -> None:
+    first, dying, third = fleet = machines(3)
+    plan, before = planned(tcptune, on, fleet), agreement.look(fleet)
+    chosen = policy(tcptune, waves="[1, 100%]", on_failure=on_failure, soak="15s")
+    with begun(tcptune, "apply", plan, "--policy", chosen, *ALLOWED, "--timeout", "20") as rollout:
+        rollout.until_told("soak_began", wave=2)
+        lab.stop_sshd(dying.name)
+        die(lab, dying)
+        said = rollout.ended(expect=6)
+
+    assert f"gate ssh, login failed on {dying.name}" in " ".join(said.stdout.split())
+    found = states(story(tcptune))
+    assert (found[first.name], found[third.name]) == others
+    back(lab, dying)
+
+    tcptune.timeout_s = 400
+    # What is held goes on, what is to be taken back is: of the host that was away, too.
+    tcptune("runs", "resume", "last", expect=0 if on_failure == "hold" else 6)
+
+    ends = {"hold": ["confirmed"] * 3, "roll_back_wave": ["confirmed", "rolled back", "rolled back"]}
+    assert list(agreed(tcptune, before, fleet).values()) == ends.get(on_failure, ["rolled back"] * 3)
+    assert "nothing is left over" in tcptune("doctor").stdout
+
+
+@pytest.mark.slow
+def test_a_host_that_vanishes_while_it_is_changed_holds_nobody_up(
+    tcptune: Tcptune, lab: Lab, machines: Machines, on: On
+) -> None:
+    first, dying, third = fleet = machines(3)
+    plan, before = planned(tcptune, on, fleet), agreement.look(fleet)
+    chosen = policy(tcptune, waves="[1, 100%]")
+    with begun(tcptune, "apply", plan, "--policy", chosen, *ALLOWED, "--timeout", "20") as rollout:
+        rollout.until_told("host_moved", host=dying.name, after="applying")
+        # Ansible has logged in: what it sends and waits for now is lost without a word.
+        rollout.until(lambda: dying.run("sh", "-c", "pgrep -f '[s]shd.*: operator@' || :"))
+        die(lab, dying)
+        gone = time.monotonic()
+        said = rollout.ended(expect=6)
+
+    print("ended after", time.monotonic() - gone, said)
+    assert "1 of 2 hosts of the wave failed, and at most 0 may" in said.stdout
+    assert kept(first)
+    assert waves(tcptune)[0] == "confirmed"
+    assert states(story(tcptune))[third.name] == "rolled back"
+    back(lab, dying)
+
+    tcptune.timeout_s = 400
+    tcptune("runs", "resume", "last", expect=6)
+
+    assert waves(tcptune) == ["confirmed", "rolled back"]
+    agreed(tcptune, before, fleet)
+    assert agreement.look([dying])[dying.name].values == before[dying.name].values
