@@ -283,6 +283,22 @@ def test_a_wave_waits_for_its_window(tmp_path: Path) -> None:
     assert story.slept_s >= 50 * 60 + 34
 
 
+def test_what_the_gates_ask_before_the_change_is_no_traffic_between_the_two_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(tmp_path, TEXT.replace("{gate: ssh}", "{gate: ssh}, {gate: counters, window_s: 30}"))
+    did: list[str] = []
+    for name in ("answers", "counters"):
+        does = getattr(Watch, name)
+        monkeypatch.setattr(Watch, name, lambda *args, name=name, does=does: did.append(name) or does(*args))
+
+    story.begin()
+
+    # Twice before the change, then the early look, once just after it.
+    assert did[:5] == ["answers", "counters", "counters", "answers", "counters"]
+    assert story.told()[2:4] == ["waiting", "wave_began"]
+
+
 # Gates that fail
 
 
