@@ -104,8 +104,9 @@ def test_racks_of_serving_hosts_are_changed_wave_by_wave_and_the_journal_tells_a
     assert agreement.disagreements(record["run"], before, agreement.look(fleet)) == []
     assert all(kept(machine) for machine in (fleet[0], fleet[-1]))
     assert "nothing is left over" in tcptune("doctor").stdout
-    told = [json.loads(line)["event"] for line in events.read_text().splitlines()]
-    assert (told[0], told[-1]) == ("rollout_began", "rollout_ended")
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert (told[0]["event"], told[-1]["event"]) == ("rollout_began", "rollout_ended")
+    assert [one["wave"] for one in told if one["event"] == "wave_began"] == list(range(1, len(sizes) + 1))
     waves_of = [wave["hosts"] for wave in record["waves"]]
     assert [len(hosts) for hosts in waves_of] == sizes
     whole = [rack for hosts in waves_of for rack in set(rack_of.values()) if _all_of(rack, rack_of) <= set(hosts)]

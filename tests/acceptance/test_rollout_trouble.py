@@ -62,8 +62,8 @@ def test_a_host_that_dies_while_its_wave_soaks_fails_it_and_the_policy_says_what
 ) -> None:
     first, dying, third = fleet = machines(3)
     plan, before = planned(tcptune, on, fleet), agreement.look(fleet)
-    chosen = policy(tcptune, waves="[1, 100%]", on_failure=on_failure, soak="15s")
-    with begun(tcptune, "apply", plan, "--policy", chosen, *ALLOWED, "--timeout", "20") as rollout:
+    chosen = policy(tcptune, waves="[1, 100%]", on_failure=on_failure, soak="10s")
+    with begun(tcptune, "apply", plan, "--policy", chosen, *ALLOWED, "--timeout", "10") as rollout:
         rollout.until_told("soak_began", wave=2)
         lab.stop_sshd(dying.name)
         die(lab, dying)
@@ -137,10 +137,11 @@ def test_an_endpoint_that_accepts_and_never_answers_fails_its_gate_in_time(
     assert agreement.look([first])[first.name].values == before[first.name].values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("may_fail", "status", "ends"),
     [
-        pytest.param(1, 6, ["rolled back", "unreachable", "unreachable", "planned"], marks=pytest.mark.slow),
+        (1, 6, ["rolled back", "unreachable", "unreachable", "planned"]),
         (2, 4, ["confirmed", "unreachable", "unreachable", "confirmed"]),
     ],
 )
