@@ -13,7 +13,7 @@ from tcptune.domain.journal import WaveState
 from tcptune.domain.rollout import Confirmation, OnFailure
 from tcptune.domain.runs import Act, HostState
 from tcptune.errors import EXIT_PENDING, GateFailed
-from tcptune.planning.rollout import controls, looks_s, soak_s, why_of
+from tcptune.planning.rollout import controls, looks_s, soak_s, why_of, window_s
 from tcptune.workflows.gates import Watch
 from tcptune.workflows.rollout.looking import Looking
 from tcptune.workflows.rollout.state import Ended
@@ -71,7 +71,7 @@ class Engine:
             self._wait_for_window(number)
             if self._interrupted(None):
                 return self._stopped()
-            baseline = self.looking.baseline(self._hosts(wave.hosts), self._controls(number))
+            baseline = self._baseline(number)
             if self._interrupted(None):
                 return self._stopped()
             # Whoever takes the rollout up again compares with it.
@@ -86,6 +86,13 @@ class Engine:
             return self._nothing_changed(number, asked_for=wave.state is WaveState.HELD)
         steps.move(number, WaveState.SOAKING)
         return self._soak(number, baseline)
+
+    def _baseline(self, number: int) -> Baseline:
+        if apart_s := window_s(self.policy):
+            now, why = self.outside.clock(), f"wave {number} is read twice, {apart_s:.0f} s apart"
+            until = now + timedelta(seconds=apart_s)
+            self.outside.emit(Waiting(at=now, run=self.steps.run_id, waits_for="baseline", why=why, until=until))
+        return self.looking.baseline(self._hosts(self.rolling.wave(number).hosts), self._controls(number))
 
     def _wait_for_window(self, number: int) -> None:
         now = self.outside.clock()

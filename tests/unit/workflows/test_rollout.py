@@ -339,6 +339,22 @@ def test_a_host_that_took_its_change_back_by_itself_fails_its_wave_where_no_gate
     assert why in str(story.events[-1].why)  # type: ignore[union-attr]
 
 
+def test_what_the_gates_ask_before_the_change_is_no_traffic_between_the_two_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(tmp_path, TEXT.replace("{gate: ssh}", "{gate: ssh}, {gate: counters, window_s: 30}"))
+    did: list[str] = []
+    for name in ("answers", "counters"):
+        does = getattr(Watch, name)
+        monkeypatch.setattr(Watch, name, lambda *args, name=name, does=does: did.append(name) or does(*args))
+
+    story.begin()
+
+    # Twice before the change, then the early look, once just after it.
+    assert did[:5] == ["answers", "counters", "counters", "answers", "counters"]
+    assert story.told()[2:4] == ["waiting", "wave_began"]
+
+
 # Gates that fail
 
 
