@@ -45,7 +45,7 @@ class Claims:
         any other claim gets the time to run out, unless somebody renews it; `enough` ends the waiting early. Raises
         TcptuneError where a process of this machine is at work on the run.
         """
-        check_idle(run)
+        _check_idle(run, self.pid)
         wanted = sorted(set(hosts))
         work = run.at_work
         for lock in self.locks.locks(wanted):
@@ -94,9 +94,9 @@ class Claims:
             left_s -= _LOOK_S
 
 
-def check_idle(run: Run) -> None:
-    """Raise TcptuneError while a process of this machine is at work on a run."""
-    if run.at_work is not None and run.at_work.alive:
+def _check_idle(run: Run, pid: str) -> None:
+    """Raise TcptuneError while another process of this machine is at work on a run."""
+    if run.at_work is not None and run.at_work.alive and run.at_work.pid != pid:
         raise TcptuneError(
             f"run {run.run_id}: {run.at_work.act} by {run.at_work.by} is at work on it since "
             f"{run.at_work.since:%Y-%m-%d %H:%M:%S} UTC (pid {run.at_work.pid})",
