@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tcptune.workflows.rollout.state import LEASE_S
 from tests.acceptance import agreement, retold
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
@@ -231,6 +233,9 @@ def test_a_controller_that_is_killed_at_random_moments_leaves_all_hosts_alike(
         if after:
             tcptune("rollback", "last")
             fleet.check(after=False, told=False)
+        elif said.status == 2:
+            # What was killed after its last record has left a claim, which keeps the next run out for so long.
+            time.sleep(LEASE_S + 1)
     assert "nothing is left over" in tcptune("doctor").stdout
 
 
