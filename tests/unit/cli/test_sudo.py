@@ -63,7 +63,7 @@ def test_a_password_that_nobody_has_a_use_for_is_told(
 
     made = plan(cohort("web1"), hosts={"web1": connection(address="web1")})
     monkeypatch.setattr(wiring, "collector", no_further)
-    monkeypatch.setattr("tcptune.cli.change._changer", no_further)
+    monkeypatch.setattr("tcptune.cli.change.changer", no_further)
     monkeypatch.setattr("tcptune.cli.change.read_plan", lambda _: made)
     monkeypatch.setattr(wiring, "journal", lambda: MemoryJournal((run(result("web1")), made)))
     (tmp_path / "secret").write_text("hunter2")
