@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tcptune.workflows.rollout.state import LEASE_S
+from tcptune.workflows.claims import LEASE_S
 from tests.acceptance import agreement, retold
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
