@@ -86,6 +86,7 @@ def test_a_port_that_is_closed_after_the_change_takes_the_canary_back_and_no_sec
     assert "nothing is left over" in tcptune("doctor").stdout
 
 
+@pytest.mark.slow
 def test_a_host_that_dies_in_the_second_wave_fails_it_and_the_first_stays_kept(
     tcptune: Tcptune, machines: Machines, on: On
 ) -> None:

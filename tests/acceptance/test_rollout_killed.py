@@ -103,6 +103,7 @@ def test_one_command_finishes_or_undoes_what_a_killed_controller_left(
     assert "nothing is left over" in tcptune("doctor").stdout
 
 
+@pytest.mark.slow
 def test_what_finishes_and_what_undoes_a_rollout_may_be_killed_too(
     tcptune: Tcptune, machines: Machines, on: On
 ) -> None:

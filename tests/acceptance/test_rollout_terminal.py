@@ -117,6 +117,7 @@ class Fleet:
             assert retold.differences(self.told(), run) == []
 
 
+@pytest.mark.slow
 def test_each_answer_at_the_terminal_does_what_it_says(tcptune: Tcptune, machines: Machines, on: On) -> None:
     fleet = Fleet(tcptune, on, machines(2))
 

@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("kind", "rounds"), [("sqlite", 2), ("postgresql", 1)])
+@pytest.mark.parametrize(("kind", "rounds"), [("sqlite", 1), ("postgresql", 1)])
 def test_two_controllers_never_have_one_host_at_once(
     tcptune: Tcptune, machines: Machines, on: On, request: pytest.FixtureRequest, kind: str, rounds: int
 ) -> None:
