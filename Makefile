@@ -32,8 +32,8 @@ slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generate
 test-vm: $(VENV)/ready packages  ## Run the tests on a virtual machine, power cuts included. The first run builds its image.
 	TCPTUNE_VM_RELEASES=bookworm $(BIN)/python -m pytest tests/vm -m vm -rA $(ARGS)
 
-test-vm-short: $(VENV)/ready packages  ## Run a short part of that: the whole way, and four power cuts at the same moments each time.
-	TCPTUNE_VM_RELEASES=bookworm TCPTUNE_VM_POWER_CUTS=4 TCPTUNE_VM_SEED=1 \
+test-vm-short: $(VENV)/ready packages  ## Run a short part of that: the whole way, and two power cuts at the same moments each time.
+	TCPTUNE_VM_RELEASES=bookworm TCPTUNE_VM_POWER_CUTS=2 TCPTUNE_VM_SEED=1 \
 	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_power_cuts.py -m vm -rA $(ARGS)
 
 test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on Linux 5.10, 6.1 and 6.12.

@@ -22,7 +22,7 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.hosts import NO_ESCALATION, Escalation, Host
 from tcptune.domain.runs import Act, HostState
 from tcptune.errors import TcptuneError
-from tcptune.planning.playbook import PLAIN, RenderOptions, render
+from tcptune.planning.playbook import LASTING, PLAIN, RenderOptions, render
 from tcptune.planning.writers import named
 from tcptune.ports import HostOutcome
 
@@ -30,9 +30,7 @@ _MODULE = "tcptune.linux.tcp_settings"
 _IDENT = "play"
 _LAST_LINES = 6
 _PATIENCE_S = 15.0
-_SSH_ARGS = (
-    "-o StrictHostKeyChecking=yes {{ tcptune_ssh_args | default('') }} -o ControlMaster=auto -o ControlPersist=60s"
-)
+_SSH_ARGS = f"-o StrictHostKeyChecking=yes {{{{ tcptune_ssh_args | default('') }}}} {LASTING}"
 _BY_ITSELF = {"reverted": HostState.REVERTED, "lost": HostState.LOST}
 """What the host calls it when it took a run back without being asked."""
 _PLAYBOOKS = {

@@ -34,6 +34,7 @@ from tcptune.domain.hosts import Escalation, Host
 from tcptune.errors import UsageError
 
 if TYPE_CHECKING:
+    from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
     from tcptune.domain.runs import Run
     from tcptune.workflows.change import Changer
@@ -83,10 +84,10 @@ def apply(
     a wave that fails is taken back, and kept once it has passed, as the policy says. Who presses Ctrl-C decides about
     the wave that is under way.
 
-    Exits 0, 2 if a danger is not allowed, 4 if a host could not be read or changed, 5 if a host has moved since the
-    plan was made; with --auto-confirm, 10 and 4 as confirm. With --policy also 1 if another run works on one of the
-    hosts, 3 if the policy is wrong, 6 if a gate failed or too many hosts did, 10 if a person has to decide, 130 if it
-    was stopped.
+    Exits 0, 1 if another run works on one of the hosts, 2 if a danger is not allowed, 4 if a host could not be read or
+    changed, 5 if a host has moved since the plan was made; with --auto-confirm, 10 and 4 as confirm. With --policy also
+    3 if the policy is wrong, 6 if a gate failed or too many hosts did, 10 if a person has to decide, 130 if it was
+    stopped.
 
       tcptune apply plan.json && tcptune confirm last
       tcptune apply plan.json --policy standard -i hosts.yml
@@ -111,23 +112,25 @@ def apply(
     )
     names = {host.name for host in hosts}
     run = run.model_copy(update={"results": tuple(r for r in run.results if r.host in names)})
-    changes = changer(inventory, escalation, timeout)
+    journal = wiring.journal()
+    changes = changer(journal, inventory, escalation, timeout)
     if policy is not None:
         code = _in_waves(
-            changes, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
+            changes, journal, read, hosts, run, policy, skip_stale, allow_risk, revert_after_s, events, forks, timeout
         )
-        rollout.deliver_story(wiring.journal(), run.run_id, format, output)
+        rollout.deliver_story(journal, run.run_id, format, output)
         raise typer.Exit(code)
-    done = changes.apply(
-        wiring.collector(forks, timeout),
-        read,
-        hosts,
-        run,
-        skip_stale=skip_stale,
-        confirm=auto_confirm,
-        allow_risk=allow_risk,
-        revert_after_s=revert_after_s,
-    )
+    with wiring.claims(journal).alone(changes, run, hosts) as alone:
+        done = alone.apply(
+            wiring.collector(forks, timeout),
+            read,
+            hosts,
+            run,
+            skip_stale=skip_stale,
+            confirm=auto_confirm,
+            allow_risk=allow_risk,
+            revert_after_s=revert_after_s,
+        )
     deliver(done, format, output)
     _exit(done, hosts)
 
@@ -150,7 +153,7 @@ def confirm(
     Each host's files are read again first: what wins over ours by now is told with its result.
 
     Exits 0, 10 if a change is kept and something wins over it at the next boot, 4 if a host could not be reached, its
-    files not written or its next boot not judged, 2 if no host of the run is held.
+    files not written or its next boot not judged, 2 if no host of the run is held, 1 if somebody else works on one.
 
       tcptune confirm last
     """
@@ -158,14 +161,19 @@ def confirm(
     from tcptune.workflows.rollout.session import settle_waves
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    found, plan = wiring.journal().find(run)
+    journal = wiring.journal()
+    found, plan = journal.find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = changer(inventory, escalation, timeout).confirm(wiring.collector(forks, timeout), found, plan, hosts)
-    settle_waves(wiring.journal().rollouts, done, wiring.now)
+    changes = changer(journal, inventory, escalation, timeout)
+    with wiring.claims(journal).alone(changes, found, hosts, waits=True) as alone:
+        # Whoever had the hosts until now may have moved them.
+        found = journal.find(found.run_id)[0]
+        done = alone.confirm(wiring.collector(forks, timeout), found, plan, hosts)
+        settle_waves(journal.rollouts, done, wiring.now)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -187,7 +195,8 @@ def extend(
 ) -> None:
     """Give the held hosts of RUN more time before they take it back by themselves. CHANGES HOSTS.
 
-    Exits 0, 4 if a host could not be reached or had taken it back already, 2 if no host of the run is held.
+    Exits 0, 4 if a host could not be reached or had taken it back already, 2 if no host of the run is held, 1 if
+    somebody else works on one.
 
       tcptune extend last 30m
     """
@@ -197,13 +206,16 @@ def extend(
     time_s = wiring.seconds(time)
     if time_s is None:
         raise UsageError("a held run cannot wait for ever", hint="tcptune confirm RUN, or a time such as 30m")
-    found, plan = wiring.journal().find(run)
+    journal = wiring.journal()
+    found, plan = journal.find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     held = [host for host in hosts if found.result(host.name).state is HostState.HELD]
-    done = changer(inventory, escalation, timeout).extend(found, plan, hosts, time_s)
+    changes = changer(journal, inventory, escalation, timeout)
+    with wiring.claims(journal).alone(changes, found, hosts, waits=True) as alone:
+        done = alone.extend(journal.find(found.run_id)[0], plan, hosts, time_s)
     deliver(done, format, output)
     _exit(done, held)
 
@@ -219,15 +231,18 @@ def rollback(
     force_key: Annotated[
         list[str], typer.Option("--force-key", help="Restore this setting even if somebody else changed it since.")
     ] = [],  # noqa: B006
+    events: Events = None,
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
     timeout: Reach = 30,
 ) -> None:
     """Take RUN back: values and files as each host's own record says they were. CHANGES HOSTS.
 
-    What somebody else changed since is named and left, unless --force-key says otherwise.
+    What somebody else changed since is named and left, unless --force-key says otherwise. The claim of a controller
+    that may have died on another machine gets a minute to run out.
 
-    Exits 0, 4 if a host could not be reached or something was left, 2 if no host holds a change of the run.
+    Exits 0, 4 if a host could not be reached or something was left, 2 if no host holds a change of the run, 1 if
+    somebody else works on one.
 
       tcptune rollback last --limit 'web*'
     """
@@ -235,34 +250,48 @@ def rollback(
     from tcptune.workflows.change import check_keys
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    found, plan = wiring.journal().find(run)
+    journal = wiring.journal()
+    found, plan = journal.find(run)
     escalation = sudo.escalation()
     hosts = wiring.hosts_of(plan, inventory, limit, escalation)
     sudo.tell_unused(hosts)
     hosts = [host for host in hosts if any(r.host == host.name for r in found.results)]
     changed = [host for host in hosts if found.result(host.name).state in CHANGED_STATES]
-    changes, journal = changer(inventory, escalation, timeout), wiring.journal()
-    if changed and journal.rollouts.rollout(found.run_id) is not None:
+    changes = changer(journal, inventory, escalation, timeout)
+    # A controller that died when the last host was back has not said so of its waves.
+    if (changed or found.at_work is not None) and journal.rollouts.rollout(found.run_id) is not None:
         check_keys(found, plan, force_key)
         rolling = rollout.again(journal, found.run_id, None, lambda _plan: hosts)
         rollout.take_back(
-            changes, rolling, force_key, end=limit is None, events=None, forks=min(len(hosts), 16), timeout_s=timeout
+            changes,
+            journal,
+            rolling,
+            force_key,
+            end=limit is None,
+            events=events,
+            forks=min(len(hosts), 16),
+            timeout_s=timeout,
         )
         rollout.deliver_story(journal, found.run_id, format, output)
         return _exit(journal.find(found.run_id)[0], changed)
-    done = changes.roll_back(wiring.collector(1, timeout), found, plan, hosts, force_key)
+    if events is not None and journal.rollouts.rollout(found.run_id) is None:
+        raise UsageError(f"--events tells of waves, and run {found.run_id} has none", hint="leave it out")
+    check_keys(found, plan, force_key)
+    with wiring.claims(journal).alone(changes, found, hosts, waits=True) as alone:
+        found = journal.find(found.run_id)[0]
+        done = alone.roll_back(wiring.collector(1, timeout), found, plan, hosts, force_key)
     deliver(done, format, output)
     return _exit(done, changed)
 
 
-def changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
+def changer(journal: SqlJournal, inventory: list[str], escalation: Escalation, timeout_s: float) -> Changer:
     """Return what changes hosts."""
     from tcptune.knowledge.catalogue import catalogue
     from tcptune.workflows.change import Changer
 
     return Changer(
         wiring.applier(inventory, escalation, timeout_s),
-        wiring.journal(),
+        journal,
         wiring.now,
         told,
         catalogue(),
@@ -272,6 +301,7 @@ def changer(inventory: list[str], escalation: Escalation, timeout_s: float) -> C
 
 def _in_waves(
     changes: Changer,
+    journal: SqlJournal,
     plan: Plan,
     hosts: list[Host],
     run: Run,
@@ -293,6 +323,7 @@ def _in_waves(
     waves = cut_waves(plan, wanted, {host.name: host.declared for host in hosts}, by_name)
     return rollout.roll_out(
         changes,
+        journal,
         Rolling(run, plan, wanted, by_name, recorded_waves(waves), confirm_within_s),
         text,
         skip_stale=skip_stale,

@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tcptune.errors import UsageError
 if TYPE_CHECKING:
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.hosts import Host
+    from tcptune.domain.journal import HostLock
     from tcptune.domain.rollout import Policy
     from tcptune.domain.story import RolloutStory
     from tcptune.workflows.change import Changer
@@ -31,7 +33,10 @@ _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "
 
 
 class Interruptions:
-    """The first Ctrl-C is noted, and the rollout comes to a safe point; the second ends the process at once."""
+    """The first signal is noted, and the rollout comes to a safe point; Ctrl-C or SIGTERM after it ends it at once.
+
+    SIGHUP never does: a session that is lost sends it twice, from the terminal and from the shell.
+    """
 
     def __init__(self) -> None:
         self.why: str | None = None
@@ -50,9 +55,11 @@ class Interruptions:
             nonlocal came
             came += 1
             if came > 1:
+                if number == signal.SIGHUP:
+                    return
                 raise Stopped
             self.why = _SIGNALS[signal.Signals(number)]
-            sys.stderr.write(f"\n{self.why}: the step that is under way is finished first; once more ends it at once\n")
+            _say(f"\n{self.why}: the step that is under way is finished first; once more ends it at once\n")
 
         before = {number: signal.signal(number, note) for number in _SIGNALS}
         try:
@@ -71,11 +78,18 @@ def outside(events: str | None, policy: Policy) -> Iterator[Outside]:
     interruptions = Interruptions()
     told = observers(events=events, notify=policy.notify, environment=os.environ, clock=wiring.now, warn=_warn)
     with told, interruptions.caught():
-        yield Outside(wiring.now, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
+        yield Outside(wiring.now, wiring.elapsed, time.sleep, told.tell, interruptions.noted, _ask, wiring.operator())
 
 
 def _warn(line: str) -> None:
-    typer.secho(line, fg="yellow", err=True)
+    _say(typer.style(line, fg="yellow") + "\n")
+
+
+def _say(text: str) -> None:
+    """Write to standard error. A terminal that is gone is no reason to stop: what matters is in the journal."""
+    with suppress(OSError):
+        typer.echo(text, nl=False, err=True)
+        sys.stderr.flush()
 
 
 def _ask(question: str, choices: Sequence[str]) -> str | None:
@@ -84,9 +98,11 @@ def _ask(question: str, choices: Sequence[str]) -> str | None:
         return None
     for _ in range(3):
         listed = ", ".join(f"{at}: {choice}" for at, choice in enumerate(choices, start=1))
-        sys.stderr.write(f"{question} {listed}? ")
-        sys.stderr.flush()
-        said = sys.stdin.readline()
+        _say(f"{question} {listed}? ")
+        try:
+            said = sys.stdin.readline()
+        except OSError:
+            return None  # the terminal went away while we asked
         if not said:
             return None
         if said.strip() in {str(at) for at in range(1, len(choices) + 1)}:
@@ -96,15 +112,21 @@ def _ask(question: str, choices: Sequence[str]) -> str | None:
 
 def session(changer: Changer, journal: SqlJournal, around: Outside, forks: int, timeout_s: float) -> Session:
     """Return what begins, takes up and takes back rollouts."""
-    from tcptune.adapters.journal.heartbeat import Heartbeat
+    from tcptune.domain.events import Waiting
+    from tcptune.workflows.claims import waited_for
     from tcptune.workflows.rollout.session import Session
+
+    def waits(locks: Sequence[HostLock]) -> None:
+        until = max(lock.until for lock in locks)
+        around.emit(
+            Waiting(at=around.clock(), run=locks[0].run_id, waits_for="lease", why=waited_for(locks), until=until)
+        )
 
     return Session(
         changer,
         wiring.watch(forks, timeout_s),
         journal.rollouts,
-        journal.locks,
-        lambda lease: Heartbeat(journal.locks, lease),
+        wiring.claims(journal, waits),
         wiring.collector(forks, timeout_s),
         around,
     )
@@ -157,6 +179,7 @@ def deliver_story(journal: SqlJournal, run_id: str, format_: Format, output: Pat
 
 def roll_out(
     changer: Changer,
+    journal: SqlJournal,
     rolling: Rolling,
     policy_text: str,
     *,
@@ -167,14 +190,14 @@ def roll_out(
     timeout_s: float,
 ) -> int:
     """Begin a rollout. Return the exit code."""
-    journal = wiring.journal()
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
         found = session(changer, journal, around, forks, timeout_s)
         return found.begin(rolling, policy_text, skip_stale=skip_stale, allow_risk=allow_risk)[1]
 
 
 def take_back(
     changer: Changer,
+    journal: SqlJournal,
     rolling: Rolling,
     force_keys: Sequence[str],
     *,
@@ -184,22 +207,35 @@ def take_back(
     timeout_s: float,
 ) -> int:
     """Take a rollout back on the hosts that it is asked for. Return the exit code."""
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
-        found = session(changer, wiring.journal(), around, forks, timeout_s)
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
+        found = session(changer, journal, around, forks, timeout_s)
         return found.take_back(rolling, list(rolling.hosts), force_keys, end=end)[1]
 
 
-def resume(changer: Changer, rolling: Rolling, *, events: str | None, forks: int, timeout_s: float) -> int:
+def resume(
+    changer: Changer, journal: SqlJournal, rolling: Rolling, *, events: str | None, forks: int, timeout_s: float
+) -> int:
     """Take a rollout up again. Return the exit code."""
-    with outside(events, rolling.policy) as around, _last_word(rolling.run.run_id):
-        return session(changer, wiring.journal(), around, forks, timeout_s).resume(rolling)[1]
+    with outside(events, rolling.policy) as around, _working(journal, around, rolling.run.run_id):
+        return session(changer, journal, around, forks, timeout_s).resume(rolling)[1]
 
 
 @contextmanager
-def _last_word(run_id: str) -> Iterator[None]:
-    """Say the one command, where somebody ends the process at once."""
+def _working(journal: SqlJournal, around: Outside, run_id: str) -> Iterator[None]:
+    """Tell who looks on where the journal's server is waited for; say the one command, where it ends at once."""
+    from tcptune.domain.events import Waiting
+
+    def waits(why: str, seconds: float) -> None:
+        now = wiring.now()
+        until = now + timedelta(seconds=seconds)
+        around.emit(Waiting(at=now, run=run_id, waits_for="database", why=why, until=until))
+
+    before, journal.database.on_wait = journal.database.on_wait, waits
     try:
         yield
     except Stopped:
-        sys.stderr.write(f"finish it: tcptune runs resume {run_id}   undo it: tcptune rollback {run_id}\n")
+        _say(f"finish it: tcptune runs resume {run_id}   undo it: tcptune rollback {run_id}\n")
         raise
+    finally:
+        # The view is closed by then, and whoever waits for the story sees nothing of it.
+        journal.database.on_wait = before

@@ -28,6 +28,7 @@ from tcptune.cli.options import (
 from tcptune.cli.sudo import Sudo
 
 if TYPE_CHECKING:
+    from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.hosts import Escalation
     from tcptune.workflows.rollout.state import Rolling
 
@@ -147,11 +148,12 @@ def resume(
     """
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     escalation = sudo.escalation()
-    found = _again(run, inventory, escalation, wiring.seconds(confirm_within))
+    journal = wiring.journal()
+    found = _again(journal, run, inventory, escalation, wiring.seconds(confirm_within))
     sudo.tell_unused(list(found.hosts.values()))
-    changes = changer(inventory, escalation, timeout)
-    code = rollout.resume(changes, found, events=events, forks=forks, timeout_s=timeout)
-    rollout.deliver_story(wiring.journal(), found.run.run_id, format, output)
+    changes = changer(journal, inventory, escalation, timeout)
+    code = rollout.resume(changes, journal, found, events=events, forks=forks, timeout_s=timeout)
+    rollout.deliver_story(journal, found.run.run_id, format, output)
     raise typer.Exit(code)
 
 
@@ -178,17 +180,20 @@ def abort(
     """
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     escalation = sudo.escalation()
-    found = _again(run, inventory, escalation, None)
+    journal = wiring.journal()
+    found = _again(journal, run, inventory, escalation, None)
     sudo.tell_unused(list(found.hosts.values()))
-    changes = changer(inventory, escalation, timeout)
-    code = rollout.take_back(changes, found, (), end=True, events=events, forks=forks, timeout_s=timeout)
-    rollout.deliver_story(wiring.journal(), found.run.run_id, format, output)
+    changes = changer(journal, inventory, escalation, timeout)
+    code = rollout.take_back(changes, journal, found, (), end=True, events=events, forks=forks, timeout_s=timeout)
+    rollout.deliver_story(journal, found.run.run_id, format, output)
     raise typer.Exit(code)
 
 
-def _again(run: str, inventory: list[str], escalation: Escalation, confirm_within_s: int | None) -> Rolling:
+def _again(
+    journal: SqlJournal, run: str, inventory: list[str], escalation: Escalation, confirm_within_s: int | None
+) -> Rolling:
     return rollout.again(
-        wiring.journal(),
+        journal,
         run,
         confirm_within_s,
         lambda plan: wiring.hosts_of(plan, inventory, None, escalation),

@@ -9,7 +9,8 @@ import platform
 import re
 import secrets
 import socket
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from tcptune.adapters.ansible_facts import AnsibleCollector
     from tcptune.adapters.journal.store import SqlJournal
     from tcptune.domain.changes import Plan
+    from tcptune.domain.journal import HostLock
     from tcptune.domain.profile import Profile
+    from tcptune.workflows.claims import Claims
     from tcptune.workflows.collect import Collector
     from tcptune.workflows.gates import Watch
 
@@ -35,6 +38,11 @@ _OLDEST_D = 36_500
 def now() -> datetime:
     """Return the time in UTC, to the second: what records and people need."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def elapsed() -> float:
+    """Return seconds since the boot, asleep included: a clock that nobody can set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def run_id() -> str:
@@ -180,11 +188,16 @@ def applier(sources: Sequence[str], escalation: Escalation, timeout_s: float) ->
 def journal() -> SqlJournal:
     """Return the journal that TCPTUNE_JOURNAL names, or the SQLite file in the user's state folder.
 
-    Standard error is told where an older one is brought up to date, and where a server is waited for.
+    Standard error is told where an older one is brought up to date, and where a server is waited for. Raises UsageError
+    where TCPTUNE_JOURNAL_PATIENCE is no time.
     """
+    from tcptune.adapters.journal.database import PATIENCE_S
     from tcptune.adapters.journal.store import SqlJournal
 
     url = os.environ.get("TCPTUNE_JOURNAL")
+    patience_s = seconds(os.environ.get("TCPTUNE_JOURNAL_PATIENCE") or f"{PATIENCE_S:.0f}s")
+    if patience_s is None:
+        raise UsageError("TCPTUNE_JOURNAL_PATIENCE: a command cannot wait for ever", hint="a time such as 2m")
     if not url:
         from platformdirs import user_state_path
 
@@ -195,7 +208,22 @@ def journal() -> SqlJournal:
         except OSError as problem:
             raise TcptuneError(f"{folder}: {problem.strerror}", hint="set TCPTUNE_JOURNAL to another place") from None
         url = f"sqlite:///{folder / 'journal.sqlite'}"
-    return SqlJournal(url, by=operator(), tell=_tell)
+    return SqlJournal(url, by=operator(), patience_s=patience_s, tell=_tell)
+
+
+def claims(journal: SqlJournal, tell: Callable[[Sequence[HostLock]], None] | None = None) -> Claims:
+    """Return what claims hosts for this process; `tell` is told whose claims are waited for."""
+    from tcptune.adapters.journal.heartbeat import Heartbeat
+    from tcptune.workflows.claims import Claims, waited_for
+
+    return Claims(
+        journal.locks,
+        lambda lease: Heartbeat(journal.locks, lease),
+        operator(),
+        str(os.getpid()),
+        time.sleep,
+        tell or (lambda locks: _tell(waited_for(locks))),
+    )
 
 
 def _tell(line: str) -> None:

@@ -137,7 +137,7 @@ class Waiting(_Event):
     """The rollout stands still by itself, until the next event that is none of these."""
 
     event: Literal["waiting"] = "waiting"
-    waits_for: Literal["window", "database", "lease"]
+    waits_for: Literal["window", "baseline", "database", "lease"]
     why: str
     """One sentence."""
     until: Moment | None = None

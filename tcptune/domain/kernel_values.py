@@ -140,7 +140,7 @@ def _numbers(
     after = _overlaid(read, current, parameter.arity)
     if parameter.shape is Shape.PAIR and refusal is None:
         refusal = _out_of_order(after.text)
-    refusal = refusal or _beyond_a_peer(parameter, after.text, peers)
+    refusal = refusal or _beyond_a_peer(parameter, after.text, kernel, peers)
     if refusal is None:
         return after
     # A pair is checked as a whole before any of it is stored.
@@ -222,11 +222,12 @@ def _out_of_order(text: str) -> _Bad | None:
     return None
 
 
-def _beyond_a_peer(parameter: Parameter, text: str, peers: Mapping[str, str]) -> _Bad | None:
+def _beyond_a_peer(parameter: Parameter, text: str, kernel: str, peers: Mapping[str, str]) -> _Bad | None:
     if not text:
         return None
     first = int(text.split(maxsplit=1)[0])
-    for limit in parameter.limits:
+    version = kernel_version(kernel)
+    for limit in (one for one in parameter.limits if one.since.reached_by(version)):
         other = peers.get(limit.key, "").split()
         bound = int(other[limit.element]) if len(other) > limit.element else limit.otherwise
         if first < bound if limit.relation == "at least" else first > bound:

@@ -162,8 +162,9 @@ class Accepts(Frozen):
 
 
 class Limit(Frozen):
-    """A bound that another setting's value gives. The kernel refuses what breaks it."""
+    """A bound that another setting's value gives. The kernel refuses what breaks it, from a release on."""
 
+    since: Release = ALWAYS
     relation: Literal["at least", "at most"]
     key: SysctlKey
     element: int = 0

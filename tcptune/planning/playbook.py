@@ -15,7 +15,13 @@ from tcptune.domain.values import Frozen
 GROUP = "tcptune_plan"
 """Inventory group of every host the plan changes."""
 
-_ANSIBLE_CFG = """\
+LASTING = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+"""Options by which ssh serves several tasks with one connection, and gives up a host that is silent for a minute.
+
+Without the latter, a host that vanishes while it is changed is waited for without end: nothing is sent that could fail.
+"""
+
+_ANSIBLE_CFG = f"""\
 [defaults]
 inventory = ./inventory
 collections_path = ./collections
@@ -23,12 +29,12 @@ host_key_checking = True
 interpreter_python = auto_silent
 gathering = explicit
 retry_files_enabled = False
-forks = {forks}
+forks = {{forks}}
 
 [ssh_connection]
 pipelining = True
 # First one wins in ssh: no variable further on can switch the check of host keys off.
-ssh_args = -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s
+ssh_args = -o StrictHostKeyChecking=yes {LASTING}
 """
 
 _PLAYBOOKS = {"site": "apply", "confirm": "confirm", "extend": "extend", "rollback": "rollback"}

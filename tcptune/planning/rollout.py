@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 
 from tcptune.domain.gates import Cause, Counted, CountersGate, GateSample, GateTable, Treat, Verdict
 from tcptune.domain.journal import SampleRecord, WaveRecord, WaveState
@@ -48,11 +47,14 @@ def hold_s(policy: Policy, confirm_within_s: int | None) -> int | None:
 
 
 def short_of_time(
-    results: Iterable[HostResult], now: datetime, hold: int, *, least_s: float | None = None
-) -> list[HostResult]:
-    """Return the held hosts that are given more time now: when half of it is over, or less than `least_s` is left."""
-    least = timedelta(seconds=hold / 2 if least_s is None else least_s)
-    return [r for r in results if r.state is HostState.HELD and r.deadline is not None and r.deadline - now < least]
+    results: Iterable[HostResult], lasts_s: Mapping[str, float], now_s: float, least_s: float
+) -> list[str]:
+    """Return the held hosts with a deadline that have less than `least_s` left, or of which that is not known.
+
+    `lasts_s` says until when each holds at least, by the same clock as `now_s`.
+    """
+    timed = [r.host for r in results if r.state is HostState.HELD and r.deadline is not None]
+    return [host for host in timed if lasts_s.get(host, now_s) - now_s < least_s]
 
 
 def controls(waves: Sequence[WaveRecord], number: int, states: Mapping[str, HostState]) -> list[str]:
@@ -73,7 +75,8 @@ def settled(wave: WaveRecord, results: Collection[HostResult]) -> WaveState:
     changed = [r for r in results if r.state in CHANGED_STATES]
     if changed and all(r.state is HostState.CONFIRMED for r in changed):
         return WaveState.CONFIRMED if wave.state in {WaveState.PASSED, WaveState.HELD} else wave.state
-    if not changed and any(r.state in _BACK for r in results):
+    # A wave may have failed before the first of its hosts was touched: then all of it is back, too.
+    if not changed and (wave.state is WaveState.FAILED or any(r.state in _BACK for r in results)):
         return WaveState.ROLLED_BACK
     return wave.state
 

@@ -15,7 +15,7 @@ from tcptune.domain.quantities import spelled
 from tcptune.domain.rollout import FAILURES
 from tcptune.domain.runs import HostState
 from tcptune.reports.layout import count, visible
-from tcptune.reports.rollout_sentences import WAITS, Message, moment
+from tcptune.reports.rollout_sentences import ORDINARY, WAITS, Message, moment
 from tcptune.reports.rollout_view import Nearest, RolloutView, WaveView
 
 Said = tuple[datetime, Message]
@@ -153,7 +153,8 @@ def _times(view: RolloutView, now: datetime) -> Iterator[Text]:
     if view.waiting is not None:
         wait = view.waiting
         until = f", {_left(wait.until, now)} left" if wait.until else ""
-        yield Text(visible(f"? waits for {WAITS[wait.waits_for]}{until}: {wait.why}"), style="yellow")
+        sign, style = (" ", "") if wait.waits_for in ORDINARY else ("?", "yellow")
+        yield Text(visible(f"{sign} waits for {WAITS[wait.waits_for]}{until}: {wait.why}"), style=style)
     if view.deadline is not None:
         yield Text(f"first host takes its change back by itself in {_left(view.deadline, now)}, unless it is kept")
 

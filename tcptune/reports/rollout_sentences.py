@@ -38,7 +38,14 @@ _ENDS = {
     WaveState.ROLLED_BACK: "is rolled back",
     WaveState.LEFT_OUT: "is left out",
 }
-WAITS = {"window": "its window", "database": "the journal's database", "lease": "its claim on the hosts"}
+WAITS = {
+    "window": "its window",
+    "baseline": "the counters from before the change",
+    "database": "the journal's database",
+    "lease": "its claim on the hosts",
+}
+ORDINARY = frozenset({"baseline"})
+"""Waits that are a part of every wave, and trouble nobody."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ def messages(event: Event, *, waves: int) -> list[Message]:
             told = [_measured(event.sample)]
         case Waiting():
             until = f" until {moment(event.until, event.at)}" if event.until else ""
-            told = [Message("?", f"waits for {WAITS[event.waits_for]}{until}: {event.why}")]
+            sign = " " if event.waits_for in ORDINARY else "?"
+            told = [Message(sign, f"waits for {WAITS[event.waits_for]}{until}: {event.why}")]
         case WaveHeld() | WaveEnded():
             told = [_wave(event, waves)]
         case DeadlineExtended():

@@ -32,7 +32,8 @@ def terminal(result: RolloutStory) -> str:
     lines += ["", *_waves(result), *_stopped(result), *_hosts(run)]
     lines += beyond_settings.at_boot(run.results)
     states = ", ".join(f"{run.count(state)} {state}" for state in HostState if run.count(state))
-    lines += ["", f"{count(len(run.results), 'host')} in {count(len(result.waves), 'wave')}: {states}."]
+    total = f"{count(len(run.results), 'host')} in {count(len(result.waves), 'wave')}: {states}."
+    lines += ["", f"{total}{_left_out(result.waves)}"]
     lines += _next(result)
     return "\n".join([*lines, ""])
 
@@ -118,6 +119,12 @@ def _host(run: Run, result: HostResult) -> str:
     text = f"{result.host}: {result.state}"
     said = run_notes.said(run, result)
     return "  " + textwrap.shorten(f"{text}, {said}" if said else text, _COLUMNS - 2, placeholder=" ...")
+
+
+def _left_out(waves: Sequence[WaveRecord]) -> str:
+    """Return what becomes of hosts that no wave of this rollout will ever change."""
+    hosts = sum(len(wave.hosts) for wave in waves if wave.state is WaveState.LEFT_OUT)
+    return f" Plan anew for the {hosts} left out." if hosts else ""
 
 
 def _next(result: RolloutStory) -> list[str]:

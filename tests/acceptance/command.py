@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,8 @@ class Tcptune:
             path.write_text(text)
         return path
 
-    def __call__(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Said:
-        """Run one command to its end. It must exit with `expect`, and never show a traceback."""
+    def __call__(self, *arguments: str | Path, expect: int | Set[int] = 0, **environment: str) -> Said:
+        """Run one command to its end. It must exit with `expect`, or one of these, and never show a traceback."""
         done = subprocess.run(
             self.argv(arguments),
             cwd=self.work,
@@ -79,7 +79,7 @@ class Tcptune:
         said = Said(done.returncode, done.stdout, done.stderr)
         shown = f"tcptune {' '.join(map(str, arguments))}: {said}"
         assert TRACEBACK not in said.stdout + said.stderr, shown
-        assert said.status == expect, f"not exit {expect}: {shown}"
+        assert said.status in ({expect} if isinstance(expect, int) else expect), f"not exit {expect}: {shown}"
         return said
 
     def at_terminal(self, *arguments: str | Path, answer: str, expect: int = 0) -> tuple[Said, str]:

@@ -25,7 +25,7 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "PLAN"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?Z?"), "MOMENT"),
-    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
+    (re.compile(r"\b\d\d:\d\d:\d\dZ?\b"), "TIME"),
     (re.compile(r"\bby \S+@\S+, tcptune \d+\.\d+\.\d+"), "by PERSON, tcptune VERSION"),
     (re.compile(r"\b10\.213\.\d+\.\d+\b"), "ADDRESS"),
 )

@@ -26,6 +26,7 @@ NOT_RUN = {
     "make test ARGS=tests/unit": "is what runs this",
     "make slow": "takes minutes",
     "make slow ARGS=tests/differential": "takes minutes",
+    'make slow ARGS="tests/acceptance/test_rollout_killed.py -s"': "takes minutes",
     "make test PYTHON=python3.13": "makes a virtual environment for another Python",
     "make test-vm": "takes minutes; is itself tests, of virtual machines",
     "make test-kernels": "takes minutes; is itself tests, of virtual machines",

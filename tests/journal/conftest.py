@@ -48,8 +48,8 @@ class Place:
             connection.execute(sql)
 
 
-def _server() -> Iterator[Server]:
-    """Start a server. A person without PostgreSQL skips what needs it; CI must not."""
+def serving() -> Iterator[Server]:
+    """Start a server, and remove it in the end. A person without PostgreSQL skips what needs it; CI must not."""
     if reasons := missing():
         if os.environ.get("CI") == "true":
             pytest.fail("; ".join(reasons), pytrace=False)
@@ -64,7 +64,7 @@ def _server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """Give the session's server. Who stops it starts it again."""
-    yield from _server()
+    yield from serving()
 
 
 def new_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> Place:

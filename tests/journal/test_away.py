@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tcptune.adapters.journal.heartbeat import Heartbeat
 from tcptune.adapters.journal.store import SqlJournal
 from tcptune.domain.runs import HostState
-from tcptune.errors import TcptuneError
+from tcptune.errors import LeaseLost, TcptuneError
 from tests.journal.conftest import Place, new_place
 from tests.journal.server import PASSWORD, Server
 from tests.unit.builders import NOW, cohort, plan, result, run
@@ -225,6 +225,23 @@ def test_a_heart_goes_on_after_a_restart_within_the_lease(place: Place, own: Ser
         while time.monotonic() < until:
             heart.check()
             time.sleep(0.1)
+
+    assert [lock.ran_out for lock in journal.locks.locks()] == [False]
+
+
+def test_a_claim_that_ran_out_while_the_server_was_away_is_ours_again_at_once_if_nobody_took_it(
+    place: Place, own: Server
+) -> None:
+    journal = place.open()
+    lease = journal.locks.claim(["web1"], "r1", by="ada@ctl1", lease_s=2)
+    with Heartbeat(journal.locks, lease) as heart:
+        own.stop()
+        time.sleep(2.5)
+        with pytest.raises(LeaseLost, match="somebody else may have the hosts"):
+            heart.check()
+        own.start()
+        # Without waiting for the next beat: what waited for the journal goes on as soon as the server answers.
+        heart.check()
 
     assert [lock.ran_out for lock in journal.locks.locks()] == [False]
 

@@ -12,7 +12,7 @@ from tests.lab.vm import VmLab
 from tests.vm.conftest import On
 from tests.vm.wanted import WANTED, Patient, profile
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 
 WINDOW_S = 60
 # What the host is given to take the change back once the time is over.

@@ -22,6 +22,8 @@ from tcptune.errors import TcptuneError
 T = TypeVar("T")
 Tell = Callable[[str], None]
 """Told what a person who waits should know: one line."""
+OnWait = Callable[[str, float], None]
+"""Told that a server that is away is waited for, and so many seconds at most."""
 
 PATIENCE_S = 60.0
 """How long a call waits for a server that was there and is away: a restart, a failover."""
@@ -56,7 +58,8 @@ class Database:
         """
         self.name = "that TCPTUNE_JOURNAL names"
         self.by = by
-        self._patience_s, self._tell = patience_s, tell
+        self._patience_s = patience_s
+        self.on_wait: OnWait = lambda why, seconds: tell(f"{why}: waiting for it, {seconds:.0f} s at most")
         self._url: URL | None = None
         try:
             self._url = given = _settled(sa.make_url(url))
@@ -142,7 +145,7 @@ class Database:
                     raise self._away(problem, patience_s) from problem
                 # The first failure may be an old connection; a server that was restarted is there already.
                 if again and not told:
-                    self._tell(f"the journal {self.name} does not answer: waiting for it, {left_s:.0f} s at most")
+                    self.on_wait(f"the journal {self.name} does not answer", left_s)
                     told = True
                 time.sleep(min(pause_s, left_s))
                 again, pause_s = True, min(pause_s * 2, _LONGEST_PAUSE_S)

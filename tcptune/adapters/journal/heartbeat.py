@@ -22,6 +22,7 @@ class Heartbeat:
         self._locks, self._lease = locks, lease
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="tcptune heartbeat", daemon=True)
+        self._renewing = threading.Lock()
         self._sure_until_s = 0.0
         self._lost: TcptuneError | None = None
         self._trouble: TcptuneError | None = None
@@ -37,10 +38,15 @@ class Heartbeat:
     ) -> None:
         """Stop renewing. The claim is not released: what becomes of the hosts is for the caller to say."""
         self._stop.set()
-        self._thread.join()
+        if kind is None or issubclass(kind, Exception):
+            self._thread.join()
+        # Else somebody ended the process, and need not wait for a server that does not answer.
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the hosts now: to be asked before each change."""
+        if self._lost is None and _since_boot_s() >= self._sure_until_s:
+            # A server that has just come back answers us before the next beat. What nobody took over is ours again.
+            self._try()
         if self._lost is not None:
             raise self._lost
         if _since_boot_s() >= self._sure_until_s:
@@ -52,23 +58,28 @@ class Heartbeat:
 
     def _beat(self) -> None:
         pause_s = self._lease.lease_s / _BEATS
-        while not self._stop.wait(pause_s):
-            try:
-                self._renew()
-                pause_s, self._trouble = self._lease.lease_s / _BEATS, None
-            except LeaseLost as lost:
-                self._lost = lost
-                return
-            except TcptuneError as trouble:
-                # `check` tells of it once it matters.
-                self._trouble = trouble
-                pause_s = min(1.0, self._lease.lease_s / _BEATS / 4)
+        while self._lost is None and not self._stop.wait(pause_s):
+            self._try()
+            pause_s = self._lease.lease_s / _BEATS
+            if self._trouble is not None:
+                pause_s = min(1.0, pause_s / 4)
+
+    def _try(self) -> None:
+        try:
+            self._renew()
+            self._trouble = None
+        except LeaseLost as lost:
+            self._lost = lost
+        except TcptuneError as trouble:
+            # `check` tells of it once it matters.
+            self._trouble = trouble
 
     def _renew(self) -> None:
-        # From before the call: by the database's clock the lease lasts at least as long from then.
-        asked_s = _since_boot_s()
-        self._lease = self._locks.renew(self._lease, patience_s=0)
-        self._sure_until_s = asked_s + self._lease.lease_s
+        with self._renewing:
+            # From before the call: by the database's clock the lease lasts at least as long from then.
+            asked_s = _since_boot_s()
+            self._lease = self._locks.renew(self._lease, patience_s=0)
+            self._sure_until_s = asked_s + self._lease.lease_s
 
 
 def _since_boot_s() -> float:

@@ -13,7 +13,7 @@ from tcptune.domain.journal import WaveState
 from tcptune.domain.rollout import Confirmation, OnFailure
 from tcptune.domain.runs import Act, HostState
 from tcptune.errors import EXIT_PENDING, GateFailed
-from tcptune.planning.rollout import controls, failed_hosts, looks_s, soak_s, why_of
+from tcptune.planning.rollout import controls, looks_s, soak_s, why_of, window_s
 from tcptune.workflows.gates import Watch
 from tcptune.workflows.rollout.looking import Looking
 from tcptune.workflows.rollout.state import Ended
@@ -45,14 +45,16 @@ class Engine:
     def go(self) -> Ended:
         """Begin with the first wave that is not over, or go on where somebody stopped."""
         steps = self.steps
+        # Before the hosts are settled: a wave that failed must not look like one that is over, and let the next begin.
+        failed = next((wave for wave in self.rolling.waves if wave.state is WaveState.FAILED), None)
         steps.take_back([r.host for r in self.rolling.standing.values() if r.doing is Act.ROLLBACK])
+        if failed is not None:
+            return self._after_failure(failed.number, failed.why, GateFailed.exit_code)
         steps.settle()
         steps.tend(all_of_them=True)
         for number in range(1, len(self.rolling.waves) + 1):
             wave = self.rolling.wave(number)
             ended: Ended | None = None
-            if wave.state is WaveState.FAILED:
-                return self._after_failure(number, wave.why, GateFailed.exit_code)
             if wave.state is WaveState.PASSED:
                 ended = self._keep(number)
             elif wave.state not in _OVER:
@@ -69,7 +71,7 @@ class Engine:
             self._wait_for_window(number)
             if self._interrupted(None):
                 return self._stopped()
-            baseline = self.looking.baseline(self._hosts(wave.hosts), self._controls(number))
+            baseline = self._baseline(number)
             if self._interrupted(None):
                 return self._stopped()
             # Whoever takes the rollout up again compares with it.
@@ -84,6 +86,13 @@ class Engine:
             return self._nothing_changed(number, asked_for=wave.state is WaveState.HELD)
         steps.move(number, WaveState.SOAKING)
         return self._soak(number, baseline)
+
+    def _baseline(self, number: int) -> Baseline:
+        if apart_s := window_s(self.policy):
+            now, why = self.outside.clock(), f"wave {number} is read twice, {apart_s:.0f} s apart"
+            until = now + timedelta(seconds=apart_s)
+            self.outside.emit(Waiting(at=now, run=self.steps.run_id, waits_for="baseline", why=why, until=until))
+        return self.looking.baseline(self._hosts(self.rolling.wave(number).hosts), self._controls(number))
 
     def _wait_for_window(self, number: int) -> None:
         now = self.outside.clock()
@@ -133,14 +142,14 @@ class Engine:
         early = self.looking.tried(self.rolling.those(wave.hosts, HostState.HELD), baseline)
         steps.record(number, early)
         first = self.looking.readings([*self._hosts(wave.hosts), *beside])
-        began = self.outside.clock()
+        began, began_s = self.outside.clock(), self.outside.elapsed()
         until = began + timedelta(seconds=soak_s(self.policy))
         self.outside.emit(SoakBegan(at=began, run=steps.run_id, wave=number, until=until))
         table = GateTable(title=title, rows=early)
         for at_s in looks_s(self.policy):
             if table.treat is Treat.FAIL:
                 break
-            left_s = (began + timedelta(seconds=at_s) - self.outside.clock()).total_seconds()
+            left_s = began_s + at_s - self.outside.elapsed()
             steps.wait(left_s, lambda: self._interrupted(number) in {_BACK, _HOLD})
             if ended := self._ended_by_interruption(number):
                 return ended
@@ -149,12 +158,14 @@ class Engine:
             steps.record(number, table.rows)
         if table.treat is Treat.FAIL:
             return self._fail(number, why_of(table, Treat.FAIL))
-        # A host may have taken its change back meanwhile.
-        if why := self.rolling.too_many_failed(wave):
-            return self._fail(number, why)
+        # A host may have taken its change back meanwhile, and a gate need not see it.
+        gone = steps.gone(self.rolling.those(wave.hosts, HostState.HELD))
+        told = "; ".join(list(gone.values())[:5])
+        if why := self.rolling.too_many_failed(wave, gone):
+            return self._fail(number, f"{why}: {told}" if told else why)
         if table.treat is Treat.HOLD:
             return self._hold(number, why_of(table, Treat.HOLD))
-        steps.move(number, WaveState.PASSED)
+        steps.move(number, WaveState.PASSED, told)
         return self._keep(number)
 
     def _keep(self, number: int) -> Ended | None:
@@ -166,14 +177,7 @@ class Engine:
         if held:
             self.steps.keep(held)
         unkept = self.rolling.those(wave.hosts, HostState.HELD)
-        names = {*failed_hosts(self.rolling.standing.values()), *(host.name for host in unkept)}
-        why = self.policy.failures.exceeded(
-            wave=len(names.intersection(wave.hosts)),
-            of_wave=len(wave.hosts),
-            total=len(names),
-            of_total=len(self.rolling.standing),
-        )
-        if why:
+        if why := self.rolling.too_many_failed(wave, [host.name for host in unkept]):
             return self._fail(number, f"{why}: not all could be confirmed" if unkept else why)
         left = f"not confirmed, and left to take it back: {', '.join(host.name for host in unkept)}" if unkept else ""
         self.steps.move(number, WaveState.CONFIRMED, left or wave.why)
@@ -191,10 +195,11 @@ class Engine:
         everything = self.policy.on_failure is OnFailure.ROLL_BACK_ALL or why.startswith(TAKEN_BACK)
         if self.policy.on_failure is OnFailure.HOLD and not everything:
             return self._hold(number, why, code)
-        waves = rolling.waves if everything else [w for w in rolling.waves if w.state is WaveState.FAILED]
+        waves = list(rolling.waves) if everything else [w for w in rolling.waves if w.state is WaveState.FAILED]
+        # First, so that whoever takes up what dies in the middle goes on with the way back, and begins no wave.
+        steps.leave_out_the_rest(f"wave {number} failed")
         steps.take_back([host for wave in waves for host in wave.hosts])
         steps.settle()
-        steps.leave_out_the_rest(f"wave {number} failed")
         left = rolling.changed(host for wave in waves for host in wave.hosts)
         told = f"wave {number} of {len(rolling.waves)} failed: {why}"
         if left:
@@ -212,6 +217,11 @@ class Engine:
 
     def _through(self) -> Ended:
         held = self.rolling.held()
+        back = next((wave for wave in self.rolling.waves if wave.state is WaveState.ROLLED_BACK), None)
+        if back is not None and not held:
+            # Its controller died when all was done, and had not said so.
+            code = 0 if back.why.startswith(TAKEN_BACK) else GateFailed.exit_code
+            return Ended(code, f"wave {back.number} of {len(self.rolling.waves)} was taken back: {back.why}")
         if held and self.policy.confirm is Confirmation.BY_PERSON:
             self.steps.give_a_person_time()
             return Ended(None, "every wave has passed; a person keeps it", f"tcptune confirm {self.steps.run_id}")

@@ -35,10 +35,11 @@ class Looking:
     def baseline(self, hosts: Sequence[Host], controls: Sequence[Host]) -> Baseline:
         """Return what is known of hosts before their change; it takes the time between two readings."""
         apart_s = window_s(self.policy)
-        first = self.readings([*hosts, *controls])
+        # Before the counters are read: what we ask is traffic, and an idle host would seem to fall silent after it.
         answers = tuple(
             () if isinstance(gate, CountersGate) else self.watch.answers(gate, hosts) for gate in self.policy.gates
         )
+        first = self.readings([*hosts, *controls])
         if not apart_s:
             return Baseline(answers=answers)
         self.pause(apart_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tcptune.domain import journal as records
@@ -13,15 +13,16 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.journal import Lease, WaveState
 from tcptune.domain.rollout import Confirmation, Policy, Waves
 from tcptune.domain.runs import Act, HostState, Run
-from tcptune.errors import TcptuneError, UsageError
+from tcptune.errors import LeaseLost, TcptuneError, UsageError
 from tcptune.planning.rollout import exit_code, settled
-from tcptune.ports import Heart, HostLocks, Rollouts
+from tcptune.ports import Heart, Rollouts
 from tcptune.workflows.change import Changer
+from tcptune.workflows.claims import Claims
 from tcptune.workflows.collect import Collector
 from tcptune.workflows.gates import Watch
+from tcptune.workflows.guard import Guarded
 from tcptune.workflows.rollout.engine import TAKEN_BACK, Engine
-from tcptune.workflows.rollout.guard import Guarded
-from tcptune.workflows.rollout.state import LEASE_S, Beating, Ended, Outside, Rolling
+from tcptune.workflows.rollout.state import Ended, Outside, Rolling
 from tcptune.workflows.rollout.steps import Steps
 
 _BEGUN = frozenset({WaveState.CHANGING, WaveState.SOAKING, WaveState.HELD, WaveState.PASSED})
@@ -34,8 +35,7 @@ class Session:
     changer: Changer
     watch: Watch
     rollouts: Rollouts
-    locks: HostLocks
-    beating: Beating
+    claims: Claims
     collector: Collector
     outside: Outside
 
@@ -48,8 +48,8 @@ class Session:
         a danger is not allowed, or a host has moved since the plan was made.
         """
         run = rolling.run
-        lease = self._claim(run, rolling.hosts)
-        with self.beating(lease) as heart:
+        lease = self.claims.take(run, rolling.hosts)
+        with self.claims.beating(lease) as heart:
             try:
                 self.changer.look(
                     self.collector, rolling.plan, list(rolling.hosts.values()), allow_risk, skip_stale=skip_stale
@@ -57,9 +57,9 @@ class Session:
                 policy = records.PolicyRecord(text=policy_text, digest=rolling.policy.digest)
                 rollout = records.Rollout(policy=policy, waves=tuple(rolling.waves))
                 self.changer.journal.begin(run, rolling.plan, rollout)
-            except TcptuneError:
-                # Nothing was begun: the next one need not wait for the claim to run out.
-                self.locks.release(lease)
+            except BaseException:
+                # Nothing was begun, even where somebody ends the process: the next one need not wait for the claim.
+                self.claims.locks.release(lease)
                 raise
             return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=False)
 
@@ -69,14 +69,10 @@ class Session:
         Hosts that hold the change, or may, are asked first. Raises UsageError where nothing is left to do, and
         HostsClaimed while somebody else changes one of the hosts.
         """
-        run = rolling.run
-        if not _open(rolling):
-            hint = f"tcptune confirm {run.run_id}" if rolling.held() else f"tcptune runs show {run.run_id}"
-            raise UsageError(f"run {run.run_id} has come to its end: nothing is left to do", hint=hint)
-        _check_idle(run)
-        lease = self._claim(run, rolling.hosts)
-        with self.beating(lease) as heart:
-            self._take_up(rolling, Act.APPLY)
+        _check_open(rolling)
+        lease = self.claims.take(rolling.run, rolling.hosts)
+        with self.claims.beating(lease) as heart:
+            rolling = self._take_up(rolling, lease, Act.APPLY, _check_open)
             return self._through(rolling, lease, heart, lambda engine: engine.go(), resumed=True)
 
     def take_back(
@@ -84,12 +80,13 @@ class Session:
     ) -> tuple[Run, int]:
         """Take the change back on some hosts of a rollout. With `end` no further wave ever begins.
 
-        Raises HostsClaimed while somebody else changes one of the hosts.
+        The claim of a controller that may have died elsewhere gets the time to run out. Raises HostsClaimed where it
+        is renewed: then somebody else changes the hosts.
         """
-        _check_idle(rolling.run)
-        lease = self._claim(rolling.run, names)
-        with self.beating(lease) as heart:
-            self._take_up(rolling, Act.ROLLBACK)
+        interrupted = self.outside.interrupted
+        lease = self.claims.take(rolling.run, names, waits=True, enough=lambda: interrupted() is not None)
+        with self.claims.beating(lease) as heart:
+            rolling = self._take_up(rolling, lease, Act.ROLLBACK)
 
             def work(engine: Engine) -> Ended:
                 return self._back(engine.steps, names, force_keys, end=end)
@@ -113,18 +110,21 @@ class Session:
             return Ended(code or 4, f"not taken back: {told}", f"tcptune rollback {rolling.run.run_id}")
         return Ended(0, f"taken back by {self.changer.operator}")
 
-    def _take_up(self, rolling: Rolling, act: Act) -> None:
-        self.changer.journal.start(rolling.run.run_id, act, (), by=self.changer.operator, at=self.outside.clock())
-
-    def _claim(self, run: Run, hosts: Iterable[str]) -> Lease:
-        wanted = sorted(hosts)
-        for lock in self.locks.locks(wanted):
-            ours = lock.run_id == run.run_id and run.at_work is not None and run.at_work.by == lock.by
-            if ours and not lock.ran_out and run.at_work is not None and run.at_work.alive is False:
-                # The process that claimed them ran here and is gone: nobody is there to wait for.
-                fields = lock.model_dump(include={"token", "run_id", "by", "since", "until"})
-                self.locks.release(Lease(**fields, hosts=(lock.host,), lease_s=LEASE_S))
-        return self.locks.claim(wanted, run.run_id, by=self.changer.operator, lease_s=LEASE_S)
+    def _take_up(
+        self, rolling: Rolling, lease: Lease, act: Act, check: Callable[[Rolling], None] = lambda _rolling: None
+    ) -> Rolling:
+        """Return the rollout as it stands now that nobody else can move it, and record who works on it."""
+        journal, run_id = self.changer.journal, rolling.run.run_id
+        try:
+            rollout = self.rollouts.rollout(run_id)
+            waves = list(rollout.waves) if rollout else rolling.waves
+            rolling = replace(rolling, run=journal.find(run_id)[0], waves=waves)
+            check(rolling)
+            journal.start(run_id, act, (), by=self.changer.operator, at=self.outside.clock())
+        except TcptuneError:
+            self.claims.locks.release(lease)
+            raise
+        return rolling
 
     def _through(
         self, rolling: Rolling, lease: Lease, heart: Heart, work: Callable[[Engine], Ended], *, resumed: bool
@@ -152,9 +152,11 @@ class Session:
         try:
             ended = work(Engine(steps, self.watch))
             done = self.changer.ended(run, rolling.standing)
-            self.locks.release(lease)
+            self.claims.locks.release(lease)
         except TcptuneError as problem:
             # The claim runs out by itself, and what is held takes itself back: nobody knows how far the last step came.
+            if not isinstance(problem, LeaseLost):
+                problem.hint = _what_next(rolling)
             self._tell_end(rolling, problem.exit_code, str(problem), f"tcptune runs resume {run.run_id}")
             raise
         code = exit_code(done.results) if ended.code is None else ended.code
@@ -168,6 +170,15 @@ class Session:
                 at=self.outside.clock(), run=rolling.run.run_id, exit_code=code, why=why, counts=counts, next=then
             )
         )
+
+
+def _what_next(rolling: Rolling) -> str:
+    """Return the one command, and how long there is time for it."""
+    told = f"tcptune runs resume {rolling.run.run_id}, or tcptune rollback {rolling.run.run_id}"
+    deadlines = [r.deadline for r in rolling.standing.values() if r.deadline is not None]
+    if deadlines:
+        told += f"; the first held host takes its change back by itself at {min(deadlines):%Y-%m-%d %H:%M:%S} UTC"
+    return told
 
 
 def settle_waves(rollouts: Rollouts, run: Run, clock: Callable[[], datetime]) -> None:
@@ -196,17 +207,17 @@ def rolling_again(
     return Rolling(run, plan, policy, {h.name: h for h in hosts}, list(rollout.waves), confirm_within_s)
 
 
+def _check_open(rolling: Rolling) -> None:
+    """Raise UsageError where nothing of a rollout is left to do."""
+    run = rolling.run
+    # A controller that died at the very end has left no wave open, and the run without an end.
+    if not _open(rolling) and run.at_work is None:
+        hint = f"tcptune confirm {run.run_id}" if rolling.held() else f"tcptune runs show {run.run_id}"
+        raise UsageError(f"run {run.run_id} has come to its end: nothing is left to do", hint=hint)
+
+
 def _open(rolling: Rolling) -> bool:
     by_person = rolling.policy.confirm is Confirmation.BY_PERSON
     over = {WaveState.CONFIRMED, WaveState.ROLLED_BACK, WaveState.LEFT_OUT}
     states = {wave.state for wave in rolling.waves} - over - ({WaveState.PASSED} if by_person else set())
     return bool(states) or any(result.doing is Act.ROLLBACK for result in rolling.standing.values())
-
-
-def _check_idle(run: Run) -> None:
-    if run.at_work is not None and run.at_work.alive:
-        raise TcptuneError(
-            f"run {run.run_id}: {run.at_work.act} by {run.at_work.by} is at work on it since "
-            f"{run.at_work.since:%Y-%m-%d %H:%M:%S} UTC (pid {run.at_work.pid})",
-            hint="wait for it to end, or press Ctrl-C there",
-        )

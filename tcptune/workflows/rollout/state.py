@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tcptune.domain.journal import Lease, WaveRecord
+from tcptune.domain.journal import WaveRecord
 from tcptune.domain.runs import CHANGED_STATES, HostResult, HostState
 from tcptune.planning.rollout import failed_hosts
 
@@ -18,15 +17,10 @@ if TYPE_CHECKING:
     from tcptune.domain.hosts import Host
     from tcptune.domain.rollout import Policy
     from tcptune.domain.runs import Run
-    from tcptune.ports import Heart
 
 Emit = Callable[["Event"], None]
 Ask = Callable[[str, Sequence[str]], str | None]
 """Asks a person: a question and its answers. None where nobody answers."""
-Beating = Callable[[Lease], AbstractContextManager["Heart"]]
-"""Keeps a claim for as long as the block lasts."""
-
-LEASE_S = 60
 
 
 @dataclass(frozen=True)
@@ -34,6 +28,9 @@ class Outside:
     """What surrounds a rollout: time, people and whoever looks on."""
 
     clock: Callable[[], datetime]
+    """The time of day, for records and people: it can be set."""
+    elapsed: Callable[[], float]
+    """Seconds since some moment, asleep included: what durations are measured by."""
     pause: Callable[[float], None]
     """Waits so many seconds, or less where somebody interrupts."""
     emit: Emit
@@ -87,9 +84,12 @@ class Rolling:
         """Return the number of a host's wave."""
         return next(wave.number for wave in self.waves if host in wave.hosts)
 
-    def too_many_failed(self, wave: WaveRecord) -> str | None:
-        """Return why the wave fails for its hosts, or those before; None where few enough failed."""
-        failed = set(failed_hosts(self.standing.values()))
+    def too_many_failed(self, wave: WaveRecord, others: Iterable[str] = ()) -> str | None:
+        """Return why the wave fails for its hosts, or those before; None where few enough failed.
+
+        `others` count as failed, too.
+        """
+        failed = {*failed_hosts(self.standing.values()), *others}
         return self.policy.failures.exceeded(
             wave=len(failed.intersection(wave.hosts)),
             of_wave=len(wave.hosts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from tcptune.domain.events import (
     DeadlineExtended,
@@ -15,14 +14,16 @@ from tcptune.domain.events import (
     WaveHeld,
     counted,
 )
+from tcptune.domain.facts import Unread
 from tcptune.domain.gates import Counted
 from tcptune.domain.hosts import Host
 from tcptune.domain.journal import OPEN_WAVES, WaveState
 from tcptune.domain.runs import Act, HostResult, HostState
+from tcptune.planning.plan import moved
 from tcptune.planning.rollout import hold_s, sample_record, settled, short_of_time
 from tcptune.ports import Applier, Rollouts
 from tcptune.workflows.change import Changer
-from tcptune.workflows.collect import Collector
+from tcptune.workflows.collect import Collector, keys_of, sections_of
 from tcptune.workflows.rollout.state import Outside, Rolling
 
 _TICK_S = 1.0
@@ -49,7 +50,9 @@ class Steps:
         self.changer = replace(changer, applier=applier, on_move=self._moved)
         self.hold_s = hold_s(rolling.policy, rolling.confirm_within_s)
         self._seen = rolling.states()
-        self._tried: dict[str, datetime] = {}
+        self._lasts: dict[str, float] = {}
+        """Until when a host holds at least, by our own clock: the host's may differ."""
+        self._tried: dict[str, float] = {}
 
     @property
     def run_id(self) -> str:
@@ -116,9 +119,26 @@ class Steps:
 
     def change(self, hosts: Sequence[Host]) -> None:
         """Change hosts, and hold them."""
-        rolling = self.rolling
+        rolling, asked_s = self.rolling, self.outside.elapsed()
+        fresh = [host.name for host in hosts if rolling.standing[host.name].state is HostState.PLANNED]
         if hosts:
             self.changer.change(rolling.run, rolling.plan, rolling.standing, hosts, self.hold_s)
+        if self.hold_s is not None:
+            # One that a dead controller had begun may have been held long before.
+            self._lasts |= dict.fromkeys(fresh, asked_s + self.hold_s)
+
+    def gone(self, held: Sequence[Host]) -> dict[str, str]:
+        """Return the held hosts of which nobody can say that they still hold the change, with the reason.
+
+        One may have taken it back, by its deadline while the controller slept or by a reboot.
+        """
+        plan, found = self.rolling.plan, {}
+        for one in self.collector.stream(held, keys_of(plan), sections_of(plan, boot=False)):
+            if isinstance(one, Unread):
+                found[one.host] = f"{one.host} could not be read: {one.error}"
+            elif moved(plan.cohort_of(one.host), one) is None:
+                found[one.host] = f"{one.host} is as before the change"
+        return found
 
     def keep(self, hosts: Sequence[Host]) -> None:
         """Confirm hosts."""
@@ -135,12 +155,12 @@ class Steps:
         """Give held hosts more time while the rollout goes on: none takes its change back under a healthy one."""
         if self.hold_s is None:
             return
-        now = self.outside.clock()
-        least_s = float(self.hold_s) if all_of_them else None
-        short = short_of_time(self._tended(), now, self.hold_s, least_s=least_s)
-        due = [r.host for r in short if now >= self._tried.get(r.host, now)]
+        now_s = self.outside.elapsed()
+        least_s = self.hold_s if all_of_them else self.hold_s / 2
+        short = short_of_time(self._tended(), self._lasts, now_s, least_s)
+        due = [host for host in short if now_s >= self._tried.get(host, now_s)]
         if due:
-            self._tried |= dict.fromkeys(due, now + timedelta(seconds=_AGAIN_S))
+            self._tried |= dict.fromkeys(due, now_s + _AGAIN_S)
             self._give(due, self.hold_s)
 
     def give_a_person_time(self) -> None:
@@ -148,9 +168,8 @@ class Steps:
         if self.rolling.confirm_within_s is None:
             return
         least_s = self.rolling.confirm_within_s
-        short = short_of_time(self._tended(), self.outside.clock(), least_s, least_s=float(least_s))
-        if short:
-            self._give([result.host for result in short], least_s)
+        if short := short_of_time(self._tended(), self._lasts, self.outside.elapsed(), least_s):
+            self._give(short, least_s)
 
     def _tended(self) -> list[HostResult]:
         return [
@@ -165,11 +184,13 @@ class Steps:
     def _give(self, names: Sequence[str], seconds: int) -> None:
         rolling = self.rolling
         hosts = [rolling.hosts[name] for name in names]
+        until_s = self.outside.elapsed() + seconds
         self.changer.give_time(rolling.run, rolling.plan, rolling.standing, hosts, seconds)
         given = [r for r in rolling.results(names) if r.state is HostState.HELD and r.deadline and not r.error]
         if given:
             first = min(r.deadline for r in given if r.deadline)
             told = tuple(r.host for r in given)
+            self._lasts |= {host: max(until_s, self._lasts.get(host, until_s)) for host in told}
             self.outside.emit(DeadlineExtended(at=self.outside.clock(), run=self.run_id, hosts=told, deadline=first))
 
     def _moved(self, result: HostResult) -> None:
@@ -192,7 +213,7 @@ class Steps:
 
     def wait(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Wait, giving held hosts more time meanwhile; `enough` is asked every second and ends it early."""
-        until = self.outside.clock() + timedelta(seconds=seconds)
-        while not enough() and (left_s := (until - self.outside.clock()).total_seconds()) > 0:
+        until_s = self.outside.elapsed() + seconds
+        while not enough() and (left_s := until_s - self.outside.elapsed()) > 0:
             self.outside.pause(min(left_s, _TICK_S))
             self.tend()

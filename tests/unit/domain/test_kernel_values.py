@@ -53,6 +53,11 @@ def test_no_rule_of_ours_lets_pass_a_sign_that_a_byte_refuses() -> None:
     assert strict.mistakes(catalogue()["net.ipv4.tcp_orphan_retries"], "-0")
 
 
+def test_a_bound_by_another_setting_holds_from_its_release_on() -> None:
+    assert held("net.ipv4.tcp_reordering", "301") is None
+    assert held("net.ipv4.tcp_reordering", "301", kernel="6.1") == "301"
+
+
 def test_the_queue_of_an_old_listener_had_sixteen_bits() -> None:
     assert held("net.core.somaxconn", "65536", kernel="4.0") is None
     assert held("net.core.somaxconn", "65536", kernel="4.9") == "65536"

@@ -85,6 +85,9 @@ def test_it_names_the_waves_and_what_stopped_them() -> None:
     assert "retransmissions" in shown
     assert "13 confirmed" not in shown
     assert "3 confirmed, 10 rolled back" in shown
+    assert "27 planned" in shown
+    assert "Plan anew for the 27 left out." in shown
+    assert "left out." not in FORMATS["terminal"](GREEN)
 
 
 def test_where_a_wave_is_held_the_next_command_is_said() -> None:

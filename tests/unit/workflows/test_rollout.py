@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -18,13 +19,14 @@ from tcptune.domain.changes import Plan
 from tcptune.domain.events import Event
 from tcptune.domain.gates import ActiveGate, Answer
 from tcptune.domain.hosts import Host
-from tcptune.domain.journal import Lease
+from tcptune.domain.journal import HostLock, Lease
 from tcptune.domain.runs import HostResult, HostState
 from tcptune.errors import HostsClaimed, HostUnreachable, LeaseLost, PlanStale, UsageError
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.waves import cut_waves
 from tcptune.ports import HostOutcome
 from tcptune.workflows.change import Changer, new_run
+from tcptune.workflows.claims import Claims
 from tcptune.workflows.collect import Collector
 from tcptune.workflows.gates import Watch
 from tcptune.workflows.rollout.session import Session, recorded_waves, rolling_again
@@ -63,10 +65,12 @@ class Applier(FakeApplier):
         super().__init__(**outcomes)
         self.story = story
         self.dies_at: str | None = None
+        self.clock_ahead = timedelta(0)
 
     def _timed(self, found: Iterator[HostOutcome], seconds: int | None) -> Iterator[HostOutcome]:
         for outcome in found:
-            until = None if seconds is None else self.story.now + timedelta(seconds=seconds)
+            self.story.shows(outcome)
+            until = None if seconds is None else self.story.now + self.clock_ahead + timedelta(seconds=seconds)
             yield replace(outcome, deadline=until if outcome.state is HELD else None)
 
     def apply(
@@ -91,7 +95,7 @@ class Applier(FakeApplier):
         fence: Sequence[str] = (),
     ) -> Iterator[HostOutcome]:
         self._maybe_die("roll_back")
-        return super().roll_back(run_id, plan, hosts, force_keys, fence)
+        return self._timed(super().roll_back(run_id, plan, hosts, force_keys, fence), None)
 
     def _maybe_die(self, act: str) -> None:
         if self.dies_at == act:
@@ -117,6 +121,7 @@ class Story:
         self.interrupts: dict[int, str] = {}
         self.answers: list[str] = []
         self.slept_s = 0.0
+        self.waited: list[Sequence[HostLock]] = []
         self.policy = recorded_policy(text, "test.yml")
 
     def ask(self, host: Host, gate: ActiveGate) -> tuple[Answer, ...]:
@@ -126,11 +131,19 @@ class Story:
             for c in gate.checks
         )
 
+    def shows(self, outcome: HostOutcome) -> None:
+        """Let a host's kernel show what became of it; one that nobody can read stays so."""
+        if not isinstance(self.says[outcome.host], Exception):
+            self.says[outcome.host] = answer({SOMAXCONN: "4096" if outcome.state in {HELD, CONFIRMED} else "128"})
+
     def applied(self, name: str) -> bool:
         return any(act == "apply" and name in hosts for act, hosts, _ in self.applier.calls)
 
     def clock(self) -> datetime:
         return self.now
+
+    def elapsed(self) -> float:
+        return self.slept_s
 
     def pause(self, seconds: float) -> None:
         self.slept_s += seconds
@@ -157,10 +170,9 @@ class Story:
             changer,
             Watch(self, collector, workers, self.clock),
             self.journal.rollouts,
-            self.journal.locks,
-            beating,
+            Claims(self.journal.locks, beating, "ada@c", str(os.getpid()), self.pause, self.waited.append),
             collector,
-            Outside(self.clock, self.pause, self.events.append, self.interrupted, asked, "ada@c"),
+            Outside(self.clock, self.elapsed, self.pause, self.events.append, self.interrupted, asked, "ada@c"),
         )
 
     def rolling(self, run_id: str = "r1") -> Rolling:
@@ -252,7 +264,7 @@ def test_a_person_keeps_what_the_policy_leaves_to_one_and_the_hosts_wait_that_lo
 def test_no_host_takes_its_change_back_under_a_rollout_that_is_well(tmp_path: Path) -> None:
     text = TEXT.replace("90s", "30m") + "confirm: by_person\n"
     story = Story(tmp_path, text, confirm_within_s=60)
-    seen = []
+    seen: list[bool] = []
 
     def pause(seconds: float) -> None:
         story.slept_s += seconds
@@ -281,6 +293,66 @@ def test_a_wave_waits_for_its_window(tmp_path: Path) -> None:
     assert story.begin() == 0
     assert story.told().count("waiting") == 1
     assert story.slept_s >= 50 * 60 + 34
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(hours=-2)])
+def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_soak(story: Story, jump: timedelta) -> None:
+    def pause(seconds: float) -> None:
+        story.slept_s += seconds
+        story.now += jump
+
+    story.pause = pause  # type: ignore[method-assign]
+
+    assert story.begin() == 0
+    assert story.slept_s == 3 * 90
+
+
+def test_hosts_get_more_time_though_their_clock_is_ahead_of_ours(tmp_path: Path) -> None:
+    story = Story(tmp_path, TEXT.replace("90s", "30m"), confirm_within_s=60)
+    story.applier.clock_ahead = timedelta(hours=5)
+    story.begin()
+
+    # Held for 35 minutes, and watched for 30: each wave needs more once half of it is over.
+    assert [hosts for hosts in story.acts("extend") if hosts == ["web1"]]
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (answer({SOMAXCONN: "128"}), "web1 is as before the change"),
+        (HostUnreachable("web1: timed out"), "web1 could not be read: timed out"),
+    ],
+)
+def test_a_host_that_took_its_change_back_by_itself_fails_its_wave_where_no_gate_sees_it(
+    tmp_path: Path, says: Any, why: str
+) -> None:
+    story = with_policy(tmp_path, "confirm: by_person\n")
+
+    def pause(seconds: float) -> None:
+        story.slept_s += seconds
+        story.says["web1"] = says
+
+    story.pause = pause  # type: ignore[method-assign]
+
+    assert story.begin() == 6
+    assert story.waves() == ["rolled back", "left out", "left out"]
+    assert why in str(story.events[-1].why)  # type: ignore[union-attr]
+
+
+def test_what_the_gates_ask_before_the_change_is_no_traffic_between_the_two_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(tmp_path, TEXT.replace("{gate: ssh}", "{gate: ssh}, {gate: counters, window_s: 30}"))
+    did: list[str] = []
+    for name in ("answers", "counters"):
+        does = getattr(Watch, name)
+        monkeypatch.setattr(Watch, name, lambda *args, name=name, does=does: did.append(name) or does(*args))
+
+    story.begin()
+
+    # Twice before the change, then the early look, once just after it.
+    assert did[:5] == ["answers", "counters", "counters", "answers", "counters"]
+    assert story.told()[2:4] == ["waiting", "wave_began"]
 
 
 # Gates that fail
@@ -466,6 +538,34 @@ def test_all_of_a_rollout_is_taken_back(story: Story) -> None:
     assert story.back() == 0
     assert story.states() == [BACK] * 4
     assert story.waves() == ["rolled back"] * 3
+
+
+def test_who_takes_up_a_rollout_goes_by_what_stands_once_it_has_the_hosts(story: Story) -> None:
+    story.interrupts = {10: "Ctrl-C"}
+    story.answers = ["finish the wave"]
+    story.begin()
+    seen_before = story.again()
+    story.resume()
+    acts = list(story.applier.calls)
+
+    with pytest.raises(UsageError, match="nothing is left to do"):
+        story.session().resume(seen_before)
+    assert story.applier.calls == acts
+    assert story.journal.locks.locks() == []
+
+
+def test_a_way_back_waits_for_the_claim_of_a_controller_that_may_have_died(story: Story) -> None:
+    story.begin()
+    lease = story.journal.locks.claim(["web1"], "r1", by="bob@d, pid 9", lease_s=60)
+
+    def pause(seconds: float) -> None:
+        story.slept_s += seconds
+        story.journal.locks.release(lease)
+
+    story.pause = pause  # type: ignore[method-assign]
+
+    assert story.back() == 0
+    assert [lock.by for locks in story.waited for lock in locks] == ["bob@d, pid 9"]
 
 
 def test_hosts_that_a_living_controller_may_have_are_left_to_it(story: Story) -> None:
