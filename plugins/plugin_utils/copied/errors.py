@@ -8,6 +8,7 @@ TcptuneError            1   anything we can explain
 ├── InputError          3   a file the user gave is wrong
 │   ├── ProfileError        a profile, with every mistake in it
 │   ├── PlanError           a plan that is no plan, or was edited
+│   ├── PolicyError         a rollout policy, or one that these hosts cannot meet
 │   ├── FactsError          a facts file that is none
 │   └── InventoryError      an inventory Ansible cannot read
 ├── HostError           4   one host failed; the others go on
@@ -15,6 +16,8 @@ TcptuneError            1   anything we can explain
 │   ├── HostKeyRefused      the host is not who known_hosts says
 │   ├── BecomeRefused       sudo said no
 │   └── ProbeFailed         the host's answer makes no sense
+├── HostsClaimed        1   another run works on some of the hosts
+├── LeaseLost           1   another run may have taken over what this one had claimed
 ├── PlanStale           5   a host has moved since the plan was made
 └── GateFailed          6   a gate failed; the changes were taken back
 """
@@ -52,6 +55,10 @@ class PlanError(InputError):
     """A plan file is damaged, was edited, or is of another format version."""
 
 
+class PolicyError(InputError):
+    """A rollout policy is wrong, with every mistake in the message; or these hosts cannot meet it."""
+
+
 class FactsError(InputError):
     """A facts file is damaged or of another format version."""
 
@@ -80,6 +87,14 @@ class BecomeRefused(HostError):
 
 class ProbeFailed(HostError):
     """The host answered, and the answer is incomplete or makes no sense."""
+
+
+class HostsClaimed(TcptuneError):
+    """Another run works on some of the hosts. The message says who, on which, since when and until when."""
+
+
+class LeaseLost(TcptuneError):
+    """The claim on the hosts ran out: whoever had it may change nothing more."""
 
 
 class PlanStale(TcptuneError):

@@ -86,7 +86,8 @@ class HostFacts(Frozen):
     config_files: tuple[TextFile, ...] | None = None
     """Other files that bear on TCP: limits, the service manager's defaults, modules to load, ufw's own sysctl file."""
     counters: dict[str, int] | None = None
-    """Absolute values by name: TcpExt.ListenOverflows, Tcp.CurrEstab, sockstat.TCP.tw, softnet_stat.dropped.
+    """Absolute values by name: TcpExt.ListenOverflows, Tcp.CurrEstab, sockstat.TCP.tw, softnet_stat.dropped,
+    nf_conntrack.drop.
 
     Only the difference of two readings means something, levels aside. softnet_stat, orphans and memory are of the
     whole machine, the rest of the network namespace. A name that is missing is an older kernel, not a zero.

@@ -106,6 +106,8 @@ class HostResult(Frozen):
     """What was begun here and has not been heard of since: under way, or its controller died."""
     error: str | None = None
     hint: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What the host said beside the outcome, during this command. The journal keeps it in its log of moves."""
 
 
 class Work(Frozen):

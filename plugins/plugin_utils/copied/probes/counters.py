@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 SCRIPT = """
-grep -s '' /proc/net/netstat /proc/net/snmp /proc/net/sockstat /proc/net/sockstat6 /proc/net/softnet_stat
+set -- /proc/net/netstat /proc/net/snmp /proc/net/sockstat /proc/net/sockstat6
+grep -s '' "$@" /proc/net/softnet_stat /proc/net/stat/nf_conntrack
 """
 
 _FOLDER = "/proc/net/"
@@ -43,6 +44,7 @@ def parse(lines: Sequence[str]) -> dict[str, int]:
     for name in ("sockstat", "sockstat6"):
         found.update(_in_pairs(name, texts.get(name, [])))
     found.update(_softnet(texts.get("softnet_stat", [])))
+    found.update(_conntrack(texts.get("stat/nf_conntrack", [])))
     if "Tcp.ActiveOpens" not in found:
         raise ValueError("/proc/net/snmp tells no counters of TCP")
     return found
@@ -74,3 +76,12 @@ def _softnet(rows: Sequence[str]) -> Iterator[tuple[str, int]]:
     for name, column in _SOFTNET.items():
         if table and all(len(row) > column for row in table):
             yield f"softnet_stat.{name}", sum(row[column] for row in table)
+
+
+def _conntrack(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Add up the rows below the names, one a processor, in hexadecimal. There are none before the module is loaded."""
+    names, rows = (lines[0].split(), [line.split() for line in lines[1:]]) if lines else ([], [])
+    # Every row repeats the one number of entries there are: that is no count, and the section conntrack has it.
+    for column, name in enumerate(names):
+        if name != "entries" and all(len(row) == len(names) for row in rows):
+            yield f"nf_conntrack.{name}", sum(int(row[column], 16) for row in rows)

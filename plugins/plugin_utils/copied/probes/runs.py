@@ -28,10 +28,19 @@ if [ "$top" != 0 ] && holder=$(readlink {_LOCK}/"$top"); then
   printf 'lock %s|%s|%s\n' "$holder" "${{stat##*) }}" "$(cat /proc/sys/kernel/random/boot_id)"
 fi 2>/dev/null
 if [ ! -e {_FOLDER} ]; then
-  if [ ! -e /var/lib/tcptune ] || [ -x /var/lib/tcptune ]; then echo none; else echo closed; fi
+  # What is below a folder that may not be passed through seems not to be there.
+  seen=yes
+  for above in /var /var/lib /var/lib/tcptune; do
+    [ ! -e $above ] || [ -x $above ] || seen=
+  done
+  if [ -n "$seen" ]; then echo none; else echo closed; fi
 elif [ -r {_FOLDER} ] && [ -x {_FOLDER} ]; then
   for run in {_FOLDER}/*/; do
+    [ -d "$run" ] || continue
+    [ -x "$run" ] || {{ echo closed; break; }}
     [ -e "$run"state ] || continue
+    [ -r "$run"state ] || {{ echo closed; break; }}
+    [ -s "$run"state ] || printf 'damaged %s\\n' "$run"
     grep -s '' "$run"state "$run"deadline /dev/null
     grep -s '"boot_id"' "$run"manifest.json /dev/null
     [ -e "$run"timer ] || continue
@@ -49,10 +58,17 @@ _LINE = re.compile(rf"{_FOLDER}/([A-Za-z0-9._-]+)/([a-z.]+):(.*)")
 _BOOT_ID = re.compile(r'"boot_id": *"([^"]*)"')
 
 
+class Closed(ValueError):
+    """The host has spoken clearly: these records are not for this login."""
+
+
 def parse(lines: Sequence[str]) -> HostRuns:
-    """Understand the section. Raises ValueError for a line that is none of ours, and where the records are closed."""
+    """Understand the section.
+
+    Raises ValueError for a line that is none of ours, Closed where records may not be read.
+    """
     if "closed" in lines:
-        raise ValueError("this login may not read /var/lib/tcptune/runs")
+        raise Closed("this login may not read all of /var/lib/tcptune/runs")
     files: dict[str, dict[str, list[str]]] = {}
     busy = None
     for line in lines:
@@ -61,6 +77,8 @@ def parse(lines: Sequence[str]) -> HostRuns:
         if line.startswith("lock "):
             busy = _busy(line.removeprefix("lock "))
             continue
+        if line.startswith("damaged "):
+            raise ValueError(f"a record has no state: {line.removeprefix('damaged ')}")
         found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError(f"unexpected line {line!r}")
