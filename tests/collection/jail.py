@@ -28,6 +28,8 @@ def jail(folder: Path, dropin: str) -> Path:
         if name != "busybox":
             (root / "bin" / name).symlink_to("busybox")
     os.mknod(root / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    # Without it busybox makes "~root" of "~root/.ansible".
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "etc/sysctl.d/99-tcptune.conf").write_text(dropin)
     plugin = folder / "connection_plugins/lab_chroot.py"
     plugin.parent.mkdir()
