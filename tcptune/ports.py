@@ -128,6 +128,9 @@ class Journal(Protocol):
     def runs(self, *, limit: int = 50) -> list[Run]:
         """Return the newest runs, newest first."""
 
+    def unsettled(self) -> list[Run]:
+        """Return the runs with a host that something is being done to, or that nobody has ended; newest first."""
+
 
 class Rollouts(Protocol):
     """The record of the waves of a run, and of what its gates said."""

@@ -28,7 +28,7 @@ from tcptune.knowledge.catalogue import catalogue
 
 _PANEL = "Look (changes nothing)"
 _RUNS_LOOKED_AT = 200
-"""How far back `doctor` reads the journal."""
+"""How far back `doctor` reads the journal. Runs that nobody has ended are read however old they are."""
 
 
 def register(app: typer.Typer) -> None:
@@ -96,7 +96,9 @@ def doctor(
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     journal = wiring.journal()
-    runs = journal.runs(limit=_RUNS_LOOKED_AT)
+    newest = journal.runs(limit=_RUNS_LOOKED_AT)
+    found = {run.run_id for run in newest}
+    runs = [*newest, *(run for run in journal.unsettled() if run.run_id not in found)]
     if inventory:
         hosts = wiring.inventory(inventory, host or "all", sudo.escalation())
     else:

@@ -26,6 +26,11 @@ class Check(Frozen):
         """Whether runtime, and the next boot where it matters, are as the run left them."""
         return self.actual == self.expected and (not self.boot_matters or self.at_boot.value == self.expected)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether runtime is as the run left it, and nobody can say whether the next boot is."""
+        return self.actual == self.expected and self.boot_matters and not self.at_boot.known
+
 
 class FileOutcome(StrEnum):
     """What became of a file of a run beside its settings."""
@@ -67,7 +72,8 @@ class HostVerdict(Frozen):
     @property
     def moved(self) -> bool:
         """Whether something is certainly not as the run left it."""
-        return any(not check.ok for check in self.checks) or any(f.outcome is FileOutcome.MOVED for f in self.files)
+        checks = any(not check.ok and not check.unknown for check in self.checks)
+        return checks or any(file.outcome is FileOutcome.MOVED for file in self.files)
 
     @property
     def in_place(self) -> bool:
@@ -80,9 +86,10 @@ class HostVerdict(Frozen):
         return tuple(file for file in self.files if file.outcome is FileOutcome.WAITS)
 
     @property
-    def unknown(self) -> tuple[FileCheck, ...]:
-        """The limits and files that could not be judged."""
-        return tuple(file for file in self.files if file.outcome is FileOutcome.UNKNOWN)
+    def unknown(self) -> tuple[Check | FileCheck, ...]:
+        """The settings, limits and files that could not be judged."""
+        checks = tuple(check for check in self.checks if check.unknown)
+        return checks + tuple(file for file in self.files if file.outcome is FileOutcome.UNKNOWN)
 
 
 class RunVerdict(Frozen):

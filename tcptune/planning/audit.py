@@ -236,7 +236,7 @@ def _boot(
     found: BootValue, default: str | None, parameter: Parameter | None, model: BootModel, late: str | None
 ) -> Boot:
     if not found.certain:
-        return Boot(value=None, by=f"not known: {_doubt(model)}")
+        return Boot(value=None, by=_doubt(model), known=False)
     if found.winner is None or found.value is None:
         return Boot(value=default, by="kernel default")
     if late is not None:

@@ -65,10 +65,7 @@ def _settings(facts: HostFacts, cohort: Cohort, parameters: Mapping[str, Paramet
             certain = certain[::-1]
         for boot, sure, under in ((own, certain[0], ""), (other, certain[1], " under the other loader")):
             if not sure or not boot.known:
-                yield (
-                    False,
-                    f"{change.key}: at the next boot{under} is not known: {boot.by.removeprefix('not known: ')}",
-                )
+                yield False, f"{change.key}: at the next boot{under} is not known: {boot.by}"
                 break
             if boot.value != change.after and not _in_plan(change, boot):
                 value = boot.value if boot.value is not None else "its own default"

@@ -208,14 +208,18 @@ def _run(result: Run) -> str:
 def _verdict(result: RunVerdict) -> str:
     lines = [f"# Verify {result.run_id}", ""]
     rows = [
-        (h.host, c.key, c.expected, _actual(c), _boot(c.at_boot), "as left" if c.ok else "**moved**")
-        for h in result.hosts
-        for c in h.checks
+        (h.host, c.key, c.expected, _actual(c), _boot(c.at_boot), _judged(c)) for h in result.hosts for c in h.checks
     ]
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
     lines += _table(beyond_settings.VERDICT_HEAD, beyond_settings.verdict_rows(result))
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
     return "\n".join(lines)
+
+
+def _judged(check: Check) -> str:
+    if check.ok:
+        return "as left"
+    return "**not known**" if check.unknown else "**moved**"
 
 
 def _actual(check: Check) -> str:

@@ -312,6 +312,7 @@ def _host_verdict(host: HostVerdict) -> list[str]:
     if host.error:
         return [f"? {host.host}  {host.error}", *([f"    try: {host.hint}"] if host.hint else [])]
     bad = [check for check in host.checks if not check.ok]
+    moved = sum(not check.unknown for check in bad)
     about = [count(len(host.checks), "setting")] if host.checks or not host.files else []
     about += [count(len(host.files), "limit or file", "limits and files")] if host.files else []
     if host.in_place:
@@ -326,8 +327,9 @@ def _host_verdict(host: HostVerdict) -> list[str]:
     rows += [
         (c.key, c.expected, shown(c.actual) if c.actual is not None else "unreadable", _boot(c.at_boot)) for c in bad
     ]
+    doubt = f", {len(bad) - moved} not known" if moved < len(bad) else ""
     return [
-        f"~ {host.host}  {host.state}: {len(bad)} of {len(host.checks)} moved",
+        f"~ {host.host}  {host.state}: {moved} of {len(host.checks)} moved{doubt}",
         *aligned(rows, indent="    "),
         *beyond_settings.verdict(host),
     ]

@@ -173,7 +173,10 @@ class Changer:
         changed: Sequence[Host],
         force_keys: Sequence[str] = (),
     ) -> None:
-        """Take the changes back on hosts that may hold some. One that has lost its record of the run is looked at."""
+        """Take the changes back on hosts that may hold some. One that has no record of the run is looked at.
+
+        Where it is as before, the run never began there, or has been taken back: either way nothing is left to do.
+        """
         # Where the run may never have begun, what is still on its way there must not begin after the way back.
         unsure = [host.name for host in changed if by_host[host.name].state in _NOT_SURE]
         self._start(run, by_host, Act.ROLLBACK, changed)
@@ -181,8 +184,7 @@ class Changer:
         def back(some: Sequence[Host]) -> Iterator[HostOutcome]:
             at = {host.name: host for host in some}
             for outcome in self.applier.roll_back(run.run_id, plan, some, force_keys, unsure):
-                gone = outcome.no_record and by_host[outcome.host].state not in _NOT_SURE
-                yield _without_record(collector, plan, at[outcome.host], outcome) if gone else outcome
+                yield _without_record(collector, plan, at[outcome.host], outcome) if outcome.no_record else outcome
 
         self._carry(run, by_host, changed, back)
 
@@ -238,18 +240,15 @@ class Changer:
         stays = outcome.state is HostState.BROKEN and (before.state is not HostState.APPLYING or outcome.busy)
         # Whoever changes the host right now may be what is left of a controller that died at this very run.
         stays = stays or (again and outcome.busy)
-        state, error = before.state if stays else outcome.state, outcome.error
-        if outcome.no_record and before.state in _NOT_SURE:
-            # The run never began there: nothing was changed, so there is nothing to take back.
-            state, error = HostState.ROLLED_BACK, None
+        state = before.state if stays else outcome.state
         self._move(
             run,
             by_host,
             outcome.host,
             state,
             replaced=outcome.replaced,
-            error=error,
-            hint=error and outcome.hint,
+            error=outcome.error,
+            hint=outcome.error and outcome.hint,
             deadline=outcome.deadline,
             at_boot=at_boot,
             doing=before.doing if again else None,

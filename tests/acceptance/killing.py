@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.acceptance.command import Tcptune, processes
 
@@ -49,16 +50,22 @@ def lines(tcptune: Tcptune) -> int:
 
 
 def begun(tcptune: Tcptune, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command that nobody listens to, in a session of its own."""
-    return subprocess.Popen(
-        tcptune.argv(arguments),
-        cwd=tcptune.work,
-        env=tcptune.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Start a command that nobody listens to, in a session of its own. What it complains of is in `complaints`."""
+    with complaints(tcptune).open("wb") as file:
+        return subprocess.Popen(
+            tcptune.argv(arguments),
+            cwd=tcptune.work,
+            env=tcptune.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def complaints(tcptune: Tcptune) -> Path:
+    """Give the file with what the last command that was begun wrote to stderr."""
+    return tcptune.folder / "complaints.txt"
 
 
 def until(process: subprocess.Popen[bytes], due: Callable[[], bool]) -> bool:

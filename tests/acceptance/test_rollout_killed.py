@@ -18,7 +18,7 @@ from tcptune.workflows.claims import LEASE_S
 from tests.acceptance import agreement, retold
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.killing import PATIENCE_S, Moment, killed_at, killed_when, timeline
+from tests.acceptance.killing import PATIENCE_S, Moment, complaints, killed_at, killed_when, timeline
 from tests.acceptance.machine import ALLOWED, DROPIN, WANTED, Machine
 from tests.acceptance.test_rollout import SSH, planned, policy
 
@@ -217,8 +217,11 @@ def test_a_controller_that_is_killed_at_random_moments_leaves_all_hosts_alike(
         was_there = killed_at(tcptune, kill.first, *applying(kill.harms))
         if fleet.runs() == runs:
             print("nothing was begun", flush=True)
+            assert was_there, complaints(tcptune).read_text()
             now = agreement.look(fleet.machines)
             assert [(t.values, t.dropin) for t in now.values()] == [(t.values, t.dropin) for t in fleet.before.values()]
+            # It may have left a claim, which keeps the next run out for so long.
+            time.sleep(LEASE_S + 1)
             continue
         print(where(fleet.run()), end="; " if was_there else " (it was through); ", flush=True)
         fleet.check_what_was_told()

@@ -66,6 +66,20 @@ def test_runs_are_listed_newest_first(journal: SqlJournal) -> None:
     assert [r.run_id for r in journal.runs(limit=2)] == ["a", "b"]
 
 
+def test_runs_that_nobody_has_ended_are_found_however_old_they_are(journal: SqlJournal) -> None:
+    begun(journal, named("old", 0), named("done", 1), named("asked", 2))
+    at = NOW + timedelta(minutes=3)
+    for name in ("old", "done", "asked"):
+        journal.start(name, Act.APPLY, ["web1"], by="ada@ops1", at=at)
+        journal.move(name, result("web1", HostState.APPLYING), at=at)
+        journal.move(name, result("web1", HostState.HELD), at=at)
+    for name in ("done", "asked"):
+        journal.move(name, result("web1", HostState.CONFIRMED), at=at)
+    journal.start("asked", Act.ROLLBACK, ["web1"], by="ada@ops1", at=at)
+
+    assert [run.run_id for run in journal.unsettled()] == ["asked", "old"]
+
+
 # Finding one
 
 

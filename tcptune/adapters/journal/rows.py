@@ -18,6 +18,12 @@ from tcptune.errors import UsageError
 # A plan can be megabytes: it is read where it is asked for.
 NEWEST_FIRST = sa.select(RunRow).options(defer(RunRow.plan)).order_by(RunRow.started_at.desc(), RunRow.run_id.desc())
 
+_OPEN = (HostState.APPLYING, HostState.HELD, HostState.BROKEN)
+UNSETTLED = RunRow.run_id.in_(
+    sa.select(HostResultRow.run_id).where(HostResultRow.state.in_(_OPEN) | HostResultRow.doing.is_not(None))
+)
+"""Condition: the run has a host that something is being done to, or that nobody has ended."""
+
 
 def row_of(session: Session, run_id: str, journal: str) -> RunRow:
     """Return a run by its id, by a unique start of it, or 'last'. Raises UsageError where that names no run."""

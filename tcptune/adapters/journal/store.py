@@ -159,6 +159,12 @@ class SqlJournal:
             lambda session: rows.runs_of(session, session.scalars(rows.NEWEST_FIRST.limit(limit)).all()),
         )
 
+    def unsettled(self) -> list[Run]:
+        """Return the runs with a host that something is being done to, or that nobody has ended; newest first."""
+        return self.database.read(
+            lambda session: rows.runs_of(session, session.scalars(rows.NEWEST_FIRST.where(rows.UNSETTLED)).all()),
+        )
+
     def moves(self, run_id: str) -> list[Move]:
         """Return what the log of a run says of its hosts, oldest first."""
         about_hosts = sa.select(LogRow).where(LogRow.run_id == run_id, LogRow.host.is_not(None)).order_by(LogRow.id)

@@ -86,8 +86,17 @@ def test_a_setting_that_cannot_be_read_any_more_is_not_as_left(reading: object) 
     assert not check.ok
 
 
-def test_a_file_that_cannot_be_read_is_not_taken_for_a_kept_change() -> None:
-    assert not verdict(host("8192", {**KEPT, LATER: None}), HostState.CONFIRMED).ok
+def test_a_file_that_cannot_be_read_is_neither_a_kept_change_nor_a_moved_one() -> None:
+    found = verdict(host("8192", {**KEPT, LATER: None}), HostState.CONFIRMED)
+
+    assert (found.ok, found.moved) == (False, False)
+    assert [check.at_boot.known for check in found.checks if check in found.unknown] == [False]
+
+
+def test_a_value_that_has_moved_is_certain_whatever_the_files_say() -> None:
+    found = verdict(host("128", {**KEPT, LATER: None}), HostState.CONFIRMED)
+
+    assert (found.moved, found.unknown) == (True, ())
 
 
 # Limits and files

@@ -272,20 +272,24 @@ def test_a_rollback_that_had_to_leave_something_says_so() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (HostState.APPLYING, HostState.ROLLED_BACK),
-        (HostState.BROKEN, HostState.ROLLED_BACK),
+        (HostState.APPLYING, HostState.BROKEN),
+        (HostState.BROKEN, HostState.BROKEN),
         (HostState.HELD, HostState.HELD),
         (HostState.CONFIRMED, HostState.CONFIRMED),
     ],
 )
-def test_a_host_without_a_record_was_never_changed_unless_we_know_better(before: HostState, after: HostState) -> None:
+def test_a_host_without_a_record_that_is_not_as_before_is_not_called_rolled_back(
+    before: HostState, after: HostState
+) -> None:
     nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
 
     assert Story(run(result("web1", before)), roll_back=[nothing]).roll_back(says={"web1": MOVED}) == {"web1": after}
 
 
-@pytest.mark.parametrize("state", [HostState.HELD, HostState.CONFIRMED, HostState.PARTLY_BACK])
-def test_a_host_that_lost_its_record_and_is_as_before_is_rolled_back(state: HostState) -> None:
+@pytest.mark.parametrize(
+    "state", [HostState.APPLYING, HostState.BROKEN, HostState.HELD, HostState.CONFIRMED, HostState.PARTLY_BACK]
+)
+def test_a_host_without_a_record_that_is_as_before_is_rolled_back(state: HostState) -> None:
     nothing = HostOutcome("web1", HostState.BROKEN, {}, "no record of the run", no_record=True)
     story = Story(run(result("web1", state)), roll_back=[nothing])
 
