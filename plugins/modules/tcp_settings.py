@@ -20,7 +20,8 @@ description:
   - With O(state=applied), O(persist=true) and O(confirm=true), one task does it all. The settings are written to the
     running kernel and to C(/etc/sysctl.d/99-tcptune.conf), or nothing is. A second run changes nothing.
   - With O(state=absent), takes settings out of our own files below C(/etc/sysctl.d), and gives the running kernel the
-    value that was there before the first run of ours that changed it. That is a run of its own, with its own way back.
+    value that was there before the first run of ours that changed it. A file without any setting left goes. That is a
+    run of its own, with its own way back.
   - With O(state=rolled_back), puts back what a run replaced, from the record that the host itself keeps below
     C(/var/lib/tcptune/runs). What the kernel had changed along with a setting goes back with it, such as the
     C(forwarding) of every interface with C(net.ipv4.ip_forward).
@@ -123,7 +124,9 @@ options:
     default: false
   keys:
     description:
-      - The settings that are to be as they were before us.
+      - The settings that are to be as they were before us, and the paths of files of ours that are to go.
+      - Such a path is one of O(files[].path), but in C(/etc/sysctl.d), where a file goes with the last of its settings.
+        The folder of a file stays.
       - A setting whose value somebody else has changed since is left alone, and told in RV(left), but for those in
         O(force_keys). So is one that has a line of ours and no record of what was there before. The line goes all the
         same.
@@ -202,6 +205,13 @@ EXAMPLES = r"""
     state: absent
     keys:
       - net.core.somaxconn
+    confirm: true
+
+- name: Let go of the limit of a service, from its next start on
+  tcptune.linux.tcp_settings:
+    state: absent
+    keys:
+      - /etc/systemd/system/nginx.service.d/99-tcptune.conf
     confirm: true
 
 - name: Try larger buffers
