@@ -29,6 +29,8 @@ def jail(folder: Path, dropin: str) -> Path:
             (root / "bin" / name).symlink_to("busybox")
     os.mknod(root / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     (root / "etc/sysctl.d/99-tcptune.conf").write_text(dropin)
+    # Without it, busybox 1.35 makes ~root of ~root/.ansible where that stands in backquotes.
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     plugin = folder / "connection_plugins/lab_chroot.py"
     plugin.parent.mkdir()
     plugin.write_text(_CHROOT)
