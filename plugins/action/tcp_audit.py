@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
             return {**result, **_not_judged(host, str(problem), problem.hint)}
 
     def _judged(self, host, given):
-        _, profile, found = self._found(host, given)
+        profile, found = self._found(host, given)[1:]
         return _answer(found, profile, given["fail_on"])
 
     def _found(self, host, given):

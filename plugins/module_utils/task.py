@@ -10,7 +10,7 @@ from . import at_once, changeset, own_lines, status
 from .decisions import Outcome
 from .diffs import diff as diff_of
 from .diffs import digests
-from .errors import ChangeError
+from .errors import ChangeError, explained
 from .host import Host
 from .kernel import canonical, kernel_text
 from .request import Request, make_removal, make_request
@@ -103,7 +103,12 @@ def _shadowed(host: Host, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _look(host: Host, run: str | None) -> dict[str, Any]:
-    record = status.status(host, run) if run else None
+    try:
+        record = status.status(host, run) if run else None
+        runs, busy = status.runs(host), status.busy(host)
+    except OSError as error:
+        # Such as for who is not root.
+        raise explained(error) from error
     timer = (record or {}).get("timer") or {}
     return {
         "changed": False,
@@ -113,7 +118,7 @@ def _look(host: Host, run: str | None) -> dict[str, Any]:
         "deadline": timer.get("deadline"),
         "seconds_left": timer.get("seconds_left"),
         "stale": False,
-        "runs": status.runs(host),
-        "busy": status.busy(host),
+        "runs": runs,
+        "busy": busy,
         **({"record": record} if record else {}),
     }

@@ -22,7 +22,9 @@ AfterValidator = BeforeValidator = ConfigDict = Field = passed_on
 class StrEnum(str, Enum):
     """Texts with a name each."""
 
-    __str__ = str.__str__
+    def __str__(self):
+        """Return the text, and not the name."""
+        return self.value
 
 
 class BaseModel:

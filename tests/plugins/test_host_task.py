@@ -9,7 +9,7 @@ import pytest
 import yaml
 from fake_host import asking
 from module_utils import changeset, task
-from module_utils.errors import Stale, UnknownRun
+from module_utils.errors import Failed, Stale, UnknownRun
 
 MODULE = Path(__file__).resolve().parents[2] / "plugins/modules/tcp_settings.py"
 CONSTANTS = {
@@ -72,3 +72,12 @@ def test_a_failure_names_the_run_that_it_is_about(fake):
 
     assert task.refusal(unknown.value, "given")["run"] == "other"
     assert answer(fake, state="status")["runs"][0]["run"] == run
+
+
+def test_records_that_cannot_be_read_are_told_by_name(fake):
+    runs = Path(fake.runs.folder)
+    runs.parent.mkdir(parents=True)
+    runs.symlink_to(runs)
+
+    with pytest.raises(Failed, match=f"{runs}: Too many levels of symbolic links"):
+        answer(fake, state="status")
