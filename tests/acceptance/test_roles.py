@@ -77,6 +77,17 @@ def test_checks_that_pass_confirm_and_one_that_fails_takes_back_at_once(alone: A
     assert ill.values(SOMAXCONN) == VALUES
 
 
+def test_a_tag_of_the_role_runs_all_of_it(alone: Alone, machines: Machines) -> None:
+    [machine] = machines(1)
+    alone.write("looks.yml", [{"name": "Look", "ansible.builtin.command": {"argv": ["touch", "/root/looked"]}}])
+
+    alone.role([machine], "tcp_settings", "--tags", "tcp_settings", **CHECKED, tcp_settings_checks="looks.yml")
+
+    assert machine.values(SOMAXCONN) == VALUES
+    assert no_comments(machine.read(DROPIN)) == [f"{SOMAXCONN} = 8192"]
+    machine.run("test", "-e", "/root/looked")
+
+
 def test_a_host_that_its_checks_cut_off_comes_back_by_itself(alone: Alone, machines: Machines) -> None:
     [machine] = machines(1)
     before = machine.state()
@@ -109,6 +120,19 @@ def test_checks_need_a_timer_and_are_refused_before_anything_is_written(alone: A
 
     assert "tcp_settings_checks is given and tcp_settings_revert_after_s is not" in said.stdout
     assert (machine.state(), machine.traces()) == (before, traces)
+
+
+def test_what_an_inventory_says_of_checks_does_not_stand_in_the_way_of_a_roll_back(
+    alone: Alone, machines: Machines
+) -> None:
+    [machine] = machines(1)
+    before = machine.state()
+    run = {"tcp_settings_run": "try", "tcp_settings_values": VALUES}
+    alone.role([machine], "tcp_settings", **run)
+
+    alone.role([machine], "tcp_settings", **run, tcp_settings_state="rolled_back", tcp_settings_checks="x.yml")
+
+    assert machine.state() == before
 
 
 def test_limits_go_there_and_back_and_name_what_has_to_be_restarted(alone: Alone, machines: Machines) -> None:
