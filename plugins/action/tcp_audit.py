@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -28,6 +29,9 @@ except ImportError as missing:
     MISSING = str(missing)
 else:
     MISSING = ""
+
+OLDEST = (3, 11)
+"""The oldest Python that the package runs on. ansible-core 2.17 runs on an older one."""
 
 ARGUMENTS = {
     "profile": {"type": "list", "elements": "str", "required": True},
@@ -60,15 +64,14 @@ class ActionModule(ActionBase):
         given = self.validate_argument_spec(self.ARGUMENTS)[1]
         host = str((task_vars or {}).get("inventory_hostname", self._play_context.remote_addr))
         if MISSING:
-            why = f"{self.NAME} needs the Python package tcptune beside Ansible on the controller: {MISSING}"
-            return {**result, **_not_judged(host, why, "pip install tcptune, into the environment of ansible-playbook")}
+            return {**result, **_not_judged(host, *lacking(self.NAME, MISSING, sys.version_info[:2]))}
         try:
             return {**result, **self._judged(host, given)}
         except (ProbeFailed, TcptuneError) as problem:
             return {**result, **_not_judged(host, str(problem), problem.hint)}
 
     def _judged(self, host, given):
-        _, profile, found = self._found(host, given)
+        profile, found = self._found(host, given)[1:]
         return _answer(found, profile, given["fail_on"])
 
     def _found(self, host, given):
@@ -98,6 +101,15 @@ class ActionModule(ActionBase):
         if os.sep not in name and not name.endswith((".yml", ".yaml")):
             return name
         return str(self._find_needle("files", name))
+
+
+def lacking(name, missing, python):
+    """Return why a profile cannot be judged on this controller, and what to do. `python` is its (major, minor)."""
+    why = f"{name} needs the Python package tcptune beside Ansible on the controller"
+    if python < OLDEST:
+        wanted, found = (".".join(map(str, version)) for version in (OLDEST, python))
+        return f"{why}, and that needs Python {wanted}; here it is {found}", "run Ansible with a later Python"
+    return f"{why}: {missing}", "pip install tcptune, into the environment of ansible-playbook"
 
 
 def _answer(found, profile, fail_on):

@@ -245,7 +245,7 @@ def _ended(
 
 def _confirm(host: Host, manifest: Manifest, outcome: Outcome) -> Outcome:
     try:
-        absent = files.missing(host, (change.path for change in manifest.files))
+        absent = files.missing(host, manifest.files)
         manifest = files.record_folders(host, manifest, absent)
         if manifest.state == HELD:
             manifest = host.move(manifest, CONFIRMING)

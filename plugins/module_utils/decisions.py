@@ -116,17 +116,18 @@ def decide_apply(host: Host, request: Request) -> Decision:
         for key, value in request.settings.items()
     )
     owned = tuple(
-        FileChange(file.path, storage.sha256(file.data), _before(states[file.path])) for file in request.files
+        FileChange(file.path, None if file.data is None else storage.sha256(file.data), _before(states[file.path]))
+        for file in request.files
     )
     changed = any(key.changes for key in keys) or any(file.changes for file in owned)
-    folders = files.missing(host, (file.path for file in request.files))
+    folders = files.missing(host, owned)
     effects = tuple(side_effects.along_with(host, keys))
     manifest = Manifest(request.run or "", PREPARED, asked, host.boot_id(), keys, owned, effects, folders=folders)
     shifts = tuple(KeyShift(key.key, key.replaced, key.after) for key in keys)
     moves = tuple(FileShift(file.path, _data(states[file.path]), file.data) for file in request.files)
     if not changed and request.run is None:
         return Decision(Outcome(False, None, UNCHANGED, {}, shifts, moves, changed_since=left))
-    blobs = {f"{at}.after": file.data for at, file in enumerate(request.files)}
+    blobs = {f"{at}.after": file.data for at, file in enumerate(request.files) if file.data is not None}
     for at, file in enumerate(request.files):
         state = states[file.path]
         if state is not None:
@@ -167,9 +168,9 @@ def decide_confirm(host: Host, run: str) -> Decision:
         digest = found.sha256 if found else None
         if digest not in (change.before_sha256, change.after_sha256):
             problems.append(files.moved(change.path, change.before_sha256, digest))
-        moves.append(FileShift(change.path, _data(found), host.runs.blob(run, f"{at}.after", change.after_sha256)))
+        moves.append(FileShift(change.path, _data(found), host.runs.after(manifest, at)))
     raise_worst(problems)
-    folders = files.missing(host, (change.path for change in manifest.files))
+    folders = files.missing(host, manifest.files)
     return Decision(Outcome(True, run, CONFIRMED, manifest.previous, (), tuple(moves), folders), manifest)
 
 
@@ -216,7 +217,8 @@ def decide_rollback(host: Host, run: str, force_keys: Iterable[str] = (), *, fen
             moves.append(FileShift(change.path, _data(found), before))
             restore.append(change.path)
         else:
-            left.append(Left(change.path, change.after_sha256, digest or ABSENT, change.before_sha256 or ABSENT))
+            names = (change.after_sha256, digest, change.before_sha256)
+            left.append(Left(change.path, *(name or ABSENT for name in names)))
     found_then = side_effects.found(host, manifest)
     for key in reversed(manifest.keys):
         if not manifest.reached(RUNNING) or not key.changes or (again and key.key not in manifest.left):

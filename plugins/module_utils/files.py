@@ -17,7 +17,7 @@ from . import storage
 from .errors import Refused, Stale
 from .host import Host
 from .request import ABSENT, WantedFile
-from .runs import CONFIRMING, Manifest
+from .runs import CONFIRMING, FileChange, Manifest
 
 
 def look_at(host: Host, wanted: WantedFile) -> storage.FileState | None:
@@ -75,9 +75,9 @@ def moved(path: str, expected: str | None, digest: str | None) -> Stale:
     return Stale(message, hint="plan again", key=path, expected=expected, found=found)
 
 
-def missing(host: Host, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the folders of `paths` that are not there, each once, in their order."""
-    folders = dict.fromkeys(os.path.dirname(path) for path in paths)
+def missing(host: Host, wanted: Iterable[FileChange]) -> tuple[str, ...]:
+    """Return the folders that have to be made for these files, each once, in their order."""
+    folders = dict.fromkeys(os.path.dirname(change.path) for change in wanted if change.after_sha256 is not None)
     return tuple(folder for folder in folders if not os.path.lexists(host.path(folder)))
 
 
@@ -107,14 +107,19 @@ def make_folders(host: Host, manifest: Manifest, absent: Sequence[str]) -> Manif
 
 
 def write(host: Host, manifest: Manifest) -> None:
-    """Write each file of the run that is not there yet, in their order."""
+    """Write each file of the run that is not there yet, and remove those that are to go, in their order."""
     for at, change in enumerate(manifest.files):
-        path, data = host.path(change.path), host.runs.blob(manifest.run, f"{at}.after", change.after_sha256)
+        path, data = host.path(change.path), host.runs.after(manifest, at)
         storage.sweep(path)
         found = storage.look(path)
-        if found is None or found.data != data:
+        if (found.data if found else None) == data:
+            continue
+        if data is None:
+            # Its folder stays, also one that we made: the way back may need it without Python.
+            storage.remove(path)
+        else:
             storage.write(path, found._replace(data=data) if found else storage.new_file(data))
-            host.reached(change.path)
+        host.reached(change.path)
 
 
 def give_back(host: Host, manifest: Manifest, paths: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ class Nginx:
 
     def mistake(self) -> str | None:
         """Return what nginx says is wrong with its whole configuration, None if it takes it."""
-        status, _, said = self.run("-t", "-q")
+        status, said = self.run("-t", "-q")[::2]
         return (_told(said) or f"nginx -t ended with status {status}") if status else None
 
     def configuration(self) -> str:
@@ -72,7 +72,7 @@ class Nginx:
         found = re.search(r"^\s*pid\s+([^;]+);", configuration, re.MULTILINE)
         path = found.group(1).strip("\"' ") if found else None
         if path is None or not os.path.isabs(path):
-            _, _, built = self.run("-V")
+            built = self.run("-V")[2]
             prefix = re.search(r"--prefix=(\S+)", built)
             compiled = re.search(r"--pid-path=(\S+)", built)
             path = os.path.join(
@@ -148,7 +148,7 @@ def _reloaded(nginx: Nginx, path: str, configuration: str) -> bool:
     """Tell a running nginx to reload. Return False if none runs."""
     if nginx.master(configuration) is None:
         return False
-    status, _, said = nginx.run("-s", "reload")
+    status, said = nginx.run("-s", "reload")[::2]
     if status:
         raise Failed(f"nginx was not reloaded: {_told(said)}", hint="nginx -s reload", key=path)
     return True

@@ -74,10 +74,13 @@ def with_settings(text: str | None, wanted: Mapping[str, str]) -> str:
     return _text({**{key: value for key, value in held.items() if key not in wanted}, **wanted})
 
 
-def without(text: str, keys: Iterable[str], path: str = DROPIN) -> str:
-    """Return the file without these keys. What is left of an empty one is its header."""
+def without(text: str, keys: Iterable[str], path: str = DROPIN) -> str | None:
+    """Return the file without these keys, None where that leaves it no setting. One that has none of them stays."""
     held, gone = lines(text, path), frozenset(keys)
-    return _text({key: value for key, value in held.items() if key not in gone}) if gone & held.keys() else text
+    if not gone & held.keys():
+        return text
+    rest = {key: value for key, value in held.items() if key not in gone}
+    return _text(rest) if rest else None
 
 
 def ours(host: Host) -> Iterator[tuple[str, str, str]]:

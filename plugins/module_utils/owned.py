@@ -48,6 +48,8 @@ class Kind(NamedTuple):
     """Whether the service manager has to be told when it changes."""
     is_for_logins: bool = False
     """Whether a mistake in it can keep everybody from logging in."""
+    holds_settings: bool = False
+    """Whether its lines are settings of the kernel, so that more than the file has to go back."""
 
 
 def kind_of(path: str) -> Kind | None:
@@ -142,7 +144,7 @@ def _said(text: str) -> Iterator[tuple[int, str]]:
 
 
 KINDS = (
-    Kind(re.compile(r"/etc/sysctl\.d/" + _OURS), "any text", _anything),
+    Kind(re.compile(r"/etc/sysctl\.d/" + _OURS), "any text", _anything, holds_settings=True),
     Kind(re.compile(r"/etc/modules-load\.d/" + _OURS), "comments, and names of modules", _modules),
     Kind(
         re.compile(r"/etc/security/limits\.d/" + _OURS),

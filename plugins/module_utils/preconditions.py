@@ -53,7 +53,7 @@ def _touched(manifest: Manifest) -> Iterator[str]:
 
 def no_room(host: Host, request: Request) -> Iterator[ChangeError]:
     """Yield a problem for each file system that could not take the record, or the files."""
-    size = sum(len(file.data) for file in request.files)
+    size = sum(len(file.data or b"") for file in request.files)
     folders = {_existing(os.path.dirname(host.path(file.path))): size for file in request.files}
     # The record holds each file twice, before and after.
     folders[_existing(host.runs.folder)] = 2 * size
@@ -77,8 +77,8 @@ def no_logins(host: Host, request: Request) -> Iterator[ChangeError]:
     if not most.isdigit():
         return
     for file in request.files:
-        kind = kind_of(file.path)
-        highest = max(nofile_limits(file.data.decode()), default=0) if kind and kind.is_for_logins else 0
+        kind, text = kind_of(file.path), (file.data or b"").decode()
+        highest = max(nofile_limits(text), default=0) if kind and kind.is_for_logins else 0
         if highest > int(most):
             yield Refused(
                 f"{file.path}: {highest} open files are above {NR_OPEN} = {most}, so nobody could log in",

@@ -73,6 +73,6 @@ def settle(host: Host, undo: Callable[[Manifest, str], object], kept: Kept) -> N
 def _all_written(host: Host, manifest: Manifest) -> bool:
     found = [storage.look(host.path(change.path)) for change in manifest.files]
     return all(
-        file is not None and file.sha256 == change.after_sha256
+        (file.sha256 if file else None) == change.after_sha256
         for file, change in zip(found, manifest.files)  # noqa: B905  Python 3.8 knows no strict=
     )

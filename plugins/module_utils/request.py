@@ -12,7 +12,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from .errors import ChangeError, Refused, raise_worst
 from .kernel import FOLDED, canonical, kernel_text
-from .owned import KINDS, kind_of
+from .owned import KINDS, Kind, kind_of
 from .storage import sha256
 
 ABSENT = "absent"
@@ -38,7 +38,8 @@ class WantedFile(NamedTuple):
     """An owned file as it is to be once the run is confirmed."""
 
     path: str
-    data: bytes
+    data: bytes | None
+    """None where there is to be no file."""
     before_sha256: str | None = None
     """What must be there now: a digest, or `absent`. None where anything may be."""
 
@@ -63,15 +64,17 @@ class Request(NamedTuple):
     """Keys that are to be as they were before us: no line of ours, and the value that was there."""
     force_keys: frozenset[str] = frozenset()
     """Those of `absent` whose value goes back even if somebody else has changed it since."""
+    absent_files: tuple[str, ...] = ()
+    """Files of ours, not of settings, that are to go."""
 
     @property
     def sha256(self) -> str:
         """Return a digest of what is to change: two requests with one digest ask for the same change."""
-        files = [(file.path, sha256(file.data), file.before_sha256) for file in self.files]
+        files = [(file.path, sha256(file.data or b""), file.before_sha256) for file in self.files]
         asked: list[Any] = [list(self.settings.items()), sorted(self.before.items()), files]
-        if self.persist or self.absent:
+        if self.persist or self.absent or self.absent_files:
             # What the host makes of it is not part of what was asked.
-            asked.append([self.persist, self.absent, sorted(self.force_keys)])
+            asked.append([self.persist, self.absent, sorted(self.force_keys), *self.absent_files])
         return sha256(json.dumps(asked).encode())
 
 
@@ -117,19 +120,24 @@ def make_removal(
     revert_after_s: int | None = None,
     keep_runs: int = 20,
 ) -> Request:
-    """Return the checked request to have `keys` as they were before us. Raises Refused, with every mistake in it."""
+    """Return the checked request to have `keys` as they were before us. Raises Refused, with every mistake in it.
+
+    What begins with a slash is the path of a file of ours, which is to go.
+    """
     problems: list[ChangeError] = []
-    named = [_collect(problems, canonical, str(key)) for key in keys]
+    paths = [_collect(problems, _removable, str(key)) for key in keys if str(key).startswith("/")]
+    named = [_collect(problems, canonical, str(key)) for key in keys if not str(key).startswith("/")]
     forced = [_collect(problems, canonical, str(key)) for key in force_keys]
     problems += [
         Refused(f"{key} is forced and not among the keys", hint="name it in both", key=key)
         for key in sorted({key for key in forced if key} - {*named})
     ]
-    if not named:
+    if not keys:
         problems.append(Refused("no keys are named", hint="keys: [net.core.somaxconn]"))
     raise_worst(problems)
     request = make_request({}, run=run, revert_after_s=revert_after_s, keep_runs=keep_runs)
-    return request._replace(absent=tuple(dict.fromkeys(named)), force_keys=frozenset(forced))
+    absent, gone = tuple(dict.fromkeys(named)), tuple(dict.fromkeys(paths))
+    return request._replace(absent=absent, absent_files=gone, force_keys=frozenset(forced))
 
 
 def check_seconds(seconds: int) -> int:
@@ -205,8 +213,14 @@ def _text(key: str, value: Any) -> str:
     return text
 
 
-def _file(given: Mapping[str, Any]) -> WantedFile:
-    path, content, before = str(given["path"]), str(given["content"]), given.get("before_sha256")
+def _removable(path: str) -> str:
+    if _kind(path).holds_settings:
+        hint = "name its settings: it goes with the last of them, and their values with it"
+        raise Refused(f"{path} holds settings", hint=hint, key=path)
+    return path
+
+
+def _kind(path: str) -> Kind:
     kind = kind_of(path)
     if kind is None:
         raise Refused(
@@ -214,6 +228,12 @@ def _file(given: Mapping[str, Any]) -> WantedFile:
             hint="/etc/sysctl.d/99-tcptune.conf is, and such a drop-in for modules, limits or a service",
             key=path,
         )
+    return kind
+
+
+def _file(given: Mapping[str, Any]) -> WantedFile:
+    path, content, before = str(given["path"]), str(given["content"]), given.get("before_sha256")
+    kind = _kind(path)
     if before is not None and before != ABSENT and not _DIGEST.fullmatch(before):
         raise Refused(f"{path}: before_sha256 is neither absent nor a SHA-256", hint="64 hexadecimal digits", key=path)
     mistakes = [*kind.mistakes(content)]

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a request means on this very host: the lines of our drop-in, and the values from before our first run.
 
-A controller that plans sends files whole and values as they are to be. A plain task says `persist`, or names keys that
-are to be `absent`, and leaves the rest to the host. Both become one kind of request before anything is decided.
+A controller that plans sends files whole and values as they are to be. A plain task says `persist`, or names what is
+to be `absent`, and leaves the rest to the host. Both become one kind of request before anything is decided.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple, Sequence
 
-from . import own_lines
+from . import files, own_lines
 from .errors import ChangeError, Failed, Refused
 from .host import Host
 from .kernel import FORBIDDEN, VALUE, made_of, same
@@ -67,7 +67,7 @@ def resolved(host: Host, request: Request) -> tuple[Request, tuple[Left, ...]]:
     """
     if request.persist:
         return _with_dropin(host, request), ()
-    if request.absent:
+    if request.absent or request.absent_files:
         return _taken_out(host, request)
     return request, ()
 
@@ -86,7 +86,11 @@ def _taken_out(host: Host, request: Request) -> tuple[Request, tuple[Left, ...]]
         said.update(own_lines.lines(text, path))
         after = own_lines.without(text, request.absent, path)
         if after != text:
-            owned.append(WantedFile(path, after.encode(), digest))
+            owned.append(WantedFile(path, None if after is None else after.encode(), digest))
+    for path in request.absent_files:
+        found = files.look(host, path)
+        if found is not None:
+            owned.append(WantedFile(path, None, found.sha256))
     records = known(host.runs.all())
     # What was written last is taken back first: the order of coupled settings, turned round.
     order = [key for key in reversed([*records]) if key in request.absent]

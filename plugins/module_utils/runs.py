@@ -7,7 +7,7 @@
     /var/lib/tcptune/runs/RUN/left            names of what a roll back left alone
     /var/lib/tcptune/runs/RUN/manifest.json   what was there, what was written
     /var/lib/tcptune/runs/RUN/0.before        previous bytes of file 0, missing if there was no file
-    /var/lib/tcptune/runs/RUN/0.after         the bytes that confirm writes
+    /var/lib/tcptune/runs/RUN/0.after         the bytes that confirm writes, missing if it removes the file
     /var/lib/tcptune/runs/RUN/found           what the side effects were when a roll back began (see side_effects)
     /var/lib/tcptune/runs/RUN/rollback.sh     the way back without Python; see wayback for what it reads
     /var/lib/tcptune/runs/RUN/deadline        when the revert timer is to act, if there is one (see timer)
@@ -117,7 +117,8 @@ class FileChange(NamedTuple):
     """One owned file of a run. Its new bytes are beside the manifest."""
 
     path: str
-    after_sha256: str
+    after_sha256: str | None
+    """None where confirm removes the file."""
     before: Before | None
     """None where there was no file."""
 
@@ -303,6 +304,11 @@ class Runs:
             storage.sync_folder(self.folder)
         return [manifest.run for manifest in surplus]
 
+    def after(self, manifest: Manifest, at: int) -> bytes | None:
+        """Return the bytes that confirm gives file `at`, None where it removes it. Raises Failed as `blob` does."""
+        digest = manifest.files[at].after_sha256
+        return None if digest is None else self.blob(manifest.run, f"{at}.after", digest)
+
     def blob(self, run: str, name: str, digest: str) -> bytes:
         """Return the bytes kept under `name`. Raises Failed if they are not the ones that were recorded."""
         path = self.file(run, name)
@@ -333,7 +339,7 @@ def encode(manifest: Manifest) -> dict[str, Any]:
         "files": [
             {
                 "path": change.path,
-                "after": {"sha256": change.after_sha256},
+                "after": "absent" if change.after_sha256 is None else {"sha256": change.after_sha256},
                 "before": "absent"
                 if change.before is None
                 else dict(change.before._asdict(), mode=f"{change.before.mode:04o}"),
@@ -367,10 +373,10 @@ def decode(data: dict[str, Any]) -> Manifest:
 
 
 def _file(data: dict[str, Any]) -> FileChange:
-    before = data["before"]
+    before, after = data["before"], data["after"]
     return FileChange(
         path=data["path"],
-        after_sha256=data["after"]["sha256"],
+        after_sha256=None if after == "absent" else after["sha256"],
         before=None
         if before == "absent"
         else Before(before["sha256"], int(before["mode"], 8), before["uid"], before["gid"], before["label"]),

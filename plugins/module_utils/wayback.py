@@ -6,8 +6,8 @@
             shows it (the same as after until it was read back)
     effects six lines for each side effect: name, path, how to compare, the setting that takes it along, before, as the
             kernel shows it (before again until it was read back)
-    files   eight lines for each owned file: name, path, number, digest before (or absent), digest after, mode, owner,
-            label
+    files   eight lines for each owned file: name, path, number, digest before and digest after (or absent), mode,
+            owner, label
     folders a line for each folder that confirm makes, or has made: its path
     reload  a line if the service manager has to be told of the files: the folder that is there if that is systemd
     boot    two lines: where the kernel says which boot this is, and what it said
@@ -63,15 +63,15 @@ def _effect(effect: SideEffect, path: str) -> tuple[str, ...]:
 
 
 def _file(at: int, change: FileChange, path: Callable[[str], str]) -> tuple[str, ...]:
-    before = change.before
+    before, after = change.before, change.after_sha256 or ABSENT
     if before is None:
-        return (change.path, path(change.path), str(at), ABSENT, change.after_sha256, "-", "-", "")
+        return (change.path, path(change.path), str(at), ABSENT, after, "-", "-", "")
     return (
         change.path,
         path(change.path),
         str(at),
         before.sha256,
-        change.after_sha256,
+        after,
         f"{before.mode:04o}",
         f"{before.uid}:{before.gid}",
         before.label or "",

@@ -48,7 +48,8 @@ options:
     default: nginx
 attributes:
   check_mode:
-    description: Says what would be written. What nginx thinks of it is not known before it is there.
+    description: Says what would be written, and changes nothing.
+    details: What nginx thinks of the file is not known before it is there.
     support: partial
   diff_mode:
     description: Shows the file before and after.

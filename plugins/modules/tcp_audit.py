@@ -16,7 +16,7 @@ description:
   - Says of each setting of a profile what is wanted, what the kernel runs now, and what the next boot will give. Says
     too what several settings, or what runs on the host, make wrong together.
   - The verdict is that of C(tcptune audit), by the same code. It is made on the controller, which needs the Python
-    package C(tcptune) beside Ansible. The host needs a POSIX sh, and no Python.
+    package C(tcptune) beside Ansible, and so Python 3.11 or later. The host needs a POSIX sh, and no Python.
   - Fails by default unless the host was read, all of it was judged, and nothing deviates or does harm.
   - A host that cannot be read always fails, whatever O(fail_on) says. A setting that could not be judged is in
     RV(unknown), and RV(compliant) is false then.

@@ -17,8 +17,8 @@ description:
     their backlogs and limits, connection tracking, and other programs that write the same settings.
   - The answer is what C(tcptune facts) writes of a host, so that C(tcptune audit --facts) and the module
     M(tcptune.linux.tcp_audit) take it.
-  - One script of POSIX sh, over any connection plugin. The host needs no Python. The controller needs Python 3.11 or
-    later, and no package beside Ansible.
+  - One script of POSIX sh, over any connection plugin. The host needs no Python. The controller needs no package beside
+    Ansible.
   - Secrets are never read, such as C(net.ipv4.tcp_fastopen_key).
   - Fails where a host cannot be read, or gives an answer that makes no sense. A part that is not known is in
     C(ansible_facts.tcptune.gaps), with the reason.

@@ -15,7 +15,7 @@ author:
 description:
   - Returns the options of M(tcptune.linux.tcp_settings) that bring a host to a profile.
   - What is in them is that of C(tcptune plan), by the same code. It is worked out on the controller, which needs the
-    Python package C(tcptune) beside Ansible. The host needs a POSIX sh, and no Python.
+    Python package C(tcptune) beside Ansible, and so Python 3.11 or later. The host needs a POSIX sh, and no Python.
   - A host that cannot be read always fails.
   - Changes nothing and is never C(changed), in check mode and out of it.
 options:

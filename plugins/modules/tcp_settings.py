@@ -20,7 +20,8 @@ description:
   - With O(state=applied), O(persist=true) and O(confirm=true), one task does it all. The settings are written to the
     running kernel and to C(/etc/sysctl.d/99-tcptune.conf), or nothing is. A second run changes nothing.
   - With O(state=absent), takes settings out of our own files below C(/etc/sysctl.d), and gives the running kernel the
-    value that was there before the first run of ours that changed it. That is a run of its own, with its own way back.
+    value that was there before the first run of ours that changed it. A file without any setting left goes. That is a
+    run of its own, with its own way back.
   - With O(state=rolled_back), puts back what a run replaced, from the record that the host itself keeps below
     C(/var/lib/tcptune/runs). What the kernel had changed along with a setting goes back with it, such as the
     C(forwarding) of every interface with C(net.ipv4.ip_forward).
@@ -123,7 +124,9 @@ options:
     default: false
   keys:
     description:
-      - The settings that are to be as they were before us.
+      - The settings that are to be as they were before us, and the paths of files of ours that are to go.
+      - Such a path is one of O(files[].path), but in C(/etc/sysctl.d), where a file goes with the last of its settings.
+        The folder of a file stays.
       - A setting whose value somebody else has changed since is left alone, and told in RV(left), but for those in
         O(force_keys). So is one that has a line of ours and no record of what was there before. The line goes all the
         same.
@@ -202,6 +205,13 @@ EXAMPLES = r"""
     state: absent
     keys:
       - net.core.somaxconn
+    confirm: true
+
+- name: Let go of the limit of a service, from its next start on
+  tcptune.linux.tcp_settings:
+    state: absent
+    keys:
+      - /etc/systemd/system/nginx.service.d/99-tcptune.conf
     confirm: true
 
 - name: Try larger buffers
@@ -502,12 +512,9 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcptune.linux.plugins.module_utils import at_once, changeset, own_lines, status
-from ansible_collections.tcptune.linux.plugins.module_utils.diffs import diff, digests
+from ansible_collections.tcptune.linux.plugins.module_utils import task
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
-from ansible_collections.tcptune.linux.plugins.module_utils.kernel import canonical, kernel_text
-from ansible_collections.tcptune.linux.plugins.module_utils.request import make_removal, make_request
 
 ARGUMENTS = {
     "state": {
@@ -539,69 +546,6 @@ ARGUMENTS = {
 }
 
 
-def act(host, state, params, check):
-    """Return the outcome of bringing the run to `state`."""
-    if state == "confirmed":
-        return changeset.confirm(host, params["run"], check=check)
-    if state == "rolled_back":
-        return changeset.rollback(host, params["run"], params["force_keys"], check=check, fence=params["fence"])
-    if state == "extended":
-        return changeset.extend(host, params["run"], params["revert_after_s"], check=check)
-    request = asked(state, params)
-    if params["confirm"]:
-        return at_once.apply_and_confirm(host, request, check=check)
-    return changeset.apply(host, request, check=check)
-
-
-def asked(state, params):
-    """Return the checked request for a run of its own."""
-    more = {name: params[name] for name in ("run", "revert_after_s", "keep_runs")}
-    if state == "absent":
-        return make_removal(params["keys"], force_keys=params["force_keys"], **more)
-    return make_request(
-        params["settings"],
-        params["before"],
-        params["files"],
-        writers=params["writers"],
-        persist=params["persist"],
-        **more,
-    )
-
-
-def shadowed(host, settings):
-    """Return the lines that overrule ours at boot, each told to the user too."""
-    found = own_lines.shadows(host, {canonical(str(key)): kernel_text(str(settings[key])) for key in settings})
-    for shadow in found:
-        host.warnings.append(
-            f"{shadow.path}:{shadow.line} overrules our file: the next boot gives {shadow.key} = {shadow.value}"
-        )
-    return [shadow._asdict() for shadow in found]
-
-
-def look(host, run):
-    """Return the answer to O(state=status)."""
-    record = status.status(host, run) if run else None
-    timer = (record or {}).get("timer") or {}
-    return {
-        "changed": False,
-        "run": run,
-        "host_state": record["host_state"] if record else None,
-        "timer": timer.get("kind"),
-        "deadline": timer.get("deadline"),
-        "seconds_left": timer.get("seconds_left"),
-        "stale": False,
-        "runs": status.runs(host),
-        "busy": status.busy(host),
-        **({"record": record} if record else {}),
-    }
-
-
-def warn(module, host):
-    """Tell the user what the host has to say beside the outcome."""
-    for text in host.warnings:
-        module.warn(text)
-
-
 def main():
     """Read the arguments, act, answer."""
     module = AnsibleModule(
@@ -614,45 +558,15 @@ def main():
         ],
         supports_check_mode=True,
     )
-    state = module.params["state"]
-    host = Host()
+    host, failure = Host(), None
     try:
-        if state == "status":
-            module.exit_json(**look(host, module.params["run"]))
-        outcome = act(host, state, module.params, module.check_mode)
+        answer = task.answer(host, module.params, check=module.check_mode, diff=module._diff)
     except ChangeError as error:
-        warn(module, host)
-        answer = {
-            "changed": bool(error.facts.get("not_restored")),
-            "run": error.facts.get("run", module.params["run"]),
-            "host_state": error.facts.get("host_state"),
-            "stale": error.kind == "stale",
-            "failure": error.as_dict(),
-        }
-        if error.kind == "stale":
-            answer["stale_reason"] = error.message
-        module.fail_json(msg=f"{error.message} (try: {error.hint})" if error.hint else error.message, **answer)
-    answer = {
-        "changed": outcome.changed,
-        "run": outcome.run,
-        "host_state": outcome.state,
-        "timer": outcome.timer.kind if outcome.timer else None,
-        "deadline": outcome.timer.deadline if outcome.timer else None,
-        "seconds_left": outcome.timer.seconds_left if outcome.timer else None,
-        "previous": outcome.previous,
-        "files": digests(outcome),
-        "folders": list(outcome.folders),
-        "changed_since": [left.name for left in outcome.changed_since],
-        "left": [left._asdict() for left in outcome.changed_since],
-        "stale": False,
-    }
-    if state == "applied" and module.params["persist"]:
-        answer["shadowed"] = shadowed(host, module.params["settings"])
-    warn(module, host)
-    for left in outcome.changed_since:
-        module.warn(f"{left.name} was left alone: it is {left.found}, the run had left {left.expected} there")
-    if module._diff:
-        answer["diff"] = diff(outcome, " (written on confirm)" if outcome.state == "held" else "")
+        failure = error
+    for text in host.warnings:
+        module.warn(text)
+    if failure:
+        module.fail_json(**task.refusal(failure, module.params["run"]))
     module.exit_json(**answer)
 
 

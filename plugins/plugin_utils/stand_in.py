@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the copied classes need of pydantic, for controllers that have no more than Ansible.
+"""What the copied classes need of pydantic and of Python 3.11, for controllers that have no more than Ansible.
 
 Fields are taken as they are given: the parsers make them of the right type, and whoever reads the facts with pydantic
 checks them again. A field that is missing, or that nobody knows, is refused all the same.
@@ -9,6 +9,7 @@ checks them again. A field that is missing, or that nobody knows, is refused all
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum
 
 
 def passed_on(*args, **kwargs):
@@ -16,6 +17,14 @@ def passed_on(*args, **kwargs):
 
 
 AfterValidator = BeforeValidator = ConfigDict = Field = passed_on
+
+
+class StrEnum(str, Enum):
+    """Texts with a name each."""
+
+    def __str__(self):
+        """Return the text, and not the name."""
+        return self.value
 
 
 class BaseModel:

@@ -31,8 +31,7 @@ def read_hosts(
 ) -> list[Host]:
     """Return the hosts of `sources` that match the pattern `limit`, in inventory order.
 
-    With `any_connection`, hosts of other connection plugins are among them, for whoever leaves the way to Ansible: what
-    `connection` says of those reaches nobody.
+    With `any_connection`, hosts of other connection plugins are among them, for whoever leaves the way to Ansible.
 
     `escalation` ranks as Ansible's own -b, --become-user and -K do: below a host's variables, above the environment
     and ansible.cfg.
@@ -114,6 +113,12 @@ def _host(
         raise InventoryError(
             f"{name}: ansible_connection {kind} is not supported; ssh and local are",
             hint=f"read it with --via ansible, or leave it out with --limit '!{name}'",
+        )
+    if kind not in _SSH_PLUGINS | _LOCAL_PLUGINS:
+        return Host(
+            name=name,
+            connection=Connection(kind="plugin", address=address),
+            declared=_declared(name, variables, templar),
         )
     become = _truth(ours.get("ansible_become", escalation.become or constants.DEFAULT_BECOME))
     password = escalation.password.get_secret_value() if escalation.password else None

@@ -192,6 +192,7 @@ def plan(
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     forks: Forks = 8,
     timeout: Timeout = 30,
+    via: ViaOption = Via.SSH,
 ) -> None:
     """Write the plan that brings hosts to PROFILE, and show it. Changes nothing.
 
@@ -201,6 +202,7 @@ def plan(
     Exits 0 if there is nothing to change, 10 if there is, 4 if a host could not be read or judged.
 
       tcptune plan web-frontend -i hosts.yml -o plan.json
+      tcptune plan web-frontend -i pods.yml --via ansible -o plan.json
     """
     from tcptune.reports.concerns import harm
     from tcptune.workflows.plan import plan as make
@@ -209,13 +211,17 @@ def plan(
     wanted = wiring.profile([profile, *more], waivers)
     given = wiring.load(load, wanted)
     audits: list[HostAudit] = []
-    with _collected(inventory, limit, facts, forks, timeout, sudo, connections=True) as (collected, hosts):
+    with _collected(inventory, limit, facts, forks, timeout, sudo, connections=True, via=via) as (collected, hosts):
         declared = wiring.declared(hosts, given)
         made = make(collected, hosts, wanted, catalogue(), wiring.now(), declared=declared, audited=audits.append)
     if output is not None:
         write_whole(output, [made.model_dump_json(indent=2), "\n"])
         typer.echo(f"wrote {output}", err=True)
     deliver(made, format, None)
+    if elsewhere := [name for name, connection in made.hosts.items() if connection.kind == "plugin"]:
+        typer.echo(
+            f"{len(elsewhere)} of these hosts only Ansible reaches: `tcptune render` the plan for them", err=True
+        )
     if warning := harm(audits):
         typer.echo(warning, err=True)
     if made.undecided:
@@ -284,7 +290,7 @@ def _collected(
         if limit != "all" and not sources:
             raise UsageError("--limit needs an inventory", hint="give -i INVENTORY beside --facts")
         stored = read_facts(facts_file)
-        hosts = wiring.inventory(sources, limit) if sources else []
+        hosts = wiring.inventory(sources, limit, any_connection=True) if sources else []
         yield (_those_of(hosts, stored) if sources else stored), hosts
         return
     if not sources:
@@ -292,7 +298,7 @@ def _collected(
             "a plan records how its hosts are reached, and facts do not hold that",
             hint="give -i INVENTORY beside --facts",
         )
-    hosts = wiring.inventory(sources, limit, sudo.without_password())
+    hosts = wiring.inventory(sources, limit, sudo.without_password(), any_connection=True)
     yield _those_of(hosts, read_facts(facts_file)), hosts
 
 

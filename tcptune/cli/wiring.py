@@ -83,8 +83,10 @@ def age(text: str) -> timedelta:
     return timedelta(days=days)
 
 
-def inventory(sources: Sequence[str], limit: str, escalation: Escalation = NO_ESCALATION) -> list[Host]:
-    """Return the hosts of an inventory that match a pattern."""
+def inventory(
+    sources: Sequence[str], limit: str, escalation: Escalation = NO_ESCALATION, *, any_connection: bool = False
+) -> list[Host]:
+    """Return the hosts of an inventory that match a pattern; with `any_connection`, also those we cannot reach."""
     from tcptune.adapters.plain_inventory import plain_hosts
 
     plain = plain_hosts(sources, limit, escalation)
@@ -92,7 +94,7 @@ def inventory(sources: Sequence[str], limit: str, escalation: Escalation = NO_ES
         return plain
     from tcptune.adapters.inventory import read_hosts
 
-    return read_hosts(sources, limit, escalation)
+    return read_hosts(sources, limit, escalation, any_connection=any_connection)
 
 
 def profile(names: Iterable[str | None], waivers: Path | None = None) -> Profile:
@@ -237,15 +239,27 @@ def hosts_of(
 ) -> list[Host]:
     """Return the hosts of a plan, reached as the inventory says where one is given, else as the plan says.
 
-    Raises InventoryError where a host of the plan is not in that inventory, UsageError where `only` matches none.
+    Raises InventoryError where a host of the plan is not in that inventory, UsageError where `only` matches none, or a
+    host that only a connection plugin of Ansible reaches.
     """
     names = _matching(plan.hosts, only)
     if not sources:
-        return [_recorded(name, plan.hosts[name], escalation) for name in names]
-    known = {host.name: host for host in inventory(sources, "all", escalation)}
+        return _within_reach([_recorded(name, plan.hosts[name], escalation) for name in names])
+    known = {host.name: host for host in inventory(sources, "all", escalation, any_connection=True)}
     if missing := [name for name in names if name not in known]:
         raise InventoryError(f"the inventory lacks {len(missing)} hosts of the plan: {', '.join(missing[:5])}")
-    return [known[name] for name in names]
+    return _within_reach([known[name] for name in names])
+
+
+def _within_reach(hosts: list[Host]) -> list[Host]:
+    # An address means nothing without its plugin: a container's name may be that of another machine, to SSH.
+    for host in hosts:
+        if host.connection.kind == "plugin":
+            raise UsageError(
+                f"{host.name}: a connection plugin of Ansible reaches it, and this command uses SSH",
+                hint="tcptune render PLAN -d project, and ansible-playbook -i hosts.yml -i inventory site.yml there",
+            )
+    return hosts
 
 
 def hosts_of_runs(plans: Iterable[Plan], only: str | None = None, escalation: Escalation = NO_ESCALATION) -> list[Host]:

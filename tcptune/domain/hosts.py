@@ -13,7 +13,8 @@ from tcptune.domain.values import Frozen
 class Connection(Frozen):
     """How a host is reached: Ansible's connection variables, settled. Kept in plans, so without passwords."""
 
-    kind: Literal["ssh", "local"] = "ssh"
+    kind: Literal["ssh", "local", "plugin"] = "ssh"
+    """plugin: by another connection plugin of Ansible. How, its inventory alone says, so the rest here is of no use."""
     address: str
     port: int | None = None
     """None: what ssh_config says, else 22."""

@@ -50,7 +50,7 @@ Profile {profile}, {changes} changes on {hosts} hosts. Made by tcptune; runs wit
     ansible-playbook confirm.yml                 keep them: write the files that a boot reads
     ansible-playbook extend.yml                  give held hosts that time once more
     ansible-playbook rollback.yml                restore what each host had
-
+{inventory}
 The collection under collections/ is a copy: what was reviewed is what runs.
 """
 
@@ -83,6 +83,7 @@ def render(plan: Plan, run_id: str, options: RenderOptions = PLAIN) -> dict[str,
             changes=plan.change_count,
             hosts=hosts,
             back=_way_back(options),
+            inventory=_inventory_needed(plan),
         ),
         "ansible.cfg": _ANSIBLE_CFG.format(forks=max(1, min(hosts, 25))),
         "inventory/hosts.yml": _yaml(_inventory(plan, options)),
@@ -112,6 +113,17 @@ def reading(keys: Iterable[str], forks: int) -> dict[str, str]:
         "inventory/hosts.yml": _yaml({"all": {"hosts": {}}}),
         "site.yml": _yaml([play]),
     }
+
+
+def _inventory_needed(plan: Plan) -> str:
+    names = sorted(name for name, connection in plan.hosts.items() if connection.kind == "plugin")
+    if not names:
+        return ""
+    few = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return (
+        f"\nA connection plugin reaches {few}. Only the inventory that the plan was made from says how:\n\n"
+        "    ansible-playbook -i hosts.yml -i inventory site.yml\n"
+    )
 
 
 def _way_back(options: RenderOptions) -> str:
@@ -154,6 +166,9 @@ def _variables(cohort: Cohort, options: RenderOptions) -> dict[str, Any]:
 
 
 def _connection(connection: Connection) -> dict[str, Any]:
+    if connection.kind == "plugin":
+        # Said by the user's inventory, which has to be given beside this one.
+        return {}
     wanted: dict[str, Any] = {
         "ansible_connection": connection.kind,
         "ansible_host": connection.address,

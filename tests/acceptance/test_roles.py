@@ -77,6 +77,17 @@ def test_checks_that_pass_confirm_and_one_that_fails_takes_back_at_once(alone: A
     assert ill.values(SOMAXCONN) == VALUES
 
 
+def test_a_tag_of_the_role_runs_all_of_it(alone: Alone, machines: Machines) -> None:
+    [machine] = machines(1)
+    alone.write("looks.yml", [{"name": "Look", "ansible.builtin.command": {"argv": ["touch", "/root/looked"]}}])
+
+    alone.role([machine], "tcp_settings", "--tags", "tcp_settings", **CHECKED, tcp_settings_checks="looks.yml")
+
+    assert machine.values(SOMAXCONN) == VALUES
+    assert no_comments(machine.read(DROPIN)) == [f"{SOMAXCONN} = 8192"]
+    machine.run("test", "-e", "/root/looked")
+
+
 def test_a_host_that_its_checks_cut_off_comes_back_by_itself(alone: Alone, machines: Machines) -> None:
     [machine] = machines(1)
     before = machine.state()
@@ -111,6 +122,19 @@ def test_checks_need_a_timer_and_are_refused_before_anything_is_written(alone: A
     assert (machine.state(), machine.traces()) == (before, traces)
 
 
+def test_what_an_inventory_says_of_checks_does_not_stand_in_the_way_of_a_roll_back(
+    alone: Alone, machines: Machines
+) -> None:
+    [machine] = machines(1)
+    before = machine.state()
+    run = {"tcp_settings_run": "try", "tcp_settings_values": VALUES}
+    alone.role([machine], "tcp_settings", **run)
+
+    alone.role([machine], "tcp_settings", **run, tcp_settings_state="rolled_back", tcp_settings_checks="x.yml")
+
+    assert machine.state() == before
+
+
 def test_limits_go_there_and_back_and_name_what_has_to_be_restarted(alone: Alone, machines: Machines) -> None:
     [machine] = machines(1)
     before = machine.state()
@@ -141,6 +165,46 @@ def test_limits_go_there_and_back_and_name_what_has_to_be_restarted(alone: Alone
     for _ in range(2):
         alone.role([machine], "rollback")
     assert machine.state() == before
+
+
+def test_what_is_let_go_of_goes_and_comes_back(alone: Alone, machines: Machines) -> None:
+    [machine] = machines(1)
+    before = machine.state()
+    alone.role([machine], "nofile_limits", nofile_limits_units=[{"unit": "web", "soft": 4096}])
+    alone.role(
+        [machine], "tcp_settings", tcp_settings_values=VALUES, tcp_settings_persist=True, tcp_settings_confirm=True
+    )
+    ours = machine.state()
+    gone = {"tcp_settings_state": "absent", "tcp_settings_keys": [SOMAXCONN, UNIT], "tcp_settings_confirm": True}
+
+    predicted = alone.role([machine], "tcp_settings", "--check", "--diff", **gone).stdout
+    assert "-LimitNOFILE=4096" in predicted
+    assert f"-{SOMAXCONN} = 8192" in predicted
+    assert machine.state() == ours
+    assert recap(alone.role([machine], "tcp_settings", **gone).stdout) == {machine.name: (1, 0)}
+    assert machine.run("sh", "-c", f"ls {DROPIN} {UNIT} 2>/dev/null || true") == ""
+    assert recap(alone.role([machine], "tcp_settings", **gone).stdout) == {machine.name: (0, 0)}
+
+    alone.role([machine], "rollback")
+    assert machine.state() == ours
+    for _ in range(2):
+        alone.role([machine], "rollback")
+    assert machine.state() == before
+
+
+def test_the_newest_run_is_taken_back_also_where_it_died_in_the_middle(alone: Alone, machines: Machines) -> None:
+    [machine] = machines(1)
+    for run, value in (("first", "8192"), ("second", "16384")):
+        settings = {"tcp_settings_run": run, "tcp_settings_values": {SOMAXCONN: value}}
+        alone.role([machine], "tcp_settings", **settings, tcp_settings_persist=True, tcp_settings_confirm=True)
+    # As it is when the power goes between the last file and the record of it.
+    machine.run("sed", "-i", "/^confirmed/d", "/var/lib/tcptune/runs/second/state")
+
+    alone.role([machine], "rollback")
+
+    assert machine.values(SOMAXCONN) == VALUES
+    states = machine.run("sh", "-c", "cd /var/lib/tcptune/runs && tail -qn1 first/state second/state")
+    assert [line.split()[0] for line in states.splitlines()] == ["confirmed", "rolled_back"]
 
 
 def test_the_connection_tracker_is_set_kept_and_given_back(alone: Alone, machines: Machines) -> None:

@@ -63,9 +63,10 @@ def _path(module: str) -> Path | None:
 def _copy(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"^from tcptune\b", f"from {_PLUGIN_UTILS}.copied", text, flags=re.MULTILINE)
-    text = re.sub(r"^from pydantic import", f"from {_PLUGIN_UTILS}.stand_in import", text, flags=re.MULTILINE)
-    source = path.relative_to(ROOT)
-    return f"{_LICENSE}# Copied from {source} by tests/collection/copies.py: change it there.\n{text}"
+    # StrEnum came with Python 3.11, and ansible-core 2.17 runs on 3.10.
+    for source in ("pydantic import ", "enum import (?=StrEnum$)"):
+        text = re.sub(rf"^from {source}", f"from {_PLUGIN_UTILS}.stand_in import ", text, flags=re.MULTILINE)
+    return f"{_LICENSE}# Copied from {path.relative_to(ROOT)} by tests/collection/copies.py: change it there.\n{text}"
 
 
 def write() -> None:

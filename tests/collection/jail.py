@@ -31,6 +31,8 @@ def jail(folder: Path, dropin: str) -> Path:
     # Without it busybox makes "~root" of "~root/.ansible".
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "etc/sysctl.d/99-tcptune.conf").write_text(dropin)
+    # Without it, busybox 1.35 makes ~root of ~root/.ansible where that stands in backquotes.
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     plugin = folder / "connection_plugins/lab_chroot.py"
     plugin.parent.mkdir()
     plugin.write_text(_CHROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -35,7 +36,20 @@ def test_the_copies_are_those_of_the_package() -> None:
     assert found == expected(), "python -m tests.collection.copies"
 
 
-def test_the_copied_parsers_understand_every_sample_as_the_package_does(tmp_path: Path) -> None:
+def pythons() -> list[str]:
+    """Return this Python, and the oldest that an ansible-core of ours runs on, where this machine has it."""
+    older = [*Path("~/.pyenv/versions").expanduser().glob("3.10.*/bin/python"), shutil.which("python3.10")]
+    return [sys.executable, *[str(path) for path in older if path and "shims" not in str(path)][:1]]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_runs_on_a_controller_is_python_3_10(path: Path) -> None:
+    # What later versions added to the library is found by the next test, where there is such a Python.
+    ast.parse(path.read_text(), feature_version=(3, 10))
+
+
+@pytest.mark.parametrize("python", pythons(), ids=lambda path: Path(path).resolve().name)
+def test_the_copied_parsers_understand_every_sample_as_the_package_does(tmp_path: Path, python: str) -> None:
     """In a Python of its own, that finds neither pydantic nor the package."""
     collection = tmp_path / "ansible_collections/tcptune/linux"
     shutil.copytree(ROOT / "plugins", collection / "plugins")
@@ -51,7 +65,7 @@ for path in json.load(sys.stdin):
 json.dump(found, sys.stdout)
 """
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
+        [python, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
         input=json.dumps([str(path) for path in SAMPLES]),
         capture_output=True,
         text=True,
@@ -64,6 +78,24 @@ json.dump(found, sys.stdout)
     for path in SAMPLES:
         golden = path.with_suffix(".json").read_text()
         assert json.dumps(found[str(path)]) == json.dumps(json.loads(golden)), path
+
+
+def test_a_controller_that_lacks_the_package_is_told_why(tmp_path: Path) -> None:
+    collection = tmp_path / "ansible_collections/tcptune/linux"
+    shutil.copytree(ROOT / "plugins", collection / "plugins")
+    code = (
+        "from ansible_collections.tcptune.linux.plugins.action.tcp_audit import lacking\n"
+        "for python in (3, 10), (3, 11): print(*lacking('tcp_audit', 'No module', python), sep=' | ')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    why = "tcp_audit needs the Python package tcptune beside Ansible on the controller"
+
+    assert told == [
+        f"{why}, and that needs Python 3.11; here it is 3.10 | run Ansible with a later Python",
+        f"{why}: No module | pip install tcptune, into the environment of ansible-playbook",
+    ]
 
 
 PROFILE = """

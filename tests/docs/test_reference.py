@@ -205,8 +205,22 @@ def test_every_option_and_value_of_the_module_is_in_the_manual() -> None:
     assert set(returns) <= set(re.findall(r"`(\w+)`", page["Return values"]))
 
 
-@pytest.mark.parametrize(("module", "section"), [("tcp_facts", "Facts"), ("tcp_audit", "Audit")])
-def test_every_option_and_value_of_the_modules_that_look_is_in_the_manual(module: str, section: str) -> None:
+MODULES = {"tcp_facts": "Facts", "tcp_audit": "Audit", "tcp_plan": "Plan", "nginx_file": "A file of nginx"}
+"""Module -> its section in the reference; tcp_settings has more than one."""
+
+
+def test_every_module_and_filter_is_in_the_manual() -> None:
+    page = sections(REFERENCE / "ansible.md")
+
+    assert {path.stem for path in (ROOT / "plugins/modules").glob("*.py")} == {"tcp_settings", *MODULES}
+    assert all(f"`tcptune.linux.{module}`" in page[section] for module, section in MODULES.items())
+    assert set(rows(page["Filters"])) >= {
+        f"tcptune.linux.{path.stem}" for path in (ROOT / "plugins/filter").glob("*.yml")
+    }
+
+
+@pytest.mark.parametrize(("module", "section"), MODULES.items())
+def test_every_option_and_value_of_the_other_modules_is_in_the_manual(module: str, section: str) -> None:
     source = (ROOT / f"plugins/modules/{module}.py").read_text()
     documentation, returns = (
         yaml.safe_load(re.search(rf'^{name} = r"""(.+?)"""', source, re.MULTILINE | re.DOTALL)[1])  # type: ignore[index]

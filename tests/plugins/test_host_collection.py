@@ -61,8 +61,12 @@ def test_the_modules_documentation_agrees_with_its_arguments():
     assert plain(documented) == plain(constant("ARGUMENTS"))
 
 
-def test_the_modules_examples_and_returns_are_yaml():
-    assert len(yaml.safe_load(constant("EXAMPLES"))) == 8
+def test_the_modules_examples_use_its_options_and_its_returns_are_yaml():
+    examples = [task["tcptune.linux.tcp_settings"] for task in yaml.safe_load(constant("EXAMPLES"))]
+    assert {option for example in examples for option in example} <= set(constant("ARGUMENTS"))
+    assert {example.get("state", "applied") for example in examples} == {*constant("ARGUMENTS")["state"]["choices"]} - {
+        "status"
+    }
     assert {"run", "host_state", "previous", "changed_since", "stale", "failure", "deadline", "runs"} <= set(
         yaml.safe_load(constant("RETURN"))
     )

@@ -12,9 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from fake_host import EVERY_KIND, MISSING, SETTINGS, UNIT, FakeHost, FakeKernel, asking, dropin, every_kind
+from fake_host import DROPIN, EVERY_KIND, MISSING, SETTINGS, UNIT, FakeHost, FakeKernel, asking, dropin, every_kind
 from module_utils import changeset
 from module_utils.errors import AbsentKey, Refused, Unfinished, UnknownRun
+from module_utils.request import make_removal
 from module_utils.steps import STEPS, steps_of
 
 FORWARD, ETH0, ETH1 = "net.ipv4.ip_forward", "net.ipv4.conf.eth0.forwarding", "net.ipv4.conf.eth1.forwarding"
@@ -320,3 +321,59 @@ def test_the_power_goes_before_any_call_and_after_the_boot_it_is_all_before_or_a
                 assert {key: host.get(key) for key in BEFORE} == {
                     key: " ".join(value.split()) for key, value in BEFORE.items()
                 }
+
+
+class Removal:
+    """A host that holds a run of every kind of file, confirmed, and where all of it is to go."""
+
+    def __init__(self, folder):
+        self.host = host = router(FakeHost(Path(folder)))
+        systemd(host.systemd)
+        changeset.apply(host, request())
+        changeset.confirm(host, "run-1")
+        self.files = {path: host.tree()[path[1:]] for path in EVERY_KIND}
+        self.then = {key: " ".join(BEFORE[key].split()) for key in WANTED}
+        named = [*WANTED, *(path for path in EVERY_KIND if path != DROPIN)]
+        self.request = make_removal(named, run="run-2", revert_after_s=600)
+
+    def act(self):
+        changeset.apply(self.host, self.request)
+        changeset.confirm(self.host, "run-2")
+
+
+@pytest.mark.parametrize("boots", [False, True], ids=["killed", "power cut"])
+@pytest.mark.parametrize("after", ["a roll back", "confirm again"])
+def test_killed_before_any_call_files_that_are_to_go_are_all_there_or_all_gone(after, boots):
+    number, gone = 0, 0
+    while True:
+        number += 1
+        with TemporaryDirectory(dir=QUICK) as folder:
+            removal = Removal(folder)
+            host = removal.host
+
+            def work(removal=removal, number=number):
+                die_before_call(number)
+                removal.act()
+
+            if not killed(work):
+                break
+            if boots:
+                host.boot("second-boot", APPLIED if host.file().exists() else BEFORE)
+                systemd(host.systemd)
+            with contextlib.suppress(UnknownRun, Refused):
+                if after == "confirm again":
+                    changeset.confirm(host, "run-2")
+                else:
+                    changeset.rollback(host, "run-2")
+            there = [path for path in EVERY_KIND if host.file(path).exists()]
+            state = {manifest.run: manifest.state for manifest in host.runs.all()}.get("run-2")
+            values = {key: host.get(key) for key in WANTED}
+            if there:
+                assert {path: host.tree()[path[1:]] for path in EVERY_KIND} == removal.files
+                # Held where apply had ended, and confirm had not begun.
+                assert values == (removal.then if state == "held" else WANTED)
+            else:
+                gone += 1
+                assert (state, values) == ("confirmed", removal.then)
+    assert number > 90
+    assert gone or after == "a roll back"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 
 import pytest
-from fake_host import DROPIN, asking, dropin
+from fake_host import DROPIN, EVERY_KIND, LIMITS, MODULES, UNIT, asking, dropin, every_kind
 from module_utils import at_once, changeset, own_lines
-from module_utils.errors import Failed, Refused, Unfinished
+from module_utils.errors import Failed, Refused, Stale, Unfinished
 from module_utils.request import make_removal, make_request
 
 SOMAXCONN, RMEM, RESERVED = "net.core.somaxconn", "net.ipv4.tcp_rmem", "net.ipv4.ip_local_reserved_ports"
@@ -187,7 +187,7 @@ def test_a_line_without_any_record_goes_and_its_value_is_told_to_stay(fake):
     done = let_go(fake, SOMAXCONN)
 
     assert [tuple(left) for left in done.changed_since] == [(SOMAXCONN, "4096", "4096", "unknown")]
-    assert held(fake) == {}
+    assert not fake.file().exists()
     assert not let_go(fake, SOMAXCONN).changed
 
 
@@ -223,6 +223,86 @@ def test_all_our_files_of_sysctl_d_are_looked_through_and_no_other(fake):
 
     assert own_lines.lines(other.read_text()) == {"net.ipv4.tcp_sack": "1"}
     assert theirs.read_text() == "net.core.somaxconn = 9\n"
+
+
+def test_a_file_without_any_setting_left_goes_and_comes_back_byte_for_byte(fake):
+    persisted(fake)
+    fake.file().write_text("# a word of a person\n" + fake.file().read_text())
+    fake.file().chmod(0o640)
+    before = fake.tree()
+    told = let_go(fake, *WANTED, check=True)
+    assert fake.tree() == before
+    done = let_go(fake, *WANTED)
+
+    assert told.files == done.files == ((DROPIN, before[DROPIN[1:]][0], None),)
+    assert not fake.file().exists()
+    assert not let_go(fake, *WANTED).changed
+    changeset.rollback(fake, done.run)
+    assert fake.tree() == before
+
+
+def everything_ours(fake):
+    """Write a file of each kind. Return what letting go of all of it asks for, and the paths that then are to go."""
+    changeset.apply(fake, asking(WANTED, files=every_kind()))
+    changeset.confirm(fake, "run-1")
+    return [path for path in EVERY_KIND if path != DROPIN] + [*WANTED]
+
+
+def test_files_of_every_kind_go_and_come_back_byte_for_byte(fake):
+    named = everything_ours(fake)
+    before = fake.tree()
+    told = let_go(fake, *named, check=True)
+    assert fake.tree() == before
+    done = let_go(fake, *named)
+
+    assert {file.path: file.then for file in told.files} == dict.fromkeys(EVERY_KIND)
+    assert done.files == told.files
+    assert not [path for path in EVERY_KIND if fake.file(path).exists()]
+    # Also a folder that the first run has made: the way back needs it, and needs no Python.
+    assert fake.file(UNIT).parent.is_dir()
+    again = let_go(fake, *named)
+    assert (again.changed, again.run) == (False, None)
+    changeset.rollback(fake, done.run)
+    assert fake.tree() == before
+
+
+def test_letting_go_of_files_is_held_until_it_is_confirmed(fake):
+    named = everything_ours(fake)
+    held_run = changeset.apply(fake, make_removal(named))
+    assert (held_run.state, held_run.changed) == ("held", True)
+    assert all(fake.file(path).exists() for path in EVERY_KIND)
+    changeset.confirm(fake, held_run.run)
+
+    assert not [path for path in EVERY_KIND if fake.file(path).exists()]
+
+
+def test_a_file_that_somebody_has_changed_while_it_was_held_stays(fake):
+    named = everything_ours(fake)
+    run = changeset.apply(fake, make_removal(named)).run
+    fake.file(LIMITS).write_text("* soft nofile 4096\n")
+    with pytest.raises(Stale, match="is no longer the file it was"):
+        changeset.confirm(fake, run)
+
+    assert all(fake.file(path).exists() for path in EVERY_KIND)
+
+
+def test_a_file_that_somebody_has_put_in_the_place_of_one_that_went_is_left(fake):
+    named = everything_ours(fake)
+    run = let_go(fake, *named).run
+    fake.file(LIMITS).write_text("* soft nofile 4096\n")
+    back = changeset.rollback(fake, run)
+
+    assert [left[:2] for left in back.changed_since] == [(LIMITS, "absent")]
+    assert fake.file(LIMITS).read_text() == "* soft nofile 4096\n"
+    assert fake.file(MODULES).read_text() == EVERY_KIND[MODULES]
+
+
+def test_what_is_not_ours_to_remove_is_refused_and_a_file_of_settings_by_its_settings():
+    with pytest.raises(Refused, match="/etc/passwd is not ours"):
+        make_removal(["/etc/passwd"])
+    with pytest.raises(Refused, match=r"99-tcptune\.conf holds settings") as caught:
+        make_removal([DROPIN, SOMAXCONN])
+    assert "name its settings" in caught.value.hint
 
 
 def test_what_to_let_go_of_has_to_be_named():

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_host import DROPIN, EVERY_KIND, MISSING, SETTINGS, UNIT, Crash, FakeHost, asking, dropin, every_kind
+from fake_host import DROPIN, EVERY_KIND, LIMITS, MISSING, SETTINGS, UNIT, Crash, FakeHost, asking, dropin, every_kind
 from module_utils import changeset, script
+from module_utils.request import make_removal
 from shells import SHELLS, FakeSystemd, run_script, run_shimmed
 
 EVERY_SHELL = pytest.mark.parametrize("shell", SHELLS)
@@ -36,6 +37,24 @@ def test_it_restores_values_bytes_mode_and_owner(fake, shell, confirmed, old):
     assert state(fake) == "rolled_back"
     assert not changeset.rollback(fake, "run-1").changed
     assert changeset.apply(fake, asking(run="run-2")).state == "held"
+
+
+@EVERY_SHELL
+def test_it_brings_back_the_files_that_a_run_has_removed(fake, shell):
+    changeset.apply(fake, asking(files=every_kind()))
+    changeset.confirm(fake, "run-1")
+    fake.file(LIMITS).chmod(0o640)
+    before = fake.tree()
+    named = [*asking().settings, *(path for path in EVERY_KIND if path != DROPIN)]
+    changeset.apply(fake, make_removal(named, run="run-2"))
+    changeset.confirm(fake, "run-2")
+    assert not [path for path in EVERY_KIND if fake.file(path).exists()]
+
+    done = run_script(fake, shell, run="run-2")
+
+    assert (done.returncode, fake.tree()) == (0, before), done.stderr
+    assert state(fake, "run-2") == "rolled_back"
+    assert not changeset.rollback(fake, "run-2").changed
 
 
 @EVERY_SHELL

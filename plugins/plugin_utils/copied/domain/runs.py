@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
+from ansible_collections.tcptune.linux.plugins.plugin_utils.stand_in import StrEnum
 from typing import Literal
 
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.followups import FollowUp
