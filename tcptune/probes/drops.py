@@ -93,7 +93,7 @@ def _notes(rows: Sequence[str], links: dict[str, dict[str, int]], *, ours: bool)
     if not rows:
         yield f"drops of processors are not known: {_SOFTNET} cannot be read"
     if not ours:
-        why = f"{_SYS} shows another network namespace" if links else f"there is no {_SYS}"
+        why = f"{_SYS[:-1]} shows another network namespace" if links else f"there is no {_SYS[:-1]}"
         yield f"drops of interfaces are not known: {why}"
 
 

@@ -181,7 +181,9 @@ function shares(table, key,   i, text) {{
 mode == "ss" && /^[ \t]/ {{
   if (!pending) next
   if ($0 ~ / rto:/) {{
-    quiet = after(" lastack") / 1000; late = after(" lastrcv") / 1000; details = 1
+    details = 1
+    if (state == "SYN_SENT" || state == "SYN_RECV") next
+    quiet = after(" lastack") / 1000; late = after(" lastrcv") / 1000
     peer_slow = most_of_busy(" rwnd_limited"); buffer_small = most_of_busy(" sndbuf_limited")
   }}
   next
