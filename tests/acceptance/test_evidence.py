@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,63 +12,15 @@ from tcptune.adapters.workers import ThreadWorkers
 from tcptune.cli import wiring
 from tcptune.domain.facts import HostFacts, Unread
 from tcptune.domain.samples import Sampled
-from tcptune.domain.sockets import Sockets, SocketState
+from tcptune.domain.sockets import SocketState
 from tcptune.planning.rates import Rates, rates
 from tcptune.workflows.collect import Collector
 from tcptune.workflows.evidence import Sampler
 from tests.acceptance.command import Tcptune
 from tests.acceptance.conftest import Machines, On
-from tests.acceptance.machine import Machine
+from tests.acceptance.socket_states import judged, read, scene
 
 pytestmark = pytest.mark.lab
-
-SCENE = Path(__file__).with_name("socket_scene.py")
-
-
-@contextmanager
-def scene(machine: Machine) -> Iterator[tuple[int, int]]:
-    """Give the processes that hold the scene's sockets: the client's, the server's."""
-    machine.write("/run/scene.py", SCENE.read_text())
-    machine.run("sh", "-c", "python3 /run/scene.py >/run/scene.said 2>/run/scene.wrong &")
-    said: list[str] = []
-    try:
-        deadline = time.monotonic() + 30
-        while "ready" not in said:
-            assert time.monotonic() < deadline, machine.read("/run/scene.wrong")
-            time.sleep(0.1)
-            said = machine.read("/run/scene.said").split()
-        yield int(said[0]), int(said[1])
-    finally:
-        machine.run("kill", *[word for word in said if word.isdigit()])
-
-
-def read(tcptune: Tcptune, *options: str) -> HostFacts:
-    """Give the facts of the one host, as the command wrote them."""
-    _, line = tcptune("facts", *options, "--evidence").stdout.splitlines()
-    return HostFacts.model_validate_json(line)
-
-
-def judged(found: Sockets | None) -> Sockets:
-    """Compare with the scene what both sources tell."""
-    assert found is not None
-    assert (found.unowned(SocketState.FIN_WAIT2), found.count(SocketState.FIN_WAIT2)) == (2, 3)
-    assert (found.count(SocketState.CLOSE_WAIT), found.count(SocketState.SYN_SENT)) == (3, 1)
-    ports = {port.port: port for port in found.ports}
-    assert (ports[8080].unaccepted, ports[8080].unread, ports[8081].unaccepted) == (2, 2, 1)
-    assert ports[8080].states == {SocketState.ESTABLISHED: 6, SocketState.CLOSE_WAIT: 3}
-    peers = {(peer.local, peer.address, peer.port): peer for peer in found.peers}
-    to_server = peers["127.0.0.1", "127.0.0.1", 8080]
-    assert to_server.states == {SocketState.ESTABLISHED: 5, SocketState.FIN_WAIT2: 3}
-    assert to_server.in_range == 8
-    assert peers["::1", "::1", 8080].sockets == 1
-    full = peers["127.0.0.1", "127.0.0.1", 8081]
-    assert (full.states[SocketState.SYN_SENT], full.retransmitting) == (1, 1)
-    assert full.most_retransmissions >= 1
-    assert found.zero_window == 1
-    # sshd and tcptune talk as well: SSH asks for keepalive itself.
-    assert found.keepalive.on >= 1
-    assert 280 <= min(found.keepalive.soonest_s or 0, 300) <= 300
-    return found
 
 
 def test_sockets_are_told_with_their_owners(tcptune: Tcptune, machines: Machines, on: On) -> None:
