@@ -49,9 +49,12 @@ def _sockets(found: Sockets, room: int | None) -> Iterator[str]:
     yield from _cut(
         "come in on",
         [
-            ("port", "wait for accept()", "unread", "retransmitting", "states"),
+            ("port", "wait for accept()", "for", "unread", "retransmitting", "states"),
             *(
-                (str(p.port), str(p.unaccepted), str(p.unread), str(p.retransmitting), _states(p.states))
+                (
+                    *(str(p.port), str(p.unaccepted), _duration(p.waiting_s)),
+                    *(str(p.unread), str(p.retransmitting), _states(p.states)),
+                )
                 for p in found.ports
             ),
         ],
@@ -102,8 +105,11 @@ def _owner(owner: StateOwner, process: SocketProcess | None) -> tuple[str, ...]:
     if process is not None and process.open_files is not None:
         limit = process.nofile_soft if process.nofile_soft is not None else "?"
         files = f"{process.open_files} of {limit}"
-    quiet = "" if owner.quiet_s is None else f"{owner.quiet_s:.0f} s"
-    return (who, owner.state, str(owner.sockets), str(owner.unread), quiet, files)
+    return (who, owner.state, str(owner.sockets), str(owner.unread), _duration(owner.quiet_s), files)
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f} s"
 
 
 def _states(states: Mapping[SocketState, int]) -> str:

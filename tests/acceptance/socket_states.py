@@ -44,6 +44,7 @@ def judged(found: Sockets | None) -> Sockets:
     assert (found.unowned(SocketState.FIN_WAIT2), found.count(SocketState.FIN_WAIT2)) == (2, 3)
     assert (found.count(SocketState.CLOSE_WAIT), found.count(SocketState.SYN_SENT)) == (3, 1)
     ports = {port.port: port for port in found.ports}
+    assert (ports[8080].waiting_s is None) is (found.source == "proc")
     assert (ports[8080].unaccepted, ports[8080].unread, ports[8081].unaccepted) == (2, 2, 1)
     assert ports[8080].states == {SocketState.ESTABLISHED: 6, SocketState.CLOSE_WAIT: 3}
     peers = {(peer.local, peer.address, peer.port): peer for peer in found.peers}
