@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tcptune.domain.profile import Profile
     from tcptune.workflows.claims import Claims
     from tcptune.workflows.collect import Collector
+    from tcptune.workflows.evidence import Sampler
     from tcptune.workflows.gates import Watch
 
 
@@ -143,6 +144,18 @@ def collector(forks: int, timeout_s: float) -> Collector:
     from tcptune.workflows.collect import Collector
 
     return Collector(FleetTransport(), ThreadWorkers(forks), now, timeout_s)
+
+
+def sampler(forks: int, timeout_s: float) -> Sampler:
+    """Return what takes two samples of hosts, `forks` of them at a time."""
+    from tcptune.adapters.transport import FleetTransport
+    from tcptune.adapters.workers import ThreadWorkers
+    from tcptune.workflows.collect import Collector
+    from tcptune.workflows.evidence import Sampler
+
+    transport = FleetTransport(keeping=True)
+    twice = Collector(transport, ThreadWorkers(forks), now, timeout_s)
+    return Sampler(twice, elapsed, time.sleep, transport.close)
 
 
 def watch(forks: int, timeout_s: float) -> Watch:
