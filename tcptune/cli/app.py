@@ -13,6 +13,7 @@ from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
 from tcptune.cli.runs import runs
+from tcptune.cli.timeouts import timeouts
 
 app = typer.Typer(
     name="tcptune",
@@ -46,12 +47,14 @@ learn.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 app.add_typer(policy, rich_help_panel="Look (changes nothing)")
+app.add_typer(timeouts, rich_help_panel="Look (changes nothing)")
 app.add_typer(runs, rich_help_panel="Change hosts")
 for _command in (
     *app.registered_commands,
     *profile.registered_commands,
     *policy.registered_commands,
     *runs.registered_commands,
+    *timeouts.registered_commands,
 ):
     # A paragraph that begins with this mark is not wrapped: each example keeps its line.
     _command.help = (getdoc(_command.callback) or "").replace("\n\n  tcptune ", "\n\n\b\n  tcptune ")

@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.chain import ChainReport, ProductList
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
@@ -31,6 +32,7 @@ from tcptune.reports import (
     run_notes,
     runs,
     story,
+    timeout_chain,
 )
 from tcptune.reports.layout import count, shown, visible
 
@@ -151,6 +153,8 @@ _text.register(Profile, profiles.shown_markdown)
 _text.register(PolicyList, policies.listed_markdown)
 _text.register(Policy, policies.shown_markdown)
 _text.register(Waves, policies.waves_markdown)
+_text.register(ChainReport, timeout_chain.markdown)
+_text.register(ProductList, timeout_chain.listed_markdown)
 
 
 @_text.register

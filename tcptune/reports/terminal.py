@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.chain import ChainReport, ProductList
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import (
@@ -41,6 +42,7 @@ from tcptune.reports import (
     run_notes,
     runs,
     story,
+    timeout_chain,
 )
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
@@ -275,6 +277,8 @@ def _run(result: Run) -> str:
 _text.register(Doctor)(doctor.terminal)
 _text.register(GateTable)(gates.terminal)
 _text.register(RolloutStory)(story.terminal)
+_text.register(ChainReport)(timeout_chain.terminal)
+_text.register(ProductList)(timeout_chain.listed)
 
 
 def _until(result: Run) -> str:
