@@ -17,7 +17,7 @@ from tcptune.errors import ChainError, UsageError
 MOST_BYTES = 4 << 20
 """Of one file."""
 _MOST_FILES = 1000
-_MOST_STATEMENTS = 500_000
+_MOST_STATEMENTS = 200_000
 _DEEPEST = 50
 
 

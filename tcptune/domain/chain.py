@@ -190,8 +190,8 @@ class ChainFile(Frozen):
     chain: Name = Field(description="What the chain is called.")
     hops: Annotated[
         tuple[Annotated[HopFile, AfterValidator(_at_layer_4)], ...],
-        AfterValidator(_distinct),
         Field(min_length=2, max_length=50),
+        AfterValidator(_distinct),
     ]
 
 
@@ -264,6 +264,7 @@ class Hop(Frozen):
     reuse_why: str = ""
     knobs: dict[Aspect, str] = {}
     fixed: tuple[Aspect, ...] = ()
+    together: tuple[Aspect, ...] = ()
     unknown: dict[Aspect, str] = {}
     effect: str = ""
     remarks: tuple[str, ...] = ()
@@ -305,6 +306,8 @@ class Remedy(Frozen):
     knob: str
     before: str
     after: str
+    note: str = ""
+    """What else it changes."""
 
 
 class Fine(Frozen):
@@ -375,6 +378,7 @@ class Way(Frozen):
 class ChainReport(Frozen):
     """What a chain's timeouts make."""
 
+    tcptune: Literal["timeouts"] = "timeouts"
     format_version: Literal[1] = CHAIN_FORMAT_VERSION
     chain: str
     origin: str
@@ -395,5 +399,6 @@ class ChainReport(Frozen):
 class ProductList(Frozen):
     """The products whose defaults are known."""
 
+    tcptune: Literal["products"] = "products"
     format_version: Literal[1] = CHAIN_FORMAT_VERSION
     products: tuple[Product, ...]

@@ -101,6 +101,7 @@ def _settled(hop: Hop, products: Mapping[str, Product]) -> Hop:
             "reuse_why": reuse_why,
             "knobs": product.knobs,
             "fixed": product.fixed,
+            "together": product.together,
             "unknown": product.unknown,
             "effect": product.effect,
             "notes": product.notes,

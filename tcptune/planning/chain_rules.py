@@ -320,8 +320,14 @@ def _remedy(hop: Hop, aspect: Aspect, value: float) -> Remedy:
     before = "not known" if known is None else f"{known.value:g}" if counted else time_text(known.value)
     # Whole seconds are what most programs take; a timeout below a second stays what it is.
     rounded = value if value < 1 else float(f"{value:.6g}")
+    # One setting of a load balancer's is several of ours.
+    others = ", ".join(one.value for one in hop.together if one is not aspect) if aspect in hop.together else ""
     return Remedy(
-        hop=hop.name, knob=hop.knob(aspect), before=before, after=f"{value:g}" if counted else time_text(rounded)
+        hop=hop.name,
+        knob=hop.knob(aspect),
+        before=before,
+        after=f"{value:g}" if counted else time_text(rounded),
+        note=f"it sets {others}, too: check the chain with it" if others else "",
     )
 
 

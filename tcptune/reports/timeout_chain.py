@@ -43,7 +43,7 @@ def terminal(result: ChainReport) -> str:
         lines += [f"by way of {way.route}", ""] if way.route else []
         lines += [*_drawn(way), ""]
     for note in result.notes:
-        lines += wrapped(f"- {note}", indent="  ")
+        lines += [f"  {line}" for line in _hanging(f"- {note}")]
     if result.notes:
         lines.append("")
     return "\n".join([*lines, _summary(result), ""])
@@ -88,6 +88,10 @@ def listed_markdown(result: ProductList) -> str:
     for one in result.products:
         for aspect, value in one.defaults.items():
             cells = (one.product, aspect.value, value, one.knobs.get(aspect, "-"), one.source, one.verified.value)
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        for aspect, why in one.unknown.items():
+            knob = one.knobs.get(aspect, "-")
+            cells = (one.product, aspect.value, f"none: {why}", knob, one.source, one.verified.value)
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join([*lines, ""])
 
@@ -141,7 +145,8 @@ def _advice(one: Broken) -> list[str]:
     lines = [f"makes: {one.effect}", f"cause: {', '.join(one.causes)}", *(f"read: {said}" for said in one.evidence)]
     for number, remedy in enumerate(one.remedies):
         word = "change" if number == 0 else "or"
-        lines.append(f"{word}: {remedy.hop}: {remedy.knob} {remedy.before} -> {remedy.after}")
+        note = f" ({remedy.note})" if remedy.note else ""
+        lines.append(f"{word}: {remedy.hop}: {remedy.knob} {remedy.before} -> {remedy.after}{note}")
     return [*lines, *([f"else: {one.otherwise}"] if one.otherwise else [])]
 
 
