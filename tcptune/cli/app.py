@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, verify
+from tcptune.cli import change, exchange, learn, look, probe, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
@@ -42,6 +42,7 @@ def _options(
 
 look.register(app)
 verify.register(app)
+probe.register(app)
 change.register(app)
 learn.register(app)
 exchange.register(profile)

@@ -18,6 +18,7 @@ from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
+from tcptune.domain.service import ServiceReport
 from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
@@ -31,6 +32,7 @@ from tcptune.reports import (
     profiles,
     run_notes,
     runs,
+    service,
     story,
     timeout_chain,
 )
@@ -153,6 +155,7 @@ _text.register(Profile, profiles.shown_markdown)
 _text.register(PolicyList, policies.listed_markdown)
 _text.register(Policy, policies.shown_markdown)
 _text.register(Waves, policies.waves_markdown)
+_text.register(ServiceReport, service.markdown)
 _text.register(ChainReport, timeout_chain.markdown)
 _text.register(ProductList, timeout_chain.listed_markdown)
 

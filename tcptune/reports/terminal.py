@@ -28,6 +28,7 @@ from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
+from tcptune.domain.service import ServiceReport
 from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
@@ -41,6 +42,7 @@ from tcptune.reports import (
     profiles,
     run_notes,
     runs,
+    service,
     story,
     timeout_chain,
 )
@@ -277,6 +279,7 @@ def _run(result: Run) -> str:
 _text.register(Doctor)(doctor.terminal)
 _text.register(GateTable)(gates.terminal)
 _text.register(RolloutStory)(story.terminal)
+_text.register(ServiceReport)(service.terminal)
 _text.register(ChainReport)(timeout_chain.terminal)
 _text.register(ProductList)(timeout_chain.listed)
 
