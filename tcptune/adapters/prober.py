@@ -196,7 +196,7 @@ def _ask(
     # Each read is bounded, and a service that sends a byte a second would still never end.
     with _cut(plain, within_s):
         try:
-            client.request("GET", target["path"], headers=headers)
+            _send(client, connection, target["path"], headers)
             response = client.getresponse()
             said["status"] = response.status
             more = _MOST_BYTES
@@ -214,6 +214,15 @@ def _ask(
         raise Failed("timeout", f"no whole answer within {within_s:g} s")
     if not 200 <= response.status < 400:
         raise Failed("status", str(response.status))
+
+
+def _send(client: http.client.HTTPConnection, connection: socket.socket, path: str, headers: dict[str, str]) -> None:
+    try:
+        client.request("GET", path, headers=headers)
+    except (BrokenPipeError, ssl.SSLEOFError):
+        # Who refuses a client's certificate under TLS 1.3 says why, and closes: what it said is there to be read.
+        connection.recv(1)
+        raise
 
 
 def _check_whole(response: http.client.HTTPResponse, more: int) -> None:

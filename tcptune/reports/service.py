@@ -98,9 +98,8 @@ def _failure(failure: Failure, stage: StageTimes, indent: str) -> list[str]:
 
 
 def _again(retried: Retried, indent: str) -> list[str]:
-    lines = [
-        f"{indent}! connect: {retried.evidence}: {count(retried.took.count, 'connection')}, after {_after(retried.took)}"
-    ]
+    connections = count(retried.took.count, "connection")
+    lines = [f"{indent}! connect: {retried.evidence}: {connections}, after {_after(retried.took)}"]
     return [*lines, *_details(retried.means, retried.causes, retried.next, indent)]
 
 
