@@ -162,7 +162,7 @@ def _retried(tries: Iterable[Try]) -> Retried | None:
     return Retried(
         took=times(took),
         syns=syns,
-        evidence=f"{syns} SYNs sent again{after}",
+        evidence=f"{syns} {'SYN' if syns == 1 else 'SYNs'} sent again{after}",
         means=means,
         causes=causes,
         next=further,
