@@ -10,8 +10,9 @@ from tcptune.adapters.nginx_config import Scope, Statement, read_statements, sco
 from tcptune.domain.chain import Aspect, Configuration, Known, Origin, Route
 from tcptune.errors import ChainError
 
-_PART = re.compile(r"([0-9]{1,9})(ms|[smhdwMy]?) *")
-_TIME = re.compile(rf"(?:{_PART.pattern})+")
+_PART = re.compile(r"([0-9]{1,9})(ms|[smhdwMy]?)")
+# Only the last number may lack a unit: so each text is read in one way alone, and in one pass.
+_TIME = re.compile(r"(?=.)(?:[0-9]{1,9}(?:ms|[smhdwMy]) *)*(?:[0-9]{1,9})?")
 _UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
 _URL = re.compile(r"https?://(?P<host>unix:[^:]*|\[[^\]]*\]|[^/:]+)", re.IGNORECASE)
 _OTHERS = ("fastcgi_pass", "grpc_pass", "scgi_pass", "uwsgi_pass")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_ADDRESSES = 16
+MOST_ADDRESSES = 8
 """Of one name; what follows is counted and not tried."""
 _MOST_BYTES = 1 << 20
 """Of an answer's body; what follows is not read."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tcptune.domain.service import Target, Try
 
 _PANEL = "Look (changes nothing)"
-_MOST_TRIES = 10_000
+_MOST_TRIES = 5_000
 
 
 def register(app: typer.Typer) -> None:

@@ -10,18 +10,16 @@ from tcptune.domain.chain import (
     NEVER,
     Aspect,
     Chain,
-    ChainReport,
     Configuration,
     Hop,
     Known,
-    Link,
     Origin,
     Product,
     Route,
     Verified,
-    Way,
     seconds,
 )
+from tcptune.domain.chain_verdicts import ChainReport, Link, Way
 from tcptune.planning.chain_rules import judged
 
 _BOTH_SIDES = (Aspect.RECEIVES_IDLE, Aspect.SENDS_IDLE)

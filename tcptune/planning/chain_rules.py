@@ -5,18 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tcptune.domain.chain import (
-    Aspect,
-    Broken,
-    Fine,
-    Hop,
-    Judged,
-    Known,
-    NotJudged,
-    Remedy,
-    Rule,
-    time_text,
-)
+from tcptune.domain.chain import Aspect, Hop, Known, time_text
+from tcptune.domain.chain_verdicts import Broken, Fine, Judged, NotJudged, Remedy, Rule
 from tcptune.domain.concerns import Severity
 
 LEAST_MARGIN_S = 1.0

@@ -7,7 +7,8 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
-from tcptune.domain.chain import ChainReport, ProductList
+from tcptune.domain.chain import ProductList
+from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import (

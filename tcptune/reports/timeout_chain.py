@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tcptune.domain.chain import (
-    COUNTED,
-    Aspect,
-    Broken,
-    ChainReport,
-    Fine,
-    Hop,
-    Judged,
-    Link,
-    NotJudged,
-    Origin,
-    ProductList,
-    Verified,
-    Way,
-    time_text,
-)
+from tcptune.domain.chain import COUNTED, Aspect, Hop, Origin, ProductList, Verified, time_text
+from tcptune.domain.chain_verdicts import Broken, ChainReport, Fine, Judged, Link, NotJudged, Way
 from tcptune.domain.concerns import Severity
 from tcptune.reports.layout import aligned, count, wrapped
 

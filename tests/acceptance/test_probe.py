@@ -28,7 +28,8 @@ events {{ worker_connections 64; }}
 http {{
   access_log off;
   client_body_temp_path {folder}/body;
-  server {{ listen 8080; listen 8084; location / {{ return 204; }} location /dead {{ proxy_pass http://127.0.0.1:9; }} }}
+  server {{ listen 8080; listen 8084; location / {{ return 204; }}
+    location /dead {{ proxy_pass http://127.0.0.1:9; }} }}
   server {{ listen 8443 ssl;
     ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.pem; return 204; }}
 }}

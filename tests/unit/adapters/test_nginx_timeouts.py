@@ -131,6 +131,31 @@ def test_includes_are_read_where_they_stand_in_the_order_of_their_names(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("75", 75),
+        ("75s", 75),
+        ("1m30s", 90),
+        ('"1h 30m"', 5400),
+        ("500ms", 0.5),
+        ("1d", 86400),
+        ("1M", 2592000),
+        ("0", 0),
+    ],
+)
+def test_a_time_is_read_as_nginx_reads_it(text: str, seconds: float, tmp_path: Path) -> None:
+    found = route(tmp_path, f"keepalive_timeout {text}; server {{ proxy_pass http://127.0.0.1:1; }}")
+
+    assert value(found, Aspect.RECEIVES_IDLE) == seconds
+
+
+@pytest.mark.parametrize("text", ["x", "1x", "s", "1m1x", "1" * 60 + "x", "1s" * 200 + "x", "1 1", "", "-1"])
+def test_what_is_no_time_is_told_at_once(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ChainError, match="has no time"):
+        route(tmp_path, f"keepalive_timeout '{text}'; server {{ proxy_pass http://127.0.0.1:1; }}")
+
+
+@pytest.mark.parametrize(
     ("listen", "period"),
     [
         ("listen 80;", None),

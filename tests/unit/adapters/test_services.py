@@ -106,7 +106,7 @@ def test_of_a_name_with_many_addresses_the_first_are_tried_and_the_others_counte
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: rows)
         found = try_from_here([target("many.example:80")], probing())
 
-    assert (found[0].addresses, found[0].left_off, len(found[1:])) == (30, 14, 16)
+    assert (found[0].addresses, found[0].left_off, len(found[1:])) == (30, 22, 8)
 
 
 def resetting(connection: Connection) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptune.domain.chain import Aspect, Broken, Fine, Hop, Judged, Known, NotJudged, Origin, Rule
+from tcptune.domain.chain import Aspect, Hop, Known, Origin
+from tcptune.domain.chain_verdicts import Broken, Fine, Judged, NotJudged, Rule
 from tcptune.domain.concerns import Severity
 from tcptune.planning.chain_rules import LEAST_MARGIN_S, judged
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tcptune.domain.chain import Aspect, Chain, ChainReport, Configuration, Hop, Known, Origin, ProductList, Route
+from tcptune.domain.chain import Aspect, Chain, Configuration, Hop, Known, Origin, ProductList, Route
+from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.knowledge.timeout_chain import products
 from tcptune.planning.chain import assess
 from tcptune.reports import FORMATS
