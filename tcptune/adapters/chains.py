@@ -50,6 +50,8 @@ def load_chain(path: Path) -> Chain:
     found = checked(document, ChainFile, HINTS) if document.readable else None
     for at, hop in enumerate(found.hops if found else ()):
         _check_product(document, ("hops", at), hop)
+    if found is not None:
+        _check_ends(document, found)
     if found is None or document.mistakes:
         raise document.error(str(path), ChainError)
     hops = tuple(_hop(document, str(path), ("hops", at), hop) for at, hop in enumerate(found.hops))
@@ -79,6 +81,19 @@ def _check_product(document: Document, path: Place, hop: HopFile) -> None:
         document.add(path, f"{hop.product} is of layer 4: it has an idle_timeout alone")
 
 
+def _check_ends(document: Document, found: ChainFile) -> None:
+    for at, end in ((0, "begins"), (len(found.hops) - 1, "ends")):
+        if _layer(found.hops[at]) == 4:
+            document.add(
+                ("hops", at), f"a chain {end} with a hop of layer 7", hint="name the client in front, the server behind"
+            )
+
+
+def _layer(hop: HopFile) -> Layer:
+    product = products().get(hop.product or "")
+    return hop.layer or (product.layer if product else 7)
+
+
 def _hop(document: Document, origin: str, path: Place, hop: HopFile) -> Hop:
     settings: dict[Aspect, Known] = {}
     for side, model in (((), hop), (("receives",), hop.receives), (("sends",), hop.sends)):
@@ -88,11 +103,10 @@ def _hop(document: Document, origin: str, path: Place, hop: HopFile) -> Hop:
             if written is not None:
                 said = f"{origin}:{document.place((*path, *side, name)).line}"
                 settings[aspect] = Known(value=_value(aspect, written), origin=Origin.DECLARED, said=said)
-    product = products().get(hop.product or "")
     return Hop(
         name=hop.name,
         product=hop.product,
-        layer=hop.layer or (product.layer if product else 7),
+        layer=_layer(hop),
         settings=settings,
         reuse=hop.sends.reuse if hop.sends else None,
         reuse_why=_said_reuse(document, origin, path, hop.sends),

@@ -100,6 +100,8 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
         ("{name: b, product: aws-nlb, layer: 7}", "aws-nlb is of layer 4, not 7"),
         ("{name: b, product: aws-nlb, sends: {idle_timeout: 3}}", "aws-nlb is of layer 4"),
         ("{name: b, layer: 4, upstream: x}", "a hop of layer 4 has an idle_timeout alone"),
+        ("{name: b, layer: 4}", "a chain ends with a hop of layer 7"),
+        ("{name: b, product: aws-nlb}", "a chain ends with a hop of layer 7"),
         ("{name: a}", "a name stands for one hop: a for several"),
         ("[]", "hops"),
     ],

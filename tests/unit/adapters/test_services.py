@@ -109,6 +109,17 @@ def test_of_a_name_with_many_addresses_the_first_are_tried_and_the_others_counte
     assert (found[0].addresses, found[0].left_off, len(found[1:])) == (30, 22, 8)
 
 
+def test_an_address_of_ipv6_is_tried_as_one_of_ipv4() -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        found = tried(f"[::1]:{listener.getsockname()[1]}", family="6")
+
+    assert (found.address, outcome(found)) == ("::1", [(Stage.CONNECT, None)])
+
+
 def resetting(connection: Connection) -> None:
     connection.recv(1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
