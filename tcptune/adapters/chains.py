@@ -10,7 +10,20 @@ from tcptune.adapters.policies import without_null
 from tcptune.adapters.profile_demands import closest
 from tcptune.adapters.yaml_source import Document, file_text
 from tcptune.adapters.yaml_source import Path as Place
-from tcptune.domain.chain import COUNTED, NEVER, Aspect, Chain, ChainFile, Hop, HopFile, Known, Origin, Sends, seconds
+from tcptune.domain.chain import (
+    COUNTED,
+    NEVER,
+    Aspect,
+    Chain,
+    ChainFile,
+    Hop,
+    HopFile,
+    Known,
+    Layer,
+    Origin,
+    Sends,
+    seconds,
+)
 from tcptune.errors import ChainError
 from tcptune.knowledge.timeout_chain import products
 
