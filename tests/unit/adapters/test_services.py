@@ -365,11 +365,10 @@ def test_a_host_that_answers_with_something_else_is_not_fine(answer: Output, kin
     assert "\x1b" not in str(told.value)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*Try.model_fields, "end"]), inner),
-    max_leaves=10,
-)
+KEYS = st.sampled_from([*Try.model_fields, "end", "problem"])
+FLAT = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+NESTED = FLAT | st.lists(FLAT, max_size=3) | st.dictionaries(KEYS, FLAT, max_size=3)
+JSON = NESTED | st.lists(NESTED, max_size=3) | st.dictionaries(KEYS, NESTED, max_size=6)
 
 
 @given(st.text(max_size=100) | st.lists(JSON, max_size=3).map(lambda rows: "\n".join(map(json.dumps, rows))))
