@@ -373,8 +373,19 @@ JSON = NESTED | st.lists(NESTED, max_size=3) | st.dictionaries(KEYS, NESTED, max
 
 @given(st.text(max_size=100) | st.lists(JSON, max_size=3).map(lambda rows: "\n".join(map(json.dumps, rows))))
 def test_any_answer_of_a_host_is_tries_or_one_error(text: str) -> None:
-    with pytest.raises(HostError, match="web1"):
-        try_from_host(Here(Output(0, text + "\nx", "")), host("web1"), [target("x:1")], probing())
+    said = "web1"
+    try:
+        found = try_from_host(Here(Output(0, text, "")), host("web1"), [target("x:1")], probing())
+    except HostError as problem:
+        found, said = [], str(problem)
+
+    assert all(isinstance(one, Try) for one in found)
+    assert said.startswith("web1")
+
+
+def test_an_answer_without_an_end_is_not_fine() -> None:
+    with pytest.raises(ProbeFailed, match="ended before it was done"):
+        try_from_host(Here(Output(0, "", "")), host("web1"), [target("x:1")], probing())
 
 
 def test_the_program_runs_on_python_3_8_and_needs_nothing_but_its_library() -> None:
