@@ -6,6 +6,7 @@ TcptuneError            1   anything we can explain
 │   ├── ProfileError        a profile, with every mistake in it
 │   ├── PlanError           a plan that is no plan, or was edited
 │   ├── PolicyError         a rollout policy, or one that these hosts cannot meet
+│   ├── ChainError          a chain of timeouts, or a proxy's configuration, with every mistake in it
 │   ├── FactsError          a facts file that is none
 │   └── InventoryError      an inventory Ansible cannot read
 ├── HostError           4   one host failed; the others go on
@@ -54,6 +55,10 @@ class PlanError(InputError):
 
 class PolicyError(InputError):
     """A rollout policy is wrong, with every mistake in the message; or these hosts cannot meet it."""
+
+
+class ChainError(InputError):
+    """A chain file, or a proxy's configuration, cannot be used. The message lists every mistake."""
 
 
 class FactsError(InputError):

@@ -33,7 +33,10 @@ _TELL: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "model_type": lambda name, _: f"{name} is a mapping",
     "string_too_short": lambda name, _: f"{name} is empty",
     "string_type": lambda name, _: f"{name} is a text; quote it where YAML reads it as something else",
-    "too_short": lambda name, said: f"{name} has at least {said['min_length']} entry",
+    "too_long": lambda name, said: f"{name} has at most {said['max_length']} entries",
+    "too_short": lambda name, said: (
+        f"{name} has at least {said['min_length']} {'entry' if said['min_length'] == 1 else 'entries'}"
+    ),
     "tuple_type": lambda name, _: f"{name} is a list",
     "union_tag_invalid": lambda _, said: f"there is no {_listed(said['discriminator'])} {said['tag']!r}",
     "union_tag_not_found": lambda _, said: f"{_listed(said['discriminator'])!r} is missing",

@@ -115,7 +115,7 @@ def list_built_in_policies() -> PolicyList:
 
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of policy files, for completion and first checks in editors."""
-    found = _without_null(PolicyFile.model_json_schema())
+    found = without_null(PolicyFile.model_json_schema())
     for name, short in _SHORT_FORMS.items():
         field = found["properties"][name]
         whole = {key: field.pop(key) for key in ("$ref", "type", "items", "anyOf") if key in field}
@@ -128,13 +128,13 @@ def policy_schema() -> dict[str, Any]:
     }
 
 
-def _without_null(node: Any) -> Any:
+def without_null(node: Any) -> Any:
     """Return a schema without what stands for a key that is left out: nothing can be written for that."""
     if isinstance(node, list):
-        return [_without_null(item) for item in node]
+        return [without_null(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: _without_null(value) for key, value in node.items() if value is not None or key != "default"}
+    kept = {key: without_null(value) for key, value in node.items() if value is not None or key != "default"}
     if {"type": "null"} in kept.get("anyOf", ()):
         [only] = [item for item in kept.pop("anyOf") if item != {"type": "null"}]
         kept |= only

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, verify
+from tcptune.cli import change, exchange, learn, look, probe, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
 from tcptune.cli.runs import runs
+from tcptune.cli.timeouts import timeouts
 
 app = typer.Typer(
     name="tcptune",
@@ -41,17 +42,20 @@ def _options(
 
 look.register(app)
 verify.register(app)
+probe.register(app)
 change.register(app)
 learn.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 app.add_typer(policy, rich_help_panel="Look (changes nothing)")
+app.add_typer(timeouts, rich_help_panel="Look (changes nothing)")
 app.add_typer(runs, rich_help_panel="Change hosts")
 for _command in (
     *app.registered_commands,
     *profile.registered_commands,
     *policy.registered_commands,
     *runs.registered_commands,
+    *timeouts.registered_commands,
 ):
     # A paragraph that begins with this mark is not wrapped: each example keeps its line.
     _command.help = (getdoc(_command.callback) or "").replace("\n\n  tcptune ", "\n\n\b\n  tcptune ")

@@ -7,6 +7,8 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.chain import ProductList
+from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
@@ -17,6 +19,7 @@ from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
+from tcptune.domain.service import ServiceReport
 from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
@@ -30,7 +33,9 @@ from tcptune.reports import (
     profiles,
     run_notes,
     runs,
+    service,
     story,
+    timeout_chain,
 )
 from tcptune.reports.layout import count, shown, visible
 
@@ -151,6 +156,9 @@ _text.register(Profile, profiles.shown_markdown)
 _text.register(PolicyList, policies.listed_markdown)
 _text.register(Policy, policies.shown_markdown)
 _text.register(Waves, policies.waves_markdown)
+_text.register(ServiceReport, service.markdown)
+_text.register(ChainReport, timeout_chain.markdown)
+_text.register(ProductList, timeout_chain.listed_markdown)
 
 
 @_text.register

@@ -7,6 +7,8 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.chain import ProductList
+from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import (
@@ -27,6 +29,7 @@ from tcptune.domain.journal import Pruned, RunList
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
+from tcptune.domain.service import ServiceReport
 from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
@@ -40,7 +43,9 @@ from tcptune.reports import (
     profiles,
     run_notes,
     runs,
+    service,
     story,
+    timeout_chain,
 )
 from tcptune.reports.layout import aligned, count, names, shown, visible, wrapped
 
@@ -275,6 +280,9 @@ def _run(result: Run) -> str:
 _text.register(Doctor)(doctor.terminal)
 _text.register(GateTable)(gates.terminal)
 _text.register(RolloutStory)(story.terminal)
+_text.register(ServiceReport)(service.terminal)
+_text.register(ChainReport)(timeout_chain.terminal)
+_text.register(ProductList)(timeout_chain.listed)
 
 
 def _until(result: Run) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tcptune.adapters.chains import load_chain
 from tcptune.adapters.inventory import read_hosts
 from tcptune.adapters.policies import load_policy_file
 from tcptune.adapters.profiles import load_profile, load_waivers
@@ -72,6 +73,8 @@ def _reader(data: object) -> Callable[[Path], object] | None:
         return lambda path: load_profile(str(path)).entries
     if isinstance(data, dict) and "policy" in data:
         return load_policy_file
+    if isinstance(data, dict) and "chain" in data:
+        return load_chain
     if isinstance(data, list) and "key" in data[0]:
         return lambda path: len(load_waivers(path)) == len(data)
     return None

@@ -17,6 +17,7 @@ from .conftest import Command
 TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PROFILE = {"list", "show", "validate", "schema", "diff", "import", "export"}
 POLICY = {"list", "show", "validate", "waves", "schema"}
+TIMEOUTS = {"check", "products", "schema"}
 RUNS = {"list", "show", "export", "prune", "resume", "abort"}
 GROUPS = {name: command for name, command in TOP.items() if hasattr(command, "commands")}
 COMMANDS = {name: command for name, command in TOP.items() if name not in GROUPS} | {
@@ -39,17 +40,18 @@ VERBS = {
     "Read",
     "Show",
     "Take",
+    "Try",
     "Write",
 }
-HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel"}
+HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel", "crossplane"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "probe"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
-    grouped |= {f"policy {name}" for name in POLICY}
+    grouped |= {f"policy {name}" for name in POLICY} | {f"timeouts {name}" for name in TIMEOUTS}
 
     assert set(COMMANDS) == looking | CHANGING | grouped
 

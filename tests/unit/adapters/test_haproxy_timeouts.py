@@ -1,0 +1,116 @@
+"""HAProxy's configuration: what sections inherit, what falls back to what, and which ways lead where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcptune.adapters.haproxy_timeouts import read_haproxy
+from tcptune.domain.chain import Aspect, Configuration
+from tcptune.errors import ChainError
+
+DEFAULTS = "global\n  maxconn 5\ndefaults\n  mode http\n  timeout client 30s  # of clients\n  timeout server 5000\n"
+ENDS = "frontend web\n  bind :80\n  default_backend app\nbackend app\n  server a 127.0.0.1:1\n"
+
+
+def read(tmp_path: Path, text: str) -> Configuration:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(text)
+    return read_haproxy(path)
+
+
+def test_sections_begin_with_what_the_defaults_before_them_say(tmp_path: Path) -> None:
+    [found] = read(tmp_path, DEFAULTS + ENDS).routes
+
+    assert (found.name, found.upstream, found.reuse) == ("web -> app", "app", True)
+    assert found.settings[Aspect.RECEIVES_IDLE].value == 30
+    assert found.settings[Aspect.RECEIVES_IDLE].said.endswith("haproxy.cfg:5")
+    # Without a unit it is milliseconds.
+    assert found.settings[Aspect.RESPONSE].value == 5
+    assert Aspect.SENDS_IDLE not in found.settings
+
+
+@pytest.mark.parametrize(
+    ("more", "idle"),
+    [
+        ("", 30),
+        ("timeout http-request 10s\n", 10),
+        ("timeout http-request 10s\n timeout http-keep-alive 65s\n", 65),
+        ("clitimeout 7000\n", 7),
+        ("option httpclose\n", 0),
+        ("option httpclose\n no option httpclose\n", 30),
+    ],
+)
+def test_an_idle_connection_of_a_client_is_closed_as_haproxy_falls_back(more: str, idle: float, tmp_path: Path) -> None:
+    [found] = read(tmp_path, DEFAULTS + more + ENDS).routes
+
+    assert found.settings[Aspect.RECEIVES_IDLE].value == idle
+
+
+def test_named_defaults_and_what_a_section_says_itself(tmp_path: Path) -> None:
+    text = (
+        "defaults slow\n mode http\n timeout client 1h\n timeout server 1h\n"
+        "defaults fast from slow\n timeout server 2s\n"
+        "frontend web from slow\n use_backend app if x\n default_backend other\n"
+        "backend app from fast\n timeout server 3s\nbackend other\n option http-server-close\n"
+    )
+    found = {one.upstream: one for one in read(tmp_path, text).routes}
+
+    assert {name: one.settings[Aspect.RESPONSE].value for name, one in found.items()} == {"app": 3, "other": 2}
+    assert [found[name].reuse for name in ("app", "other")] == [True, False]
+    assert "option http-server-close" in found["other"].reuse_why
+
+
+def test_probes_of_tcp_and_a_section_that_is_both_ends(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}listen all\n option clitcpka\n server a 127.0.0.1:1\n"
+    [found] = read(tmp_path, text).routes
+
+    assert found.name == "all"
+    assert found.settings[Aspect.RECEIVES_KEEPALIVE].value == 7200
+    assert found.settings[Aspect.SENDS_KEEPALIVE].value is None
+
+
+def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}{ENDS}frontend raw\n mode tcp\n default_backend app\nfrontend any\n use_backend %[req.hdr(x)]\n"
+
+    assert len(read(tmp_path, text).notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("", "no frontend here speaks HTTP"),
+        (DEFAULTS.replace("5000", "soon") + ENDS, "haproxy.cfg:6: 'soon' is no time"),
+        (DEFAULTS + "timeout client\n" + ENDS, "haproxy.cfg:7: timeout has no time"),
+        (DEFAULTS + ENDS.replace("_backend app", "_backend ap"), "there is no backend 'ap'"),
+        (DEFAULTS + "frontend x from none\n default_backend app\nbackend app\n", "no defaults section 'none'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_with_the_place(text: str, tells: str, tmp_path: Path) -> None:
+    with pytest.raises(ChainError) as told:
+        read(tmp_path, text)
+
+    assert tells in str(told.value)
+
+
+PIECES = [
+    "defaults", "frontend", "backend", "listen", "global", " a", " b", "\n", "\n ", "timeout", " client", " server",
+    " 5",
+    " 5s", "x", "mode http", "default_backend a", "use_backend b if", " from", "option", " httpclose", "no option", '"',
+    "'", "\\", "#", "é", "\0", "%[", "\t",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=300))
+def test_any_text_is_a_configuration_or_a_message(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-haproxy.cfg"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    try:
+        said = read_haproxy(path).origin
+    except ChainError as told:
+        said = str(told)
+
+    assert str(path) in said
