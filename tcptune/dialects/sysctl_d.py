@@ -22,8 +22,8 @@ from tcptune.planning.boot_files import FOLDERS, SYSCTL_CONF
 from tcptune.planning.boot_globs import is_glob
 from tcptune.planning.boot_lines import systemd_lines
 
-_COMMENTS = "#;"
-_ONE_FILE = "/etc/sysctl.d/0.conf"
+COMMENTS = "#;"
+ONE_FILE = "/etc/sysctl.d/0.conf"
 _LONGEST_FIRST = sorted(FOLDERS, key=len, reverse=True)
 _ASSIGNMENT = re.compile(r"^\s*-?[\w./*?\[\]-]+\s*=", re.MULTILINE)
 _BOM = "\ufeff"
@@ -37,7 +37,7 @@ def recognises(path: str, text: str) -> bool:  # noqa: ARG001  # one signature f
 
 def read(files: Mapping[str, str], known: Container[str]) -> Imported:
     """Return what the files set in the end. Inline comments stay part of the value: they reach the kernel."""
-    hosted = _hosted(files)
+    hosted = hosted_paths(files)
     shown = {there: here for here, there in hosted.items() if there is not None}
     model = BootModel(SysctlFile(path=there, content=files[here]) for there, here in shown.items())
     order = model.load_order(Loader.SYSTEMD)
@@ -63,10 +63,10 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     return Exported(files={f"60-{slug(profile.name)}.conf": text}, left_out=left_out)
 
 
-def _hosted(files: Mapping[str, str]) -> dict[str, str | None]:
+def hosted_paths(files: Mapping[str, str]) -> dict[str, str | None]:
     """Return the path that each file has, or would have, on a host. None where that is taken."""
     if len(files) == 1:
-        return dict.fromkeys(files, _ONE_FILE)
+        return dict.fromkeys(files, ONE_FILE)
     hosted: dict[str, str | None] = {}
     for path in files:
         rooted, name = f"/{path.lstrip('/')}", PurePosixPath(path).name
@@ -88,12 +88,12 @@ def _unread(here: str, there: str | None, text: str, by: str | None) -> LeftOut:
         why = f"not read: {by} has the same name in a stronger folder"
     else:
         why = "not read: the name does not end in .conf, or is hidden"
-    lines = sum(1 for line in content_lines(text, _COMMENTS))
+    lines = sum(1 for line in content_lines(text, COMMENTS))
     return LeftOut(path=here, line=0, text=PurePosixPath(here).name, why=why, lines=lines)
 
 
-class _Line(NamedTuple):
-    """A line that is no comment. `key` is None where it names none."""
+class Assignment(NamedTuple):
+    """A line that is no comment, or a part of one. `key` is None where it names none."""
 
     line: int
     text: str
@@ -106,7 +106,7 @@ def _judged(
     model: BootModel, shown: Mapping[str, str], there: str, text: str, known: Container[str]
 ) -> Iterator[Setting | LeftOut]:
     here = shown[there]
-    for said in _lines(text):
+    for said in assignments(text):
         why = said.why
         if said.key is not None:
             winner = model.at_boot(said.key).systemd.winner
@@ -122,11 +122,12 @@ def _judged(
         yield LeftOut(path=here, line=said.line, text=said.text.strip(), why=why)
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    last: dict[tuple[int, str], _Line] = {}
-    for number, line in content_lines(text, _COMMENTS):
+def assignments(text: str) -> Iterator[Assignment]:
+    """Yield every line that is no comment, with the key it sets, or why it sets none."""
+    last: dict[tuple[int, str], Assignment] = {}
+    for number, line in content_lines(text, COMMENTS):
         found = next(iter(systemd_lines(line)), None)
-        said = _Line(number, line, None, None, "this is no assignment; the loader passes over it")
+        said = Assignment(number, line, None, None, "this is no assignment; the loader passes over it")
         if number == 1 and line.startswith(_BOM):
             said = said._replace(why="the byte order mark before it belongs to the line; save without one")
         elif found is not None and is_glob(found.path):
@@ -146,13 +147,13 @@ def _lines(text: str) -> Iterator[_Line]:
     yield from last.values()
 
 
-def _named(number: int, line: str, path: str, value: str | None) -> _Line:
+def _named(number: int, line: str, path: str, value: str | None) -> Assignment:
     try:
         key = sysctl_key(path)
     except ValueError as problem:
-        return _Line(number, line, None, None, str(problem))
+        return Assignment(number, line, None, None, str(problem))
     why = "takes the key out of patterns and sets nothing" if value is None else ""
-    return _Line(number, line, key, value, why)
+    return Assignment(number, line, key, value, why)
 
 
 def _quoted(value: str) -> bool:

@@ -24,6 +24,7 @@ from tcptune.domain.findings import (
 from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.journal import Pruned, RunList
+from tcptune.domain.lint import LintReport
 from tcptune.domain.logs import LogReport
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
@@ -37,6 +38,7 @@ from tcptune.reports import (
     explanation,
     gates,
     limits,
+    lint,
     logs,
     policies,
     profiles,
@@ -60,6 +62,7 @@ def _text(result: BaseModel) -> str:
 _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
 _text.register(LogReport)(logs.terminal)
+_text.register(LintReport)(lint.terminal)
 
 
 @_text.register
