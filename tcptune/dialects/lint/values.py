@@ -18,6 +18,8 @@ _ALIKE = 0.94
 """How alike two keys are that are taken for one and a slip. Real keys that differ in a letter stay apart."""
 
 
+_OURS = ("net.core.", "net.ipv4.ip_", "net.ipv4.tcp_")
+"""Families of which the catalogue knows most; elsewhere real keys are as like each other as slips are."""
 _INLINE = "inline-comment"
 _COMMENT = re.compile(r"(?:^|\s)([#;])")
 
@@ -32,7 +34,7 @@ def judge_value(statement: Statement, kernel: str) -> Iterator[LintFinding]:
     if missing is not None:
         yield _gone(statement, parameter, missing)
         return
-    if parameter.effect is Effect.NEVER and not parameter.read_only:
+    if parameter.effect is Effect.NEVER and not parameter.read_only and parameter.removed_in is None:
         yield _finding(
             statement,
             "no-effect",
@@ -51,7 +53,7 @@ def judge_value(statement: Statement, kernel: str) -> Iterator[LintFinding]:
 
 def _misspelt(statement: Statement) -> Iterator[LintFinding]:
     close = get_close_matches(statement.key, list(catalogue()), n=1, cutoff=_ALIKE)
-    if close and not statement.key.startswith(("net.ipv4.conf.", "net.ipv6.conf.")):
+    if close and statement.key.startswith(_OURS):
         yield _finding(
             statement,
             "misspelt",
