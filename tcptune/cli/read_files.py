@@ -44,7 +44,7 @@ def logs(
     Knows the wording of nginx, HAProxy, Envoy, Go, Java, Python and Node.js, in plain files, JSON and the journal's
     export. Memory stays the same for logs of any size. What looks like a secret is not shown.
 
-    Exits 0 if no line tells of an error, 10 if one does, 3 if a file could not be read.
+    Exits 0 if no line tells of an error, 10 if one does, 3 if a file could not be read to its end.
 
       tcptune logs /var/log/nginx/error.log*
     """
@@ -76,7 +76,7 @@ def lint(
     order of writes, and settings that harm or do not do what they are set for. Several sysctl files are taken for those
     of one host. A comment `# tcptune: allow KEY until 2027-01-31 why` answers for a finding in its file.
 
-    Exits 0 if nothing is found, 10 if something is, 3 if a file could not be judged.
+    Exits 0 if nothing is found, 10 if something is, 3 if a file could not be judged, 2 if the release is none.
 
       tcptune lint /etc/sysctl.conf /etc/sysctl.d roles/
     """
