@@ -17,7 +17,8 @@ _MOST_FILES = 20_000
 def lint_texts(paths: Iterable[Path]) -> tuple[dict[str, str], list[UnreadFile]]:
     """Return the text of each file by path, and the files that could not be read.
 
-    Of a folder these are taken: YAML anywhere below it, sysctl.conf, and *.conf in it or in a folder called sysctl.d.
+    Of a folder these are taken: YAML anywhere below it, and *.conf or *.conf.j2 that lie in it, in a folder called
+    sysctl.d, or have sysctl in their name.
     Raises InputError for a folder without any, or with more than anybody keeps.
     """
     texts: dict[str, str] = {}
@@ -51,6 +52,7 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         here = Path(name)
         for file in sorted(files):
-            settings = file.endswith(".conf") and (here == folder or here.name == "sysctl.d")
-            if settings or file == "sysctl.conf" or (file.endswith(_YAML) and not file.startswith(".")):
+            plain = file.removesuffix(".j2")
+            settings = plain.endswith(".conf") and (here == folder or here.name == "sysctl.d" or "sysctl" in plain)
+            if settings or (file.endswith(_YAML) and not file.startswith(".")):
                 yield here / file

@@ -14,6 +14,7 @@ from tcptune.planning.boot_lines import systemd_lines
 
 _TEMPLATE = re.compile(r"\{[{%#]")
 SYSCTL_D = "sysctl.d(5)"
+NO_ASSIGNMENT = "no-assignment"
 
 
 def read(path: str, text: str, *, line_offset: int = 0) -> tuple[list[Statement], list[LintFinding]]:
@@ -44,7 +45,7 @@ def read(path: str, text: str, *, line_offset: int = 0) -> tuple[list[Statement]
                     line=line,
                     column=begin,
                     key="",
-                    rule="secret" if "is a secret" in why else "no-assignment",
+                    rule="secret" if "is a secret" in why else NO_ASSIGNMENT,
                     severity=Severity.HARM,
                     why=without_secret(why),
                     instead="write 'key = value', or begin a comment with #",

@@ -17,6 +17,7 @@ from tcptune.domain.lint import How, LintFinding, Statement
 from tcptune.domain.values import is_secret, sysctl_key
 
 _MOST_CHARACTERS = 2 * 1024 * 1024
+_MOST_OF_A_COMMAND = 64 * 1024
 _KEY = re.compile(r"(?:net|vm|fs|kernel|dev|user|sunrpc|abi)[./][A-Za-z0-9_./:@-]+")
 _COMMANDS = frozenset({"command", "shell", "raw"})
 _EDITS = frozenset({"lineinfile", "blockinfile", "copy"})
@@ -24,15 +25,20 @@ _NAMES = ("name", "key", "sysctl_key")
 _VALUES = ("value", "val", "sysctl_value")
 _SYSCTL_FILES = re.compile(r"(?:^|/)(?:sysctl\.conf|sysctl\.d/[^/]+)$")
 _WRITES = re.compile(
-    r"\bsysctl\b(?:\s+-{1,2}[\w-]+)*\s+[\"']?([A-Za-z][\w./:@-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s;&|\"']+)"
+    r"\bsysctl\b(?:\s+-[\w-]+){0,9}\s+[\"']?([A-Za-z][\w./:@-]{1,200})\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s;&|\"']+)"
 )
-_ECHOES = re.compile(r"\becho\s+(?:-n\s+)?[\"']?([^\"'>;&|]+?)[\"']?\s*>\s*/proc/sys/([\w./:@-]+)")
+_ECHOES = re.compile(
+    r"\becho\s+(?:-n\s+)?[\"']?([^\"'>;&|\n]{1,200})[\"']?[ \t]{0,9}>\s{0,9}/proc/sys/([\w./:@-]{1,200})"
+)
 _APPENDED = re.compile(
-    r"\becho\s+(?:-[ne]+\s+)?[\"']?((?:net|fs|vm)\.[\w./:@-]+)\s*=\s*([^\"'>;&|\n]+?)\s*[\"']?\s*(?:>|\|\s*(?:sudo\s+)?tee\b)"
+    r"\becho\s+(?:-[ne]+\s+)?[\"']?((?:net|fs|vm)\.[\w./:@-]{1,200})[ \t]{0,9}"
+    r"=([^\"'>;&|\n]{1,200})[\"']?[ \t]{0,9}[>|]"
 )
-_APPENDS = re.compile(r"(?:>>|\btee\s+-a)\s*\S*sysctl(?:\.conf|\.d/\S+)")
-_RELOADS = re.compile(r"\bsysctl\b[^\n;&|]*\s(?:-p|--load|--system)\b|\bsystemctl\s+(?:re)?start\s+systemd-sysctl\b")
-_KEY_VALUE = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
+_APPENDS = re.compile(r"(?:>>|\btee\s{1,9}-a)\s{0,9}\S{0,200}?sysctl(?:\.conf|\.d/\S)")
+_RELOADS = re.compile(
+    r"\bsysctl\b[^\n;&|]{0,200}?\s(?:-p|--load|--system)\b|\bsystemctl\s{1,9}(?:re)?start\s{1,9}systemd-sysctl\b"
+)
+_KEY_VALUE = re.compile(r"\b(\w{1,64})=(\"[^\"]*\"|'[^']*'|\S+)")
 _BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 _NULL = "tag:yaml.org,2002:null"
 _ANSIBLE_POSIX = "ansible.posix.sysctl"
@@ -146,13 +152,12 @@ class _Reader:
             self._add(item, name, None if value is None or "{{" in value else value, How.TASK, conditional)
 
     def _command(self, key: ScalarNode, item: Node, conditional: bool) -> None:
-        text = _command_text(item)
+        text = _command_text(item)[:_MOST_OF_A_COMMAND]
         for name, value in (*_WRITES.findall(text), *_APPENDED.findall(text)):
-            shown = _unquoted(value)
-            self._add(key, name, None if "{{" in value or "$" in value else shown, How.COMMAND, conditional)
-        for value, name in _ECHOES.findall(text):
-            known = None if "{{" in value or "$" in value else value.strip()
+            known = None if "{{" in value or "$" in value else _unquoted(value.strip())
             self._add(key, name, known, How.COMMAND, conditional)
+        for value, name in _ECHOES.findall(text):
+            self._add(key, name, None if "{{" in value or "$" in value else value.strip(), How.COMMAND, conditional)
         if _WRITES.search(text) and "-w" in text.split():
             self._told(
                 key,

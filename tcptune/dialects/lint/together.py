@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tcptune.dialects.lines import content_lines
 from tcptune.dialects.sysctl_d import COMMENTS, hosted_paths
-from tcptune.domain.boot import Definition, Loader
+from tcptune.domain.boot import AtBoot, Definition, Loader
 from tcptune.domain.concerns import Observation, Severity
 from tcptune.domain.demands import Exactly
 from tcptune.domain.facts import HostFacts, SysctlFile, System, Value
@@ -25,6 +25,7 @@ from tcptune.planning.order import Move, constraints
 
 _LINK = "/etc/sysctl.d/99-sysctl.conf"
 """Through this link, as Debian and Red Hat have it, systemd-sysctl reads /etc/sysctl.conf too."""
+_TEMPLATE = ".j2"
 _CHECKS = (couplings.reuse, couplings.without_effect, couplings.syn_queue, port_range.alone)
 """Checks of a host that look at values alone."""
 _BOOT = "systemd-sysctl and sysctl --system, as checked against both programs"
@@ -36,22 +37,27 @@ class _Tree(NamedTuple):
     model: BootModel
     shown: Mapping[str, str]
     """Path on the host -> path as given."""
+    read: frozenset[str]
+    """Files that a loader reads, as given."""
 
 
 def judge_tree(texts: Mapping[str, str], statements: Iterable[Statement], kernel: str) -> Iterator[LintFinding]:
     """Yield what is wrong with sysctl files as a whole, taken for those of one host."""
     if not texts:
         return
-    hosted = hosted_paths(texts)
+    hosted = _hosted(texts)
     yield from _unread(texts, hosted)
     tree = _tree(texts, hosted, kernel)
-    at = {(s.path, s.line, s.key): s for s in statements}
+    by_key: dict[str, list[Statement]] = {}
+    for statement in statements:
+        by_key.setdefault(statement.key, []).append(statement)
     winners: dict[str, Statement] = {}
-    for key in dict.fromkeys(s.key for s in at.values()):
-        yield from _overridden(key, tree, at)
+    for key, spoken in by_key.items():
         boot = tree.model.at_boot(key)
+        yield from _overridden([one for one in spoken if one.path in tree.read], boot, tree)
         winner = boot.procps.winner or boot.systemd.winner
-        found = at.get((tree.shown[winner.path], winner.line, key)) if winner is not None else None
+        where = _given(winner, tree) if winner is not None else None
+        found = next((one for one in spoken if (one.path, one.line) == where), None)
         if found is not None:
             winners[key] = found
         if found is not None and not boot.agree:
@@ -89,6 +95,15 @@ def judge_tasks(statements: Iterable[Statement]) -> Iterator[LintFinding]:
         seen[place] = statement
 
 
+def _hosted(texts: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the path that each file has on a host. A template is there without its ending."""
+    plain = {path: path.removesuffix(_TEMPLATE) for path in texts}
+    names = {plain[path] if plain[path] not in texts else path: path for path in texts}
+    return {
+        names[name]: there for name, there in hosted_paths({name: texts[path] for name, path in names.items()}).items()
+    }
+
+
 def _tree(texts: Mapping[str, str], hosted: Mapping[str, str | None], kernel: str) -> _Tree:
     shown = {there: here for here, there in hosted.items() if there is not None}
     if SYSCTL_CONF in shown and _LINK not in shown:
@@ -104,7 +119,8 @@ def _tree(texts: Mapping[str, str], hosted: Mapping[str, str | None], kernel: st
         accepts=accepts,
         widths={key: page.arity for key, page in known.items() if page.shape in NUMERIC},
     )
-    return _Tree(model, shown)
+    read = {path for loader in Loader for path in model.load_order(loader).read}
+    return _Tree(model, shown, frozenset(shown[path] for path in read))
 
 
 def _unread(texts: Mapping[str, str], hosted: Mapping[str, str | None]) -> Iterator[LintFinding]:
@@ -134,18 +150,16 @@ def _unread(texts: Mapping[str, str], hosted: Mapping[str, str | None]) -> Itera
         )
 
 
-def _overridden(key: str, tree: _Tree, at: Mapping[tuple[str, int, str], Statement]) -> Iterator[LintFinding]:
-    """Find lines that decide under neither loader."""
-    boot = tree.model.at_boot(key)
+def _overridden(spoken: Sequence[Statement], boot: AtBoot, tree: _Tree) -> Iterator[LintFinding]:
+    """Find lines of one key that decide under neither loader."""
     winners = [winner for winner in (boot.systemd.winner, boot.procps.winner) if winner is not None]
     decided = {_given(winner, tree) for winner in winners}
-    for definition in tree.model.definitions(key):
-        statement = at.get((tree.shown[definition.path], definition.line, key))
-        if statement is None or definition.value is None or _given(definition, tree) in decided or not winners:
+    for statement in spoken if winners else ():
+        if statement.value is None or (statement.path, statement.line) in decided:
             continue
         by = winners[-1]
         place = f"line {by.line}" if tree.shown[by.path] == statement.path else f"{tree.shown[by.path]}:{by.line}"
-        same = by.value == definition.value
+        same = by.value == statement.value
         yield _finding(
             statement,
             "duplicate" if same else "overridden",

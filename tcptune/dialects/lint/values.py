@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from tcptune.domain import strict
 from tcptune.domain.concerns import Severity
@@ -13,10 +12,6 @@ from tcptune.domain.lint import How, LintFinding, Statement
 from tcptune.domain.parameters import Effect, Parameter, Risk
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.habits import habits
-
-_ALIKE = 0.94
-"""How alike two keys are that are taken for one and a slip. Real keys that differ in a letter stay apart."""
-
 
 _OURS = ("net.core.", "net.ipv4.ip_", "net.ipv4.tcp_")
 """Families of which the catalogue knows most; elsewhere real keys are as like each other as slips are."""
@@ -52,16 +47,32 @@ def judge_value(statement: Statement, kernel: str) -> Iterator[LintFinding]:
 
 
 def _misspelt(statement: Statement) -> Iterator[LintFinding]:
-    close = get_close_matches(statement.key, list(catalogue()), n=1, cutoff=_ALIKE)
-    if close and statement.key.startswith(_OURS):
+    if not statement.key.startswith(_OURS):
+        return
+    close = next((known for known in catalogue() if _one_slip(statement.key, known)), None)
+    if close is not None:
         yield _finding(
             statement,
             "misspelt",
             Severity.ADVICE,
-            f"no such key is known, and it is one slip away from {close[0]}",
-            f"{close[0]}, if that is meant",
+            f"no such key is known, and it is one slip away from {close}",
+            f"{close}, if that is meant",
             "tcptune's catalogue",
         )
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Say whether a character too many, too few, another one, or two swapped make one text of the other.
+
+    >>> _one_slip("tcp_syncookie", "tcp_syncookies"), _one_slip("tcp_sakc", "tcp_sack"), _one_slip("tcp_a", "tcp_bc")
+    (True, True, False)
+    """
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    left, right = one[start:], other[start:]
+    swapped = left[:2] == right[1::-1] and left[2:] == right[2:]
+    return swapped or left[1:] == right[1:] or left[1:] == right or left == right[1:]
 
 
 def _gone(statement: Statement, parameter: Parameter, missing: str) -> LintFinding:

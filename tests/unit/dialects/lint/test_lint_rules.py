@@ -45,7 +45,10 @@ def rules(report: LintReport) -> list[tuple[int, int, str]]:
         ("  net.ipv4.tcp_abort_on_overflow = 1", [(1, 3, "harmful")]),
         ("net.ipv4.tcp_fin_timeout = 30", [(1, 1, "myth")]),
         ("net.ipv4.tcp_mem = 10000000 10000000 10000000", [(1, 1, "unit")]),
-        ("this says nothing", [(1, 1, "no-assignment")]),
+        ("this says nothing\nnet.ipv4.tcp_sack = 1", [(1, 1, "no-assignment")]),
+        (f"net.ipv4.tcp_retries2 = {'9' * 5000}", [(1, 25, "not-a-number")]),
+        (f"net.ipv4.ip_local_reserved_ports = {'9' * 5000}", [(1, 36, "port-list")]),
+        ("net.ipv4.tcp_sakc = 1", [(1, 1, "misspelt")]),
         ("net.ipv4.tcp_fastopen_key = 1-2-3-4", [(1, 1, "secret")]),
         ("net.ipv4.tcp_sack = 1\nnet.ipv4.tcp_sack = 1", [(1, 1, "duplicate")]),
         ("net.ipv4.tcp_retries2 = 15\nnet.ipv4.tcp_retries2 = 10", [(1, 1, "overridden")]),
@@ -109,6 +112,21 @@ def test_files_of_one_host_are_judged_together() -> None:
         ("/usr/lib/sysctl.d/50-x.conf", 1, "shadowed"),
     ]
     assert "/etc/sysctl.d/90-y.conf:1 sets it to 10" in report.findings[0].why
+
+
+def test_a_template_stands_for_the_file_it_becomes() -> None:
+    report = lint(
+        {"roles/x/templates/10-a.conf.j2": "net.ipv4.tcp_retries2 = {{ n }}\n", "b.conf": "net.ipv4.tcp_sack = 1\n"},
+        today=TODAY,
+    )
+
+    assert report.findings == ()
+
+
+def test_a_file_of_something_else_is_not_judged() -> None:
+    report = lint({"nginx.conf": "worker_processes 1;\n"}, today=TODAY)
+
+    assert (report.findings, [one.path for one in report.unread]) == ((), ["nginx.conf"])
 
 
 def test_loaders_that_differ_are_told() -> None:

@@ -126,6 +126,25 @@ def test_what_is_no_yaml_is_not_judged_and_says_why(text: str, why: str) -> None
     assert why in report.unread[0].why
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sysctl " * 20_000,
+        "sysctl" + " --a" * 20_000 + "!",
+        "echo " * 20_000,
+        "echo net.a=" + " " * 60_000 + "!",
+        ">" * 60_000,
+        "a" * 60_000,
+        "sysctl a" + " " * 60_000,
+        "tee -a " + "x" * 60_000,
+    ],
+    ids=range(8),
+)
+@pytest.mark.timeout(20)
+def test_no_command_keeps_the_reader_busy(command: str) -> None:
+    assert said(f"- shell: '{command}'\n- sysctl: '{command}'\n") == []
+
+
 def test_anchors_that_stand_for_gigabytes_are_read_once() -> None:
     lines = ["a0: &a0 {net.ipv4.tcp_retries2: 10}"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
