@@ -21,6 +21,8 @@ LONGEST_LINE_BYTES = 1024 * 1024
 _GLANCE_BYTES = 4096
 _PIPE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031
+_DONE = frozenset({0, 1})
+"""grep's exit codes for lines found, and for none."""
 
 
 class Search:
@@ -86,14 +88,15 @@ class Search:
                 process.kill()
             said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
             code = process.wait()
-            if pump is not None:
+            if pump is not None and ended and code in _DONE:
+                # Else it may wait for input that never comes, and ends with this process.
                 pump.join()
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
         if pump is not None and pump.problem is not None:
             raise pump.problem
-        if code not in {0, 1}:
+        if code not in _DONE:
             raise OSError(said or f"grep ended with {code}")
 
     def _by_python(self, blocks: Iterable[bytes], more: Sequence[bytes]) -> Iterator[bytes]:
