@@ -29,6 +29,10 @@ _EXAMPLES = 3
 _MOST_BUCKETS = 4_000
 _SHOWN_BUCKETS = 30
 _WIDTHS_S = (60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 28 * 86_400, 364 * 86_400)
+_DIGITS = b"0123456789"
+_MOST_SHAPES = 4096
+_LONGEST_SHAPE_BYTES = 1024
+_Texts = tuple[tuple[Phrase, bytes], ...]
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}=")
 _JSON_MESSAGE = re.compile(rb'"MESSAGE"\s?:\s?"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
@@ -71,6 +75,7 @@ class Tally:
         self._wording = wording
         self._most_peers = most_peers
         self._by_anchor = _by_anchor(wording)
+        self._shapes: dict[bytes, _Texts] = {}
         self._phrases: dict[str, _Count] = {}
         self._peers: dict[str, _Peer] = {}
         self._timeline: dict[int, dict[str, int]] = {}
@@ -146,16 +151,28 @@ class Tally:
 
     def _phrase(self, line: bytes) -> tuple[Phrase, int] | None:
         """Return the first phrase of the wording that the line holds, and where."""
-        best: tuple[int, Phrase, bytes] | None = None
-        for anchor, candidates in self._by_anchor:
-            if anchor in line:
-                for rank, phrase, text in candidates:
-                    if best is not None and rank >= best[0]:
-                        break
-                    if text in line:
-                        best = (rank, phrase, text)
-                        break
-        return (best[1], line.find(best[2])) if best else None
+        for phrase, text in self._possible(line):
+            at = line.find(text)
+            if at >= 0:
+                return phrase, at
+        return None
+
+    def _possible(self, line: bytes) -> _Texts:
+        """Return the texts that a line may hold, in their order: those that lines of its shape hold without digits.
+
+        A log says the same thing again and again, with other numbers. What is part of a text stays part of it when the
+        digits are taken out of both, so no text is missed.
+        """
+        shape = line.translate(None, _DIGITS)
+        known = self._shapes.get(shape)
+        if known is None:
+            found = [one for anchor, texts in self._by_anchor if anchor in shape for one in texts if one[1] in shape]
+            known = tuple((phrase, text) for _, _, phrase, text in sorted(found, key=lambda one: one[0]))
+            if len(shape) <= _LONGEST_SHAPE_BYTES:
+                if len(self._shapes) >= _MOST_SHAPES:
+                    self._shapes.clear()
+                self._shapes[shape] = known
+        return known
 
     def _when(self, line: bytes) -> int | None:
         if self._export:
@@ -207,14 +224,19 @@ class Tally:
         )
 
 
-def _by_anchor(wording: Wording) -> list[tuple[bytes, list[tuple[int, Phrase, bytes]]]]:
-    """Return for each anchor the texts that hold it, each with its rank. A text stands with its first anchor alone."""
-    found: dict[str, list[tuple[int, Phrase, bytes]]] = {anchor: [] for anchor in wording.anchors}
-    for rank, phrase in enumerate(wording.phrases):
+def _by_anchor(wording: Wording) -> list[tuple[bytes, list[tuple[int, bytes, Phrase, bytes]]]]:
+    """Return for each anchor the texts that hold it: rank, text without digits, phrase, text.
+
+    The anchors are without digits, too. A text stands with its first anchor alone.
+    """
+    found: dict[str, list[tuple[int, bytes, Phrase, bytes]]] = {anchor: [] for anchor in wording.anchors}
+    rank = 0
+    for phrase in wording.phrases:
         for text in phrase.texts:
             anchor = next(anchor for anchor in wording.anchors if anchor in text)
-            found[anchor].append((rank, phrase, text.encode()))
-    return [(anchor.encode(), texts) for anchor, texts in found.items() if texts]
+            found[anchor].append((rank, text.encode().translate(None, _DIGITS), phrase, text.encode()))
+            rank += 1
+    return [(anchor.encode().translate(None, _DIGITS), texts) for anchor, texts in found.items() if texts]
 
 
 def _said(line: bytes) -> bytes:

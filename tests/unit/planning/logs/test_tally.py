@@ -208,3 +208,24 @@ def test_any_bytes_are_counted_and_reported(lines: list[bytes], export: bool) ->
 @given(st.binary(max_size=100).filter(lambda b: not b.startswith(b"{")), WORDS)
 def test_a_line_with_a_known_text_is_never_missed(before: bytes, text: bytes) -> None:
     assert counted(before + text).lines == 1
+
+
+def test_a_line_of_a_known_shape_is_still_read_for_its_numbers() -> None:
+    report = counted(
+        b'10.1.2.3 - - [21/Nov/2026:18:25:13 +0000] "GET / HTTP/1.1" 502 0',
+        b'10.1.2.3 - - [21/Nov/2026:18:25:14 +0000] "GET / HTTP/1.1" 504 0',
+        b'10.1.2.3 - - [21/Nov/2026:18:25:15 +0000] "GET / HTTP/1.1" 200 0',
+    )
+
+    assert {error.name: error.lines for error in report.errors} == {"UPSTREAM": 1, "DEADLINE": 1}
+
+
+@given(st.lists(WORDS, max_size=4), st.lists(st.text("0123456789 (:", max_size=6).map(str.encode), max_size=4))
+def test_the_first_phrase_that_a_line_holds_is_what_it_says(words: list[bytes], between: list[bytes]) -> None:
+    line = b"".join(part for pair in zip(words, [*between, *[b" "] * 4], strict=False) for part in pair)
+    first = next((p.id for p in wording().phrases for text in p.texts if text.encode() in line), None)
+
+    # Twice: the second time its shape is known.
+    for said in counted(line, line).errors:
+        assert [(p.id, p.lines) for p in said.phrases] == [(first, 2)]
+    assert counted(line).lines == (first is not None)
