@@ -6,21 +6,23 @@ Several files are taken for a host's folders where their paths end like these, a
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from tcptune.dialects.lines import content_lines, place_of, unknown
-from tcptune.dialects.writing import ExportOptions, exactly, origin, slug, written
+from tcptune.dialects.writing import ExportOptions, Written, exactly, origin, slug, written
 from tcptune.domain.boot import Loader
 from tcptune.domain.exchange import Exported, Imported, LeftOut, Setting
 from tcptune.domain.facts import SysctlFile
 from tcptune.domain.profile import Profile
 from tcptune.domain.values import sysctl_key
+from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.boot import BootModel
 from tcptune.planning.boot_files import FOLDERS, SYSCTL_CONF
 from tcptune.planning.boot_globs import is_glob
 from tcptune.planning.boot_lines import systemd_lines
+from tcptune.planning.order import Move, constraints
 
 COMMENTS = "#;"
 ONE_FILE = "/etc/sysctl.d/0.conf"
@@ -59,8 +61,21 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     lines, left_out = written(profile, options, exactly)
     if not lines:
         return Exported(files={}, left_out=left_out)
-    text = f"{origin(profile)}\n" + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in lines)
+    ordered = _in_write_order(lines)
+    text = f"{origin(profile)}\n" + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in ordered)
     return Exported(files={f"60-{slug(profile.name)}.conf": text}, left_out=left_out)
+
+
+def _in_write_order(lines: Sequence[Written]) -> list[Written]:
+    """Return the lines as the profile has them, but none before one that always has to be written first."""
+    found = constraints((Move(line.entry.key, None, line.value) for line in lines), catalogue())
+    waiting, ordered = list(lines), list[Written]()
+    while waiting:
+        ahead = {line.entry.key for line in waiting}
+        ready = (line for line in waiting if not any(c.then == line.entry.key and c.first in ahead for c in found))
+        ordered.append(next(ready, waiting[0]))
+        waiting.remove(ordered[-1])
+    return ordered
 
 
 def hosted_paths(files: Mapping[str, str]) -> dict[str, str | None]:
