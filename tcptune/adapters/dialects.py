@@ -33,11 +33,11 @@ def gather(
     if meant.is_dir():
         if dialect not in {None, "sysctl"}:
             raise InputError(f"{path}: this is a folder, and of {dialect} one file is read", hint="name the file")
-        files = {str(found): _text(found) for found in _in_folder(meant)}
+        files = {str(found): settings_text(found) for found in _in_folder(meant)}
         if not files:
             raise InputError(f"{path}: there is no file in this folder", hint="a sysctl.d folder, or a file")
         return "sysctl", files
-    text = _text(meant)
+    text = settings_text(meant)
     found = dialect or recognised(str(meant), text)
     if found is None:
         raise InputError(f"{path}: this is of no format tcptune reads", hint="say which one it is with --from")
@@ -73,7 +73,7 @@ def _added(files: dict[str, str], candidates: Iterable[Path]) -> list[Path]:
     added = []
     for candidate in candidates:
         if candidate.is_file() and not _is_read(candidate, files):
-            files[str(candidate)] = _text(candidate)
+            files[str(candidate)] = settings_text(candidate)
             added.append(candidate)
     return added
 
@@ -82,7 +82,7 @@ def _is_read(candidate: Path, files: dict[str, str]) -> bool:
     return any(candidate.samefile(path) for path in files)
 
 
-def _text(path: Path) -> str:
+def settings_text(path: Path) -> str:
     """Return the text of a file; what is not UTF-8 in it becomes a mark. A mask, a link to /dev/null, is empty."""
     try:
         if os.path.realpath(path) == os.devnull:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, probe, verify
+from tcptune.cli import change, exchange, learn, look, probe, read_files, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
@@ -45,6 +45,7 @@ verify.register(app)
 probe.register(app)
 change.register(app)
 learn.register(app)
+read_files.register(app)
 exchange.register(profile)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 app.add_typer(policy, rich_help_panel="Look (changes nothing)")

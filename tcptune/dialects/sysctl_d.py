@@ -6,24 +6,26 @@ Several files are taken for a host's folders where their paths end like these, a
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from tcptune.dialects.lines import content_lines, place_of, unknown
-from tcptune.dialects.writing import ExportOptions, exactly, origin, slug, written
+from tcptune.dialects.writing import ExportOptions, Written, exactly, origin, slug, written
 from tcptune.domain.boot import Loader
 from tcptune.domain.exchange import Exported, Imported, LeftOut, Setting
 from tcptune.domain.facts import SysctlFile
 from tcptune.domain.profile import Profile
 from tcptune.domain.values import sysctl_key
+from tcptune.knowledge.catalogue import catalogue
 from tcptune.planning.boot import BootModel
 from tcptune.planning.boot_files import FOLDERS, SYSCTL_CONF
 from tcptune.planning.boot_globs import is_glob
 from tcptune.planning.boot_lines import systemd_lines
+from tcptune.planning.order import Move, constraints
 
-_COMMENTS = "#;"
-_ONE_FILE = "/etc/sysctl.d/0.conf"
+COMMENTS = "#;"
+ONE_FILE = "/etc/sysctl.d/0.conf"
 _LONGEST_FIRST = sorted(FOLDERS, key=len, reverse=True)
 _ASSIGNMENT = re.compile(r"^\s*-?[\w./*?\[\]-]+\s*=", re.MULTILINE)
 _BOM = "\ufeff"
@@ -37,7 +39,7 @@ def recognises(path: str, text: str) -> bool:  # noqa: ARG001  # one signature f
 
 def read(files: Mapping[str, str], known: Container[str]) -> Imported:
     """Return what the files set in the end. Inline comments stay part of the value: they reach the kernel."""
-    hosted = _hosted(files)
+    hosted = hosted_paths(files)
     shown = {there: here for here, there in hosted.items() if there is not None}
     model = BootModel(SysctlFile(path=there, content=files[here]) for there, here in shown.items())
     order = model.load_order(Loader.SYSTEMD)
@@ -59,14 +61,27 @@ def write(profile: Profile, options: ExportOptions) -> Exported:
     lines, left_out = written(profile, options, exactly)
     if not lines:
         return Exported(files={}, left_out=left_out)
-    text = f"{origin(profile)}\n" + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in lines)
+    ordered = _in_write_order(lines)
+    text = f"{origin(profile)}\n" + "\n".join(f"# {line.remark}\n{line.entry.key} = {line.value}\n" for line in ordered)
     return Exported(files={f"60-{slug(profile.name)}.conf": text}, left_out=left_out)
 
 
-def _hosted(files: Mapping[str, str]) -> dict[str, str | None]:
+def _in_write_order(lines: Sequence[Written]) -> list[Written]:
+    """Return the lines as the profile has them, but none before one that always has to be written first."""
+    found = constraints((Move(line.entry.key, None, line.value) for line in lines), catalogue())
+    waiting, ordered = list(lines), list[Written]()
+    while waiting:
+        ahead = {line.entry.key for line in waiting}
+        ready = (line for line in waiting if not any(c.then == line.entry.key and c.first in ahead for c in found))
+        ordered.append(next(ready, waiting[0]))
+        waiting.remove(ordered[-1])
+    return ordered
+
+
+def hosted_paths(files: Mapping[str, str]) -> dict[str, str | None]:
     """Return the path that each file has, or would have, on a host. None where that is taken."""
     if len(files) == 1:
-        return dict.fromkeys(files, _ONE_FILE)
+        return dict.fromkeys(files, ONE_FILE)
     hosted: dict[str, str | None] = {}
     for path in files:
         rooted, name = f"/{path.lstrip('/')}", PurePosixPath(path).name
@@ -88,12 +103,12 @@ def _unread(here: str, there: str | None, text: str, by: str | None) -> LeftOut:
         why = f"not read: {by} has the same name in a stronger folder"
     else:
         why = "not read: the name does not end in .conf, or is hidden"
-    lines = sum(1 for line in content_lines(text, _COMMENTS))
+    lines = sum(1 for line in content_lines(text, COMMENTS))
     return LeftOut(path=here, line=0, text=PurePosixPath(here).name, why=why, lines=lines)
 
 
-class _Line(NamedTuple):
-    """A line that is no comment. `key` is None where it names none."""
+class Assignment(NamedTuple):
+    """A line that is no comment, or a part of one. `key` is None where it names none."""
 
     line: int
     text: str
@@ -106,7 +121,7 @@ def _judged(
     model: BootModel, shown: Mapping[str, str], there: str, text: str, known: Container[str]
 ) -> Iterator[Setting | LeftOut]:
     here = shown[there]
-    for said in _lines(text):
+    for said in assignments(text):
         why = said.why
         if said.key is not None:
             winner = model.at_boot(said.key).systemd.winner
@@ -122,11 +137,12 @@ def _judged(
         yield LeftOut(path=here, line=said.line, text=said.text.strip(), why=why)
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    last: dict[tuple[int, str], _Line] = {}
-    for number, line in content_lines(text, _COMMENTS):
+def assignments(text: str) -> Iterator[Assignment]:
+    """Yield every line that is no comment, with the key it sets, or why it sets none."""
+    last: dict[tuple[int, str], Assignment] = {}
+    for number, line in content_lines(text, COMMENTS):
         found = next(iter(systemd_lines(line)), None)
-        said = _Line(number, line, None, None, "this is no assignment; the loader passes over it")
+        said = Assignment(number, line, None, None, "this is no assignment; the loader passes over it")
         if number == 1 and line.startswith(_BOM):
             said = said._replace(why="the byte order mark before it belongs to the line; save without one")
         elif found is not None and is_glob(found.path):
@@ -146,13 +162,13 @@ def _lines(text: str) -> Iterator[_Line]:
     yield from last.values()
 
 
-def _named(number: int, line: str, path: str, value: str | None) -> _Line:
+def _named(number: int, line: str, path: str, value: str | None) -> Assignment:
     try:
         key = sysctl_key(path)
     except ValueError as problem:
-        return _Line(number, line, None, None, str(problem))
+        return Assignment(number, line, None, None, str(problem))
     why = "takes the key out of patterns and sets nothing" if value is None else ""
-    return _Line(number, line, key, value, why)
+    return Assignment(number, line, key, value, why)
 
 
 def _quoted(value: str) -> bool:

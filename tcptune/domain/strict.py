@@ -19,6 +19,8 @@ _DECIMAL = re.compile(r"-?[0-9]+")
 _HEX = re.compile(r"-?0[xX][0-9a-fA-F]+")
 _WITH_UNIT = re.compile(r"-?[0-9]+ ?[A-Za-z%]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,15}")
+_LONGEST_NUMBER = 64
+"""Characters. No setting has a number of more than 20 digits, and Python reads none of more than 4300."""
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "on", "off"})
 
 
@@ -96,7 +98,9 @@ def _spelling(parameter: Parameter, token: str) -> Mistake | None:
     key = parameter.key
     no_number = f"{key} takes whole decimal numbers without unit, {token!r} is none"
     found: tuple[Rule, str] | None = None
-    if token.lower() in _BOOLEANS:
+    if len(token) > _LONGEST_NUMBER:
+        found = Rule.NOT_A_NUMBER, f"{key} takes whole decimal numbers, none of {len(token)} characters"
+    elif token.lower() in _BOOLEANS:
         found = Rule.BOOLEAN, f"{key} takes 0 or 1, not {token!r}; the kernel has no booleans"
     elif _HEX.fullmatch(token):
         found = Rule.HEX, f"write {token!r} in decimal: {int(token, 16)}"
@@ -143,8 +147,8 @@ def _ports(parameter: Parameter, text: str) -> tuple[Mistake, ...]:
     found: list[Mistake] = []
     for item in text.split(","):
         ends = item.split("-")
-        if len(ends) > 2 or not all(end.isascii() and end.isdecimal() for end in ends):
-            message = f"{item!r} is no port and no range such as 9000-9010"
+        if len(ends) > 2 or not all(end.isascii() and end.isdecimal() and len(end) < _LONGEST_NUMBER for end in ends):
+            message = f"{_start(item)!r} is no port and no range such as 9000-9010"
             found.append(Mistake(rule=Rule.PORT_LIST, message=message))
         elif any(len(end) > 1 and end.startswith("0") for end in ends):
             message = f"{item!r} has a leading zero: the kernel would read it as octal"
@@ -167,6 +171,10 @@ def _names(parameter: Parameter, text: str) -> tuple[Mistake, ...]:
         for token in tokens
         if not _NAME.fullmatch(token)
     )
+
+
+def _start(item: str) -> str:
+    return item if len(item) <= _LONGEST_NUMBER else f"{item[:_LONGEST_NUMBER]}..."
 
 
 def _of(parameter: Parameter) -> str:

@@ -16,6 +16,8 @@ from tcptune.domain.followups import FollowUp
 from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.journal import Pruned, RunList
+from tcptune.domain.lint import LintReport
+from tcptune.domain.logs import LogReport
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import Run
@@ -29,6 +31,8 @@ from tcptune.reports import (
     explanation,
     gates,
     limits,
+    lint,
+    logs,
     policies,
     profiles,
     run_notes,
@@ -52,6 +56,8 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.markdown)
 _text.register(Hits)(explanation.markdown_hits)
+_text.register(LogReport)(logs.markdown)
+_text.register(LintReport)(lint.markdown)
 
 
 @_text.register

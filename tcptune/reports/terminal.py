@@ -26,6 +26,8 @@ from tcptune.domain.findings import (
 from tcptune.domain.gates import GateTable
 from tcptune.domain.host_runs import Doctor
 from tcptune.domain.journal import Pruned, RunList
+from tcptune.domain.lint import LintReport
+from tcptune.domain.logs import LogReport
 from tcptune.domain.profile import Profile, ProfileDiff, ProfileList
 from tcptune.domain.rollout import Policy, PolicyList, Waves
 from tcptune.domain.runs import HostResult, HostState, Run
@@ -39,6 +41,8 @@ from tcptune.reports import (
     explanation,
     gates,
     limits,
+    lint,
+    logs,
     policies,
     profiles,
     run_notes,
@@ -62,6 +66,8 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
+_text.register(LogReport)(logs.terminal)
+_text.register(LintReport)(lint.terminal)
 
 
 @_text.register

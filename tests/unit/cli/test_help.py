@@ -30,6 +30,7 @@ VERBS = {
     "Compare",
     "End",
     "Explain",
+    "Find",
     "Forget",
     "Give",
     "Keep",
@@ -49,7 +50,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "probe"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "probe", "logs", "lint"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
     grouped |= {f"policy {name}" for name in POLICY} | {f"timeouts {name}" for name in TIMEOUTS}
 

@@ -46,6 +46,7 @@ from tests.unit.builders import (
 )
 from tests.unit.planning.checks.hosts import host as whole
 from tests.unit.planning.checks.hosts import listener, listening, rival
+from tests.unit.reports.file_results import LINT, LOGS
 
 PROFILE = profile(
     rule(SOMAXCONN, AtLeast(value="4096"), why="lifts old kernels and undoes artificial lowering"),
@@ -273,6 +274,8 @@ PRUNED = Pruned(
 RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
     "concerns": CONCERNS,
+    "lint": LINT,
+    "logs": LOGS,
     "plan": PLAN,
     "policies": POLICIES,
     "policy": POLICY,

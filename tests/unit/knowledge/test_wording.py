@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tcptune.domain.logs import ErrorKind, Phrase
+from tcptune.knowledge.wording import wording
+
+WORDING = wording()
+KINDS = {kind.name: kind for kind in WORDING.errors}
+
+
+@pytest.mark.parametrize("phrase", WORDING.phrases, ids=lambda phrase: phrase.id)
+def test_a_phrase_can_be_found_and_says_a_known_error(phrase: Phrase) -> None:
+    assert phrase.error in KINDS
+    for text in phrase.texts:
+        assert any(anchor in text for anchor in WORDING.anchors), f"no anchor finds {text!r}"
+
+
+def test_each_anchor_is_there_for_a_phrase_and_none_for_another() -> None:
+    texts = [text for phrase in WORDING.phrases for text in phrase.texts]
+    for anchor in WORDING.anchors:
+        assert any(anchor in text for text in texts), anchor
+        assert not any(anchor in other for other in WORDING.anchors if other != anchor), anchor
+
+
+def test_no_phrase_is_out_of_reach_behind_a_more_general_one() -> None:
+    before: list[tuple[str, str]] = []
+    for phrase in WORDING.phrases:
+        for text in phrase.texts:
+            hidden = [f"{id_}: {general}" for id_, general in before if general in text and id_ != phrase.id]
+            assert not hidden, f"{phrase.id}: {text!r} is always taken for {hidden}"
+        before += [(phrase.id, text) for text in phrase.texts]
+
+
+def test_ids_are_unique() -> None:
+    ids = [phrase.id for phrase in WORDING.phrases]
+
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WORDING.errors if kind.errno], ids=lambda kind: kind.name)
+def test_an_errno_and_its_text_are_this_systems(kind: ErrorKind) -> None:
+    import errno
+
+    assert kind.errno == getattr(errno, kind.name)
+    said = os.strerror(kind.errno or 0)
+    if kind.name not in {"ECONNABORTED"}:  # programs do not write what glibc has for it
+        own = [text for phrase in WORDING.phrases if phrase.error == kind.name for text in phrase.texts]
+        assert any(text in said for text in own), said
