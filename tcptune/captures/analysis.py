@@ -98,6 +98,11 @@ class Analysis:
         return self._number
 
     @property
+    def start_ns(self) -> int:
+        """Time of the first packet."""
+        return self._start_ns or 0
+
+    @property
     def last_ns(self) -> int:
         """Time of the latest packet."""
         return self._last_ns

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from tcptune.captures.flows import SECOND, Flow, Mark, Side
 from tcptune.domain.captures import CaptureFinding, Confidence, Seen
 
+MIDDLEBOX = "a middlebox"
 Naming = Callable[[int], str]
 """Number of a packet over all files -> what it is called."""
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tcptune.captures.cases import Case, endpoint
+from tcptune.captures.cases import MIDDLEBOX, Case, endpoint
 from tcptune.captures.flows import SECOND, Mark, Reset, Side, Silence
 from tcptune.captures.forgery import CERTAIN, Weighed, unfit, weigh
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence, Seen
 from tcptune.knowledge.captures import gap_like
 
-MIDDLEBOX = "a middlebox"
 _LONG_S = 30.0
 """A silence from here on may have outlived somebody's memory of the connection."""
 _LATE_S = 0.5

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, verify
+from tcptune.cli import change, exchange, learn, look, pcap, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
@@ -44,6 +44,7 @@ verify.register(app)
 change.register(app)
 learn.register(app)
 exchange.register(profile)
+pcap.register(app)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 app.add_typer(policy, rich_help_panel="Look (changes nothing)")
 app.add_typer(runs, rich_help_panel="Change hosts")

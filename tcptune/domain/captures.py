@@ -163,6 +163,35 @@ class CaptureReport(Frozen):
         return self.segments > 0 and not any(one.damage for one in self.files)
 
 
+class BothEnds(Frozen):
+    """Captures of both ends of the same connections, and what they prove together."""
+
+    format_version: int = 1
+    client: CaptureReport
+    server: CaptureReport
+    proven: tuple[CaptureFinding, ...]
+    """A bounded list."""
+    causes: tuple[CaptureCause, ...]
+    """What is known of the causes that are proven."""
+    shared: int
+    """Flows that both captures have."""
+    clock_ahead_s: float
+    """By how much the server's clock is ahead of the client's, by the SYNs; the way there is part of it."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def harmful(self) -> int:
+        """How many findings there are that somebody lost something by."""
+        harmless = {cause.id for cause in self.causes if cause.harmless}
+        proven = sum(one.cause not in harmless for one in self.proven)
+        return proven + self.client.harmful + self.server.harmful
+
+    @property
+    def judged(self) -> bool:
+        """Say whether both captures could be read, and have something in common."""
+        return self.client.judged and self.server.judged and self.shared > 0
+
+
 class CaptureStep(Frozen):
     """One command to run by hand, and where."""
 

@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.changes import Plan
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
@@ -21,6 +22,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    captures,
     concerns,
     doctor,
     explanation,
@@ -47,6 +49,9 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.markdown)
 _text.register(Hits)(explanation.markdown_hits)
+_text.register(CaptureReport)(captures.markdown)
+_text.register(BothEnds)(captures.markdown_both)
+_text.register(CapturePlan)(captures.markdown_plan)
 
 
 @_text.register

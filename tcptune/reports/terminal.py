@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import (
@@ -31,6 +32,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    captures,
     concerns,
     doctor,
     explanation,
@@ -57,6 +59,9 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
+_text.register(CaptureReport)(captures.terminal)
+_text.register(BothEnds)(captures.terminal_both)
+_text.register(CapturePlan)(captures.terminal_plan)
 
 
 @_text.register
