@@ -92,6 +92,8 @@ class PacketFile:
     def _reader(self, source: _Bounded) -> Any:
         scapy = _scapy()
         begins = source.peek(4)
+        if source.broke:
+            raise CaptureError(f"{self.name}: cannot be unpacked: {source.broke}")
         if not begins:
             raise CaptureError(f"{self.name}: empty: not even the head of a capture", hint="tcptune capture-plan")
         if begins not in _MAGICS:
@@ -141,32 +143,33 @@ class _Bounded:
         self._file = file
         self._ahead = b""
         self._reads = 0
-        self._broke = ""
+        self.broke = ""
+        """Why no more can be read; empty while it can, and at a proper end."""
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=3)
 
     def peek(self, size: int) -> bytes:
-        """Return the first bytes, which the next read gives again. Empty where they cannot be read."""
+        """Return the first bytes, which the next read gives again. Empty where there are none."""
         try:
             self._ahead = self._file.read(size)
         except (OSError, EOFError, zlib.error) as problem:
-            raise CaptureError(f"cannot be read: {problem}") from problem
+            self.broke = " ".join(str(problem).split())
         return self._ahead
 
     def read(self, size: int) -> bytes:
         """Return the next bytes. Raises EOFError for what no capture has, and for what cannot be unpacked."""
         self._reads += 1
         if not 0 <= size <= _LARGEST_READ:
-            self._broke = f"a record of {size} bytes, which none can have"
+            self.broke = f"a record of {size} bytes, which none can have"
         elif self._reads > _MOST_READS:
-            self._broke = f"no packet in {_MOST_READS} records"
-        if self._broke:
-            raise EOFError(self._broke)
+            self.broke = f"no packet in {_MOST_READS} records"
+        if self.broke:
+            raise EOFError(self.broke)
         ahead, self._ahead = self._ahead[:size], self._ahead[size:]
         try:
             data = ahead + self._file.read(size - len(ahead))
         except (OSError, EOFError, zlib.error) as problem:
-            self._broke = " ".join(str(problem).split()) or type(problem).__name__
-            raise EOFError(self._broke) from problem
+            self.broke = " ".join(str(problem).split()) or type(problem).__name__
+            raise EOFError(self.broke) from problem
         self._recent.append((size, data[:4]))
         return data
 
@@ -176,8 +179,8 @@ class _Bounded:
 
     def damage(self, packets: int, reader: Any) -> str:
         """Return how the file broke off after so many packets; nothing where it ended between two records."""
-        if self._broke:
-            return f"after packet {packets}: {self._broke}"
+        if self.broke:
+            return f"after packet {packets}: {self.broke}"
         size, data = self._recent[-1]
         cut = f"broken off or damaged after packet {packets}"
         if data:

@@ -116,8 +116,8 @@ def _one_end(name: str, host: str, peers: tuple[str, ...], wanted: Wanted, bound
 def _notes(wanted: Wanted, bounds: Bounds) -> list[str]:
     total = bounds.files * bounds.file_mb
     notes = [
-        f"it writes to {wanted.folder}, at most {bounds.files} files of {bounds.file_mb} MB (of a million bytes) and"
-        f" a packet each: {total} MB; the oldest file is overwritten when all are full, so stop it soon after the fault",
+        f"it writes to {wanted.folder}, at most {bounds.files} files of {bounds.file_mb} MB (of a million bytes)"
+        f" and a packet each: {total} MB; the oldest file is overwritten when all are full, so stop it soon after the fault",
     ]
     if bounds.snaplen <= HEADERS_BYTES:
         notes.append(
@@ -129,7 +129,7 @@ def _notes(wanted: Wanted, bounds: Bounds) -> list[str]:
     if wanted.interface == "any":
         notes.append(
             "-i any writes another link type (LINUX_SLL2, or LINUX_SLL by older tcpdumps) instead of Ethernet, says"
-            " which way each packet went, and captures a packet once per interface it passes; tcptune pcap knows all that"
+            " which way each packet went, and has a packet once per interface that it passes; tcptune pcap knows that"
         )
     else:
         notes.append(
