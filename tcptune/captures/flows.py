@@ -61,6 +61,8 @@ class Reset(NamedTuple):
     """The other side's last segment before it."""
     unanswered: int
     """Payload bytes of the other side since its sender last sent any."""
+    probes: int
+    """Keepalive probes of its sender that the other side had not answered."""
     silence: Silence | None
     """The last silence, where it ended just before this, or with this."""
 
@@ -131,7 +133,9 @@ class Side:
     """The first new data of the other side after this FIN, and whether it was sent without knowing of the FIN."""
     going_on: Mark | None = None
     """The first segment it sent after a reset of its own."""
+    closed_first: Mark | None = None
     closed_since: Mark | None = None
+    """Since when its window is closed."""
     closed_windows: int = 0
     closed_total_ns: int = 0
     probes: int = 0
@@ -319,6 +323,7 @@ class Flow:
         if segment.window == 0 and not segment.flags & SYN:
             if side.closed_since is None:
                 side.closed_since = mark
+                side.closed_first = side.closed_first or mark
                 side.closed_windows += 1
         elif side.closed_since is not None:
             side.closed_total_ns += max(0, mark.time_ns - side.closed_since.time_ns)
@@ -377,6 +382,7 @@ class Flow:
                 asked=segment.seq in other.acks,
                 offending=other.last,
                 unanswered=other.unheard,
+                probes=side.probes,
                 silence=self._recent(mark),
             )
         )

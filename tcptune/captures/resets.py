@@ -156,9 +156,9 @@ def _forged(a: _Asked) -> _Answer | None:
 
 
 def _keepalive(a: _Asked) -> _Answer | None:
-    if a.side.probes < 2 or not a.reset.acks:
+    if a.reset.probes < 2 or not a.reset.acks:
         return None
-    what = f"{endpoint(a.side)} gave up after {a.side.probes} keepalive probes without an answer"
+    what = f"{endpoint(a.side)} gave up after {a.reset.probes} keepalive probes without an answer"
     return _Answer(
         "timeout.peer_vanished",
         Confidence.HIGH,
@@ -173,7 +173,10 @@ def _handshake(a: _Asked) -> _Answer | None:
     confirmed = flow.client.last_ack
     if a.side is not flow.server or flow.server.isn is None or flow.server.sent_bytes or confirmed is None:
         return None
-    if a.reset.acks or not a.reset.asked or a.reset.at.time_ns - confirmed.time_ns > _AT_ONCE_NS or a.reset.silence:
+    if a.reset.acks or not a.reset.asked or a.reset.at.time_ns - confirmed.time_ns > _AT_ONCE_NS:
+        return None
+    # A server that has said anything but SYN-ACKs had taken the connection.
+    if flow.server.segments > len(flow.server.opening) or (a.reset.silence and a.reset.silence.seconds >= _LONG_S):
         return None
     confidence = Confidence.LOW if flow.client.sent_bytes else Confidence.MEDIUM
     what = "the client's confirmation of the handshake was answered with a reset"

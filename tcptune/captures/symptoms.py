@@ -137,11 +137,12 @@ def _closed_window(case: Case) -> Iterator[CaptureFinding]:
             total += max(0, case.flow.last.time_ns - side.closed_since.time_ns)
         if total < _CLOSED_NS:
             continue
+        times = "once" if side.closed_windows == 1 else f"{side.closed_windows} times"
         still = ", and still at the end" if side.closed_since is not None else ""
-        what = f"{endpoint(side)} took nothing for {total / SECOND:.1f} s, {side.closed_windows} times{still}"
+        what = f"{endpoint(side)} took nothing for {total / SECOND:.1f} s, its window closed {times}{still}"
         confidence = Confidence.HIGH if total >= SECOND else Confidence.MEDIUM
         yield case.finding(
-            "perf.slow_reader", confidence, endpoint(side), what, seen=case.seen(side.closed_since, "window 0")
+            "perf.slow_reader", confidence, endpoint(side), what, seen=case.seen(side.closed_first, "window 0")
         )
 
 
