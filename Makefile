@@ -68,6 +68,7 @@ check: lint test  ## What has to be green before a change lands.
 bench: $(VENV)/ready $(BENCH)/ready packages  ## Measure against what a user would pick instead. Prints ratios.
 	$(BIN)/python -m benchmarks.facts
 	$(BIN)/python -m benchmarks.apply
+	$(BIN)/python -m benchmarks.pcap
 
 lab-up: $(VENV)/ready packages  ## Start HOSTS=n network-namespace hosts and say where their inventory is.
 	$(BIN)/python -m tests.lab up $(HOSTS)

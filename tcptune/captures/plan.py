@@ -117,7 +117,7 @@ def _notes(wanted: Wanted, bounds: Bounds) -> list[str]:
     total = bounds.files * bounds.file_mb
     notes = [
         f"it writes to {wanted.folder}, at most {bounds.files} files of {bounds.file_mb} MB (of a million bytes)"
-        f" and a packet each: {total} MB; the oldest file is overwritten when all are full, so stop it soon after the fault",
+        f" and a packet each: {total} MB; the oldest is overwritten when all are full, so stop it soon after the fault",
     ]
     if bounds.snaplen <= HEADERS_BYTES:
         notes.append(
@@ -141,7 +141,7 @@ def _notes(wanted: Wanted, bounds: Bounds) -> list[str]:
         )
     if wanted.both:
         notes.append(
-            "behind NAT or a balancer the other end is seen with another address: then leave the hosts out of the filter"
+            "behind NAT or a balancer the other end is seen with another address: then leave hosts out of the filter"
         )
     notes.append("tcpdump says at its end how many packets the kernel dropped: with any, a smaller filter is needed")
     return notes
@@ -151,9 +151,7 @@ def _check(wanted: Wanted) -> None:
     if not wanted.peers and not wanted.ports:
         raise UsageError("a capture of everything is too much", hint="name a host or --port")
     if wanted.both and len(wanted.peers) != 1:
-        raise UsageError(
-            "--both takes one host: the other end", hint="tcptune capture-plan db1 --on web1 --both --port 5432"
-        )
+        raise UsageError("--both takes one host: the other end", hint="tcptune capture-plan db1 --on web1 --both")
     if wanted.both and not wanted.on:
         raise UsageError("--both needs the host of the client, too", hint="tcptune capture-plan db1 --on web1 --both")
     for text, kind, what in (

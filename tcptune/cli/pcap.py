@@ -74,7 +74,9 @@ def capture_plan(
         typer.Argument(help="The other end, whose packets to capture: its address or name.", metavar="[HOST]"),
     ] = [],  # noqa: B006  # typer reads the default, nobody changes it
     port: Annotated[list[int], typer.Option("--port", help="Only packets from or to this port. May be repeated.")] = [],  # noqa: B006
-    on: Annotated[str, typer.Option("--on", help="Host to capture on, as ssh knows it. Default: this machine.")] = "",
+    on: Annotated[
+        str | None, typer.Option("--on", help="Host to capture on, as ssh knows it. Default: this machine.")
+    ] = None,
     both: Annotated[bool, typer.Option("--both", help="Capture on HOST as well, to compare both ends.")] = False,
     interface: Annotated[str, typer.Option("--interface", help="Interface to capture at.")] = "any",
     ends_only: Annotated[
@@ -95,7 +97,7 @@ def capture_plan(
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
 ) -> None:
-    """Print tcpdump commands that are safe to run: bounded in time, disk and what they see. Runs nothing.
+    """Print tcpdump commands that are safe to run: bounded in time, disk and what they see. Runs and changes nothing.
 
     Exits 0, or 2 if the command line makes no sense.
 
@@ -104,5 +106,5 @@ def capture_plan(
     """
     from tcptune.captures.plan import Bounds, Wanted, plan_capture
 
-    wanted = Wanted(tuple(host), tuple(port), on, both, interface, ends_only, below, user)
+    wanted = Wanted(tuple(host), tuple(port), on or "", both, interface, ends_only, below, user)
     deliver(plan_capture(wanted, Bounds(files, file_size, seconds, snaplen)), format, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -129,9 +130,10 @@ class FlowCounts(Frozen):
 
 
 class CaptureReport(Frozen):
-    """What all files of a capture, or of both ends, say."""
+    """What all files of a capture say."""
 
-    format_version: int = 1
+    tcptune: Literal["capture"] = "capture"
+    format_version: Literal[1] = 1
     files: tuple[CaptureFile, ...]
     started: datetime | None = None
     """Time of the first packet, by the clock of who captured."""
@@ -166,7 +168,8 @@ class CaptureReport(Frozen):
 class BothEnds(Frozen):
     """Captures of both ends of the same connections, and what they prove together."""
 
-    format_version: int = 1
+    tcptune: Literal["captures of both ends"] = "captures of both ends"
+    format_version: Literal[1] = 1
     client: CaptureReport
     server: CaptureReport
     proven: tuple[CaptureFinding, ...]
@@ -203,7 +206,8 @@ class CaptureStep(Frozen):
 class CapturePlan(Frozen):
     """Commands that capture within bounds. They are printed, and run by nobody but the reader."""
 
-    format_version: int = 1
+    tcptune: Literal["capture plan"] = "capture plan"
+    format_version: Literal[1] = 1
     steps: tuple[CaptureStep, ...]
     disk_bytes: int
     """The most that one end writes."""

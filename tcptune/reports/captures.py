@@ -11,6 +11,7 @@ from tcptune.domain.captures import (
     CapturePlan,
     CaptureReport,
     CauseCount,
+    RemedyKind,
 )
 from tcptune.reports.layout import count, wrapped
 
@@ -122,7 +123,8 @@ def _advice(cause: CaptureCause) -> list[str]:
     lines = [line for text in cause.tell_apart for line in wrapped(f"tell apart: {text}", indent="    ")]
     for remedy in cause.remedies:
         lines += wrapped(f"try ({remedy.kind.value}): {remedy.action}", indent="    ")
-    if not cause.kernel_change_helps and not cause.harmless:
+    said = any(remedy.kind is RemedyKind.NONE for remedy in cause.remedies)
+    if not cause.kernel_change_helps and not said:
         lines.append("    no kernel setting cures this")
     return lines
 

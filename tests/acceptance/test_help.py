@@ -23,6 +23,8 @@ TOP = (
     "extend",
     "rollback",
     "explain",
+    "pcap",
+    "capture-plan",
 )
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
 BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))

@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter, PcapWriter
 
 from tcptune.adapters import captures
-from tcptune.adapters.captures import PacketFile, packet_files
+from tcptune.adapters.captures import packet_files
+from tcptune.domain.captures import CaptureReport
 from tcptune.errors import CaptureError, TcptuneError
 from tcptune.workflows.pcap import analyse, analyse_both
 from tests.unit.captures.talk import Talk
@@ -226,18 +228,24 @@ def test_blocks_without_end_and_without_a_packet_come_to_an_end(tmp_path: Path) 
 
 
 def seeds() -> dict[str, bytes]:
-    found = {}
-    for name, make in {"pcap": write, "pcapng": write_ng}.items():
-        path = Path("/nonexistent")
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = make(Path(folder) / name, talked())
-            found[name] = path.read_bytes()
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        made = {"pcap": write(Path(folder) / "pcap", talked()), "pcapng": write_ng(Path(folder) / "pcapng", talked())}
+        return {name: path.read_bytes() for name, path in made.items()}
 
 
 SEEDS = seeds()
+
+
+def read_or_refused(path: Path) -> CaptureReport | None:
+    """Return what a file says, or None where it is refused by its name. Nothing else may happen."""
+    try:
+        found = analyse(packet_files([path]))
+    except CaptureError as problem:
+        if path.name not in str(problem):
+            raise
+        return None
+    assert found.model_validate_json(found.model_dump_json()) == found
+    return found
 
 
 @settings(max_examples=400, suppress_health_check=_SKIPPED)
@@ -262,13 +270,9 @@ def test_no_changed_file_breaks_it(
     path = tmp_path / "changed.pcap"
     path.write_bytes(changed)
 
-    try:
-        found = analyse(packet_files([path]))
-    except CaptureError as problem:
-        assert "changed.pcap" in str(problem)
-        return
-    assert found.model_validate_json(found.model_dump_json()) == found
-    assert found.packets <= 5
+    found = read_or_refused(path)
+
+    assert found is None or found.packets <= 5
 
 
 @settings(max_examples=200, suppress_health_check=_SKIPPED)
@@ -277,10 +281,7 @@ def test_no_bytes_break_it(tmp_path: Path, magic: bytes, rest: bytes) -> None:
     path = tmp_path / "bytes.pcap"
     path.write_bytes(magic + rest)
 
-    try:
-        assert isinstance(analyse(packet_files([path])).segments, int)
-    except CaptureError as problem:
-        assert "bytes.pcap" in str(problem)
+    read_or_refused(path)
 
 
 def test_secrets_in_a_pcapng_file_are_not_taken(tmp_path: Path) -> None:

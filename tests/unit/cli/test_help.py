@@ -41,13 +41,13 @@ VERBS = {
     "Take",
     "Write",
 }
-HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel"}
+HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel", "scapy"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
-    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain"}
+    looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "pcap", "capture-plan"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
     grouped |= {f"policy {name}" for name in POLICY}
 
