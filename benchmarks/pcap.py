@@ -1,10 +1,11 @@
-"""Reading a capture: packets per second and peak memory of `tcptune pcap`.
+"""Reading a capture: packets per second of processor time, and peak memory, of `tcptune pcap`.
 
     python -m benchmarks.pcap --packets 1000000
 
 The packets are generated: connections that open, ask, answer and end, a tenth of them by a reset, with so many open at
-once. Memory is the peak of the whole process, the interpreter and all libraries included. Beside it stands what scapy
-alone takes to dissect packets of the same file, measured on the first of them.
+once. Processor time, because whatever else the machine does would count as well. Memory is the peak of the whole
+process, the interpreter and all libraries included. Beside it stands what scapy alone takes to dissect packets of the
+same file, measured on the first of them.
 """
 
 from __future__ import annotations
@@ -43,18 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if done.returncode != 10:
             print(done.stdout + done.stderr, file=sys.stderr)
             return 2
-        peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = used.ru_utime + used.ru_stime
+        peak_mb = used.ru_maxrss / 1024
         alone_s = _dissect(path, min(FEW, options.packets))
-    rate = options.packets / wall_s
+    rate = options.packets / cpu_s
     print(done.stdout.splitlines()[-1])
-    print(f"tcptune pcap           {rate:>12,.0f} packets/s   {wall_s:8.1f} s   peak {peak_mb:,.0f} MB")
+    print(f"tcptune pcap           {rate:>12,.0f} packets/s   {cpu_s:.1f} s of {wall_s:.1f} s   peak {peak_mb:,.0f} MB")
     print(f"scapy, dissecting all  {1 / alone_s:>12,.0f} packets/s   (of {min(FEW, options.packets):,})")
     print(f"goals: {GOAL_PER_S:,} packets/s, {GOAL_MB} MB")
     return 0 if rate >= GOAL_PER_S and peak_mb <= GOAL_MB else 1
 
 
 def generate(path: Path, packets: int) -> None:
-    """Write a capture of so many packets, a microsecond apart."""
+    """Write a capture of so many packets, 10,000 in each of its seconds."""
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for number, data in zip(range(packets), _all(), strict=False):
@@ -109,10 +112,10 @@ def _dissect(path: Path, packets: int) -> float:
 
     with PcapReader(str(path)) as reader:
         reader.read_packet()
-        started = time.monotonic()
+        started = time.process_time()
         for _ in range(packets - 1):
             assert reader.read_packet()[TCP].options is not None  # noqa: S101  # so that it is decoded
-        return (time.monotonic() - started) / max(1, packets - 1)
+        return (time.process_time() - started) / max(1, packets - 1)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -190,6 +190,57 @@ print(json.dumps(said))
 """
 )
 
+HEALTHY_SERVER = r"""
+import http.server, threading
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = b"x" * int(self.path.lstrip("/"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+server = http.server.ThreadingHTTPServer(("", 9200), Answers)
+server.request_queue_size = 128
+server.socket.listen(128)
+threading.Timer(6, server.shutdown).start()
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+HEALTHY_CLIENT = r"""
+import http.client, sys, threading
+
+def kept():
+    connection = http.client.HTTPConnection(sys.argv[1], 9200, timeout=20)
+    for size in (0, 1, 5000, 200_000) * 10:
+        connection.request("GET", f"/{size}")
+        assert len(connection.getresponse().read()) == size
+    connection.close()
+
+def fresh():
+    for size in (0, 100, 3_000_000):
+        for _ in range(5):
+            connection = http.client.HTTPConnection(sys.argv[1], 9200, timeout=20)
+            connection.request("GET", f"/{size}")
+            assert len(connection.getresponse().read()) == size
+            connection.close()
+
+jobs = [threading.Thread(target=job) for job in (kept, fresh) * 4]
+for job in jobs:
+    job.start()
+for job in jobs:
+    job.join()
+print("done")
+"""
+"""Many requests on connections that are kept, and many on fresh ones, with nothing wrong."""
+
 VICTIM = r"""
 import json, socket, struct, sys
 

@@ -36,6 +36,7 @@ def _programs() -> None:
 def planned(tcptune: Tcptune, peer: str, *, seconds: int) -> tuple[list[str], list[str]]:
     """Give the commands that make a folder and capture there, as they are printed, and without sudo."""
     options = ("--interface", "eth0", "--seconds", str(seconds), "--below", "/var/lib", "--snaplen", "512")
+    options += ("--file-size", "1", "--files", "50")
     said = json.loads(tcptune("capture-plan", peer, *options, "--format", "json").stdout)
     commands = [step["command"].replace("sudo ", "") for step in said["steps"]]
     [make] = [command for command in commands if command.startswith("mkdir -m 700 /")]
@@ -115,6 +116,30 @@ def test_what_a_real_kernel_sends_is_named(lab: Lab, hosts: Hosts, tcptune: Tcpt
     assert felt[str(made.OVERFLOW)] == "ECONNRESET"
     assert found[made.OVERFLOW]["listen.abort_on_overflow"] == ("medium", f"{at}:{made.OVERFLOW}")
     assert made.FINE not in found
+
+
+def test_healthy_connections_under_load_are_no_finding(
+    lab: Lab, hosts: Hosts, tcptune: Tcptune, tmp_path: Path
+) -> None:
+    client, server = hosts(2)
+    with (
+        capturing(lab, client, planned(tcptune, server.address, seconds=8), tmp_path / "client"),
+        subprocess.Popen(
+            lab.command(server, [PYTHON, "-c", made.HEALTHY_SERVER]),
+            env=lab.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as serving,
+    ):
+        assert serving.stdout is not None
+        assert serving.stdout.readline() == "ready\n"
+        assert lab.run(client, [PYTHON, "-c", made.HEALTHY_CLIENT, server.address]).stdout == "done\n"
+
+    found = json.loads(tcptune("pcap", tmp_path / "client", "--format", "json").stdout)
+
+    assert found["findings"] == []
+    assert found["flows"]["total"] == 4 + 4 * 15
+    assert found["segments"] > 1000
 
 
 def test_a_reset_that_a_third_machine_forged_is_proven_by_both_ends(

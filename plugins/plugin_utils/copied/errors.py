@@ -10,6 +10,7 @@ TcptuneError            1   anything we can explain
 │   ├── PlanError           a plan that is no plan, or was edited
 │   ├── PolicyError         a rollout policy, or one that these hosts cannot meet
 │   ├── FactsError          a facts file that is none
+│   ├── CaptureError        a capture of packets that is none
 │   └── InventoryError      an inventory Ansible cannot read
 ├── HostError           4   one host failed; the others go on
 │   ├── HostUnreachable     no session opens
@@ -61,6 +62,10 @@ class PolicyError(InputError):
 
 class FactsError(InputError):
     """A facts file is damaged or of another format version."""
+
+
+class CaptureError(InputError):
+    """A file is no capture of packets, or cannot be opened."""
 
 
 class InventoryError(InputError):
