@@ -118,6 +118,8 @@ class Side:
     sent_bytes: int = 0
     data_segments: int = 0
     retransmitted: int = 0
+    needless: int = 0
+    """How many of these the other side said it had twice (D-SACK, RFC 2883): they were late, and not lost."""
     holes: list[tuple[int, int, int]] = field(default_factory=list)
     run: Run | None = None
     delivered: int = 0
@@ -313,6 +315,8 @@ class Flow:
             side.acks = (*side.acks[-3:], ack)
         side.last_ack = mark
         other.probes = 0
+        if segment.sacked is not None and apart(ack, segment.sacked) > 0:
+            other.needless += 1
         if other.acked is None or apart(ack, other.acked) > 0:
             other.acked = ack
             if other.last_length and apart(ack, other.last_length[0]) >= 0:

@@ -4,7 +4,8 @@ Only headers are decoded, and only those that lead to TCP. A full dissection by 
 this about 4, which decides whether a million packets are a matter of seconds or of minutes. Foreign bytes meet nothing
 but checked offsets here: what is too short, or lies about its lengths, is a `Skipped` with its reason.
 
-Sources: link types, tcpdump.org/linktypes.html; IPv4, RFC 791; IPv6, RFC 8200; TCP, RFC 9293; timestamps, RFC 7323.
+Sources: link types, tcpdump.org/linktypes.html; IPv4, RFC 791; IPv6, RFC 8200; TCP, RFC 9293; timestamps, RFC 7323;
+SACK, RFC 2018.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Segment:
         "number",
         "optioned",
         "payload",
+        "sacked",
         "seq",
         "sport",
         "src",
@@ -90,6 +92,8 @@ class Segment:
         self.stamp: tuple[int, int] | None = None
         self.mss: int | None = None
         self.wscale: int | None = None
+        self.sacked: int | None = None
+        """Where the first block of its SACK option begins."""
         self.way: Way | None = None
 
     @property
@@ -262,6 +266,8 @@ def _options(segment: Segment, data: bytes, at: int, end: int) -> None:
             segment.stamp = _PAIR.unpack_from(data, at + 2)
         elif kind == 2 and size == 4:
             segment.mss = _SHORT.unpack_from(data, at + 2)[0]
+        elif kind == 5 and size >= 10:
+            segment.sacked = _PAIR.unpack_from(data, at + 2)[0]
         elif kind == 3 and size == 3:
             segment.wscale = data[at + 2]
         at += size

@@ -148,15 +148,17 @@ def _closed_window(case: Case) -> Iterator[CaptureFinding]:
 
 def _loss(case: Case) -> Iterator[CaptureFinding]:
     for side in (case.flow.client, case.flow.server):
-        if side.data_segments < _ENOUGH_SEGMENTS or side.retransmitted < 3:
+        lost = side.retransmitted - side.needless
+        if side.data_segments < _ENOUGH_SEGMENTS or lost < 3:
             continue
-        share = side.retransmitted / side.data_segments
+        share = lost / side.data_segments
         if share > LOSSY:
             yield case.finding(
                 "perf.loss",
                 Confidence.HIGH if share > VERY_LOSSY else Confidence.MEDIUM,
                 UNKNOWN,
-                f"{endpoint(side)} sent {side.retransmitted} of {side.data_segments} data segments again: {share:.1%}",
+                f"{endpoint(side)} sent {lost} of {side.data_segments} data segments again: {share:.1%}",
+                signs=(f"{side.needless} more were sent again needlessly, as D-SACK says",) if side.needless else (),
             )
 
 

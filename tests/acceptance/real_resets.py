@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 CLOSED, UNREAD, LINGER, KILLED_UNREAD, KILLED, AFTER_CLOSE, REJECTED, ELSEWHERE, DROPPED, FORGOTTEN = range(9001, 9011)
-OVERFLOW, VANISHED, QUEUED, SLOW, TRUNCATED, FINE = range(9011, 9017)
+OVERFLOW, VANISHED, QUEUED, SLOW, TRUNCATED, LATE, FINE = range(9011, 9018)
 
 _NAMES = (
     "CLOSED, UNREAD, LINGER, KILLED_UNREAD, KILLED, AFTER_CLOSE, REJECTED, ELSEWHERE, DROPPED, FORGOTTEN, "
-    "OVERFLOW, VANISHED, QUEUED, SLOW, TRUNCATED, FINE"
+    "OVERFLOW, VANISHED, QUEUED, SLOW, TRUNCATED, LATE, FINE"
 )
 PORTS = f"{_NAMES} = range({CLOSED}, {FINE + 1})\n"
 
@@ -28,6 +28,7 @@ table ip t {{
   }}
   chain o {{ type filter hook output priority 0; tcp sport {ELSEWHERE} tcp flags & rst == rst ip ttl set 200; }}
   chain late {{ type filter hook input priority 1; }}
+  chain hush {{ type filter hook output priority 1; tcp sport {LATE} tcp flags & syn == syn drop; }}
   chain mute {{ type filter hook output priority 1; }}
 }}
 """)
@@ -104,6 +105,7 @@ def killed(s, reads, forgotten=False):
 
 def overflow(s):
     time.sleep(0.5)
+    nft("flush chain ip t hush")
     nft(f"flush chain ip t i; add rule ip t i tcp dport {REJECTED} reject with tcp reset;"
         f" add rule ip t i tcp dport {DROPPED} drop")
     time.sleep(3)
@@ -112,7 +114,7 @@ roles = [(listen(UNREAD), unread), (listen(LINGER), linger), (listen(AFTER_CLOSE
          (listen(SLOW, buffer=4096), slow), (listen(TRUNCATED), truncated), (listen(VANISHED), vanished),
          (listen(OVERFLOW, backlog=3), overflow), (listen(FINE), fine)]
 dying = [(listen(KILLED_UNREAD), False, False), (listen(KILLED), True, False), (listen(FORGOTTEN), False, True)]
-rejected = listen(REJECTED), listen(DROPPED)
+rejected = listen(REJECTED), listen(DROPPED), listen(LATE)
 children = []
 for s, reads, forgotten in dying:
     # Processes and no threads: who is killed must hold nothing but its own connection.
@@ -163,6 +165,12 @@ def talk(port, first=b"question" * 100, then=None, wait=1.6, count=1):
         name = errno.errorcode[problem.errno] if problem.errno else "timeout"
     said[port] = name
 
+def impatient():
+    try:
+        socket.create_connection((ADDRESS, LATE), timeout=0.6)
+    except TimeoutError:
+        said[LATE] = "timeout"
+
 def hold():
     s = socket.create_connection((ADDRESS, OVERFLOW), timeout=3)
     time.sleep(2)
@@ -181,7 +189,7 @@ jobs.append(threading.Thread(target=talk, args=(QUEUED, b"")))
 # Two whose confirmation is lost at first, so that it comes when four others have filled the queue of three and one.
 jobs += [threading.Thread(target=talk, args=(OVERFLOW, b"")) for _ in range(2)]
 jobs += [threading.Timer(0.7, hold) for _ in range(4)]
-jobs.append(threading.Thread(target=pour))
+jobs += [threading.Thread(target=job) for job in (pour, impatient)]
 for job in jobs:
     job.start()
 for job in jobs:
@@ -259,7 +267,8 @@ while True:
         print(json.dumps({"port": own, "seq": (seq + payload) % 2**32}), flush=True)
         break
 try:
-    print(s.recv(99), flush=True)
+    print(s.recv(99).decode(), flush=True)
+    s.sendall(b"thanks")
 except ConnectionResetError:
     print("reset", flush=True)
 """

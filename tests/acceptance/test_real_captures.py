@@ -93,6 +93,7 @@ def test_what_a_real_kernel_sends_is_named(lab: Lab, hosts: Hosts, tcptune: Tcpt
     assert felt[str(made.DROPPED)] == "timeout"
     assert felt[str(made.VANISHED)] == "ETIMEDOUT"
     at = server.address
+    felt_by = {port: by for port, some in found.items() for _, by in some.values() if by.startswith(client.address)}
     expected = {
         made.CLOSED: {"refused.closed_port": ("high", f"{at}:{made.CLOSED}")},
         # On the host itself a firewall answers with the very same bytes: that is said, and no more can be.
@@ -105,6 +106,7 @@ def test_what_a_real_kernel_sends_is_named(lab: Lab, hosts: Hosts, tcptune: Tcpt
         made.QUEUED: {"listen.closed_with_queue": ("medium", f"{at}:{made.QUEUED}")},
         made.TRUNCATED: {"eof.truncated_response": ("high", f"{at}:{made.TRUNCATED}")},
         made.SLOW: {"perf.slow_reader": ("high", f"{at}:{made.SLOW}")},
+        made.LATE: {"connect.cancelled_by_client": ("high", felt_by[made.LATE])},
         made.VANISHED: {"timeout.peer_vanished": ("high", f"{at}:{made.VANISHED}")},
     }
     assert {port: found.get(port) for port in expected} == expected
@@ -142,8 +144,13 @@ def test_healthy_connections_under_load_are_no_finding(
     assert found["segments"] > 1000
 
 
+@pytest.mark.parametrize(
+    ("ahead", "felt", "cause", "expect"),
+    [(0, "reset", "reset.security_device", 10), (1000, "more", "reset.challenged", 0)],
+    ids=["exact", "in the window"],
+)
 def test_a_reset_that_a_third_machine_forged_is_proven_by_both_ends(
-    lab: Lab, hosts: Hosts, tcptune: Tcptune, tmp_path: Path
+    ahead: int, felt: str, cause: str, expect: int, lab: Lab, hosts: Hosts, tcptune: Tcptune, tmp_path: Path
 ) -> None:
     client, server, box = hosts(3)
     lab.run(client, ["sh", "-c", f"rm -rf {FOLDER}"])
@@ -151,7 +158,8 @@ def test_a_reset_that_a_third_machine_forged_is_proven_by_both_ends(
     far = planned(tcptune, client.address, seconds=6)
     serve = (
         "import socket, time; s = socket.create_server(('', 9100)); print('ready', flush=True); "
-        "c, _ = s.accept(); c.recv(99); c.sendall(b'answer'); time.sleep(3)"
+        "c, _ = s.accept(); c.recv(99); c.sendall(b'answer'); time.sleep(2); "
+        "c.sendall(b'more'); c.recv(99); c.close()"
     )
     with (
         capturing(lab, client, near, tmp_path / "client"),
@@ -170,17 +178,17 @@ def test_a_reset_that_a_third_machine_forged_is_proven_by_both_ends(
         ) as victim:
             assert victim.stdout is not None
             known = json.loads(victim.stdout.readline())
-            forged = [server.address, client.address, "9100", str(known["port"]), str(known["seq"])]
+            forged = [server.address, client.address, "9100", str(known["port"]), str((known["seq"] + ahead) % 2**32)]
             time.sleep(0.3)
             lab.run(box, [PYTHON, "-c", made.INJECTOR, *forged])
-            assert victim.stdout.readline() == "reset\n"
+            assert victim.stdout.readline() == f"{felt}\n"
 
-    alone = json.loads(tcptune("pcap", tmp_path / "client", "--format", "json", expect=10).stdout)
+    alone = json.loads(tcptune("pcap", tmp_path / "client", "--format", "json", expect=expect).stdout)
     both = json.loads(
         tcptune("pcap", "--both", tmp_path / "client", tmp_path / "server", "--format", "json", expect=10).stdout
     )
 
     assert "TTL 200, and 64 in its host's other packets" in alone["findings"][0]["signs"]
-    assert [(one["cause"], one["by"]) for one in alone["findings"]] == [("reset.security_device", "a middlebox")]
+    assert [(one["cause"], one["by"]) for one in alone["findings"]] == [(cause, "a middlebox")]
     proven = [(one["cause"], one["confidence"], one["by"]) for one in both["proven"]]
     assert ("reset.security_device", "high", "a middlebox") in proven

@@ -119,6 +119,23 @@ def test_the_share_of_what_is_sent_again() -> None:
     assert only(found).cause == "perf.loss"
 
 
+def test_what_arrived_twice_was_not_lost() -> None:
+    talk = Talk().handshake()
+    for number in range(100):
+        before = talk.client.seq
+        talk.ask()
+        options = []
+        if number % 20 == 0:
+            talk.wait(0.2).say(talk.client, "PA", b"question" * 10, keep=False, seq=before)
+            options = [("SAck", (before, talk.client.seq))]
+        talk.say(talk.server, "A", options=options)
+
+    found = report(talk)
+
+    assert found.retransmitted == 5
+    assert found.findings == ()
+
+
 def test_what_is_overtaken_on_the_way_was_not_sent_again() -> None:
     talk = Talk().handshake()
     first = talk.client.seq
