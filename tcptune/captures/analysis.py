@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tcptune.captures.cases import Case, Naming, endpoint
-from tcptune.captures.flows import MILLISECOND, SECOND, Flow
+from tcptune.captures.cases import Case, Naming
+from tcptune.captures.flows import SECOND, Flow
 from tcptune.captures.packets import IcmpError, Skipped, decode
 from tcptune.captures.resets import explain
 from tcptune.captures.symptoms import symptoms
 from tcptune.captures.table import FLOWS, FlowTable
+from tcptune.captures.together import Together
 from tcptune.domain.captures import (
     CaptureFile,
     CaptureFinding,
@@ -26,10 +27,6 @@ EXAMPLES = 50
 """Findings of one cause that are kept whole; all are counted."""
 _MOST_SENDERS = 500
 _SENDERS_SHOWN = 5
-_CRASH_NS = 200 * MILLISECOND
-_CRASH_FLOWS = 3
-_MOST_MOMENTS = 5_000
-_ABORTS = frozenset({"reset.unread_data_on_close", "reset.so_linger_zero", "listen.closed_with_queue"})
 _DATE_LIMIT_S = 253_402_300_800
 """The year 10000: what is later is no date, but damage."""
 
@@ -61,8 +58,7 @@ class Analysis:
         self._tallies: dict[str, _Tally] = {}
         self._skipped: Counter[Skipped] = Counter()
         self._links: Counter[int] = Counter()
-        self._moments: OrderedDict[tuple[str, int], CaptureFinding] = OrderedDict()
-        self._at_once: Counter[tuple[str, int]] = Counter()
+        self._together = Together()
         self._start_ns: int | None = None
         self._last_ns = 0
         self._number = 0
@@ -112,7 +108,8 @@ class Analysis:
         self._draining = True
         for flow in self._table.drain():
             self._judge(flow)
-        self._crashes()
+        for finding in self._together.findings():
+            self._count(finding)
         start_ns = self._start_ns or 0
         causes = capture_causes()
         counts = [
@@ -162,8 +159,7 @@ class Analysis:
         reset = explain(case, self._table.ttl_of)
         if reset is not None:
             self._count(reset)
-            if reset.cause in _ABORTS:
-                self._abort(flow, reset)
+        self._together.take(case, reset)
         for finding in symptoms(case):
             self._count(finding)
         if self._retired is not None:
@@ -176,31 +172,6 @@ class Analysis:
             tally.by[finding.by] += 1
         if len(tally.examples) < EXAMPLES:
             tally.examples.append(finding)
-
-    def _abort(self, flow: Flow, finding: CaptureFinding) -> None:
-        """Remember that an end aborted at some moment: many at one moment are one event."""
-        side = flow.client if flow.client.resets else flow.server
-        moment = (endpoint(side), side.resets[0].at.time_ns // _CRASH_NS)
-        self._at_once[moment] += 1
-        self._moments.setdefault(moment, finding)
-        if len(self._moments) > _MOST_MOMENTS:
-            old, _ = self._moments.popitem(last=False)
-            del self._at_once[old]
-
-    def _crashes(self) -> None:
-        # A moment is cut at fixed times, and a crash may fall on both sides of one.
-        told: set[tuple[str, int]] = set()
-        for (who, when), first in self._moments.items():
-            together = self._at_once[who, when] + self._at_once.get((who, when + 1), 0)
-            if together < _CRASH_FLOWS or (who, when) in told:
-                continue
-            told |= {(who, when), (who, when + 1)}
-            what = f"{who} aborted {together} connections within {2 * _CRASH_NS // MILLISECOND} ms"
-            self._count(
-                first.model_copy(
-                    update={"cause": "reset.process_crash", "confidence": Confidence.MEDIUM, "what": what, "signs": ()}
-                )
-            )
 
     def _notes(self) -> tuple[str, ...]:
         notes = []

@@ -42,8 +42,8 @@ def pcap(
     Several files are one capture in the order of their first packets, as tcpdump -C writes it. Each cause comes with
     the packets that show it, with what else it could be, and with what to do. Needs the extra: tcptune[pcap].
 
-    Exits 0 if there is nothing to find, 10 if there is, 3 if a file is no capture, or holds nothing to judge, or broke
-    off where nothing was found before.
+    Exits 0 if there is nothing to find, 10 if there is, 3 if a file is no capture, or nothing was found where not all
+    could be judged: a file that broke off, or holds no TCP, or more flows at once than are remembered.
 
       tcptune pcap client.pcap
       tcptune pcap capture/ --format json

@@ -161,8 +161,8 @@ class CaptureReport(Frozen):
 
     @property
     def judged(self) -> bool:
-        """Say whether there was anything to judge, and every file could be read to its end."""
-        return self.segments > 0 and not any(one.damage for one in self.files)
+        """Say whether there was anything to judge, and all of it was: every file to its end, every flow to its own."""
+        return self.segments > 0 and not self.flows.evicted and not any(one.damage for one in self.files)
 
 
 class BothEnds(Frozen):

@@ -149,7 +149,7 @@ def _summary(result: CaptureReport) -> str:
     elif result.harmful:
         verdict = count(result.harmful, "finding")
     else:
-        verdict = "nothing found" if result.judged else "nothing found in the part that could be read"
+        verdict = "nothing found" if result.judged else "nothing found in the part that could be judged"
     return f"Capture: {verdict}. {', '.join(parts)} in {result.duration_s:.1f} s."
 
 

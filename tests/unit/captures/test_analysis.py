@@ -12,6 +12,7 @@ from tcptune.captures import flows
 from tcptune.captures.analysis import EXAMPLES, Analysis
 from tcptune.captures.packets import Segment
 from tcptune.captures.table import FlowTable
+from tcptune.domain.captures import Confidence
 from tcptune.knowledge import captures as knowledge
 from tcptune.knowledge.captures import capture_causes, gap_like, known_gaps
 
@@ -30,6 +31,34 @@ def test_more_flows_than_the_table_holds_are_told() -> None:
 
     assert found.flows.evicted > 0
     assert any("dropped from the table" in note for note in found.notes)
+
+
+def syns(number: int, *, answered: bool) -> list[Talk]:
+    talks = []
+    for place in range(number):
+        talk = Talk(client=f"10.{place // 250}.7.{place % 250 + 1}")
+        talk.at += place * 0.003
+        talk.say(talk.client, "S", keep=False)
+        if answered:
+            talk.say(talk.server, "SA", keep=False)
+        talks.append(talk)
+    return talks
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_flood_of_syns_is_seen_even_where_no_flow_of_it_could_be_judged(answered: bool) -> None:
+    found = report(*syns(1200, answered=answered), flows=100)
+
+    assert [one.cause for one in found.findings] == ["listen.syn_queue_full"]
+    assert found.findings[0].what == "1200 of 1200 handshakes with 10.0.0.2:80 were never finished"
+    assert found.findings[0].confidence is (Confidence.MEDIUM if answered else Confidence.LOW)
+
+
+def test_a_few_handshakes_that_are_not_finished_are_no_flood() -> None:
+    found = report(*syns(300, answered=True), flows=100)
+
+    assert found.findings == ()
+    assert not found.judged
 
 
 def test_what_has_ended_makes_room_before_what_is_under_way() -> None:
