@@ -2,7 +2,8 @@
 
 A connection is found again by its client's initial sequence number, so that NAT on the way does no harm; one whose
 beginning was not captured by its addresses and ports. Nothing is concluded of a flow that the other end has not
-captured at all, nor of a time at which the other capture had ended or was damaged.
+captured at all, nor of a time at which the other capture had not begun. Whether it still ran after its last packet no
+file tells: what is missing there is no more than likely.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ RECORDS = 200_000
 _TROUBLED = 20_000
 """Of these, how many that were reset or never answered are kept whole, to be looked for at the other end."""
 
+_AFTERWARDS_NS = 10 * SECOND
+"""So long after its last packet a capture is believed to have still been running."""
+
 _Identity = tuple[object, ...]
 
 
@@ -30,6 +34,8 @@ class Record(NamedTuple):
     """Whether the server said anything."""
     resets: tuple[tuple[bool, int], ...]
     """Whose: True is the client's; and their sequence numbers."""
+    all_resets: bool
+    """Whether these are all there were."""
     flow: Flow | None
     """Where it was reset or never answered."""
 
@@ -54,7 +60,11 @@ class End:
         self._troubled += troubled
         resets = tuple((side is client, one.seq) for side in (client, server) for one in side.resets)
         self.flows[identity(flow)] = Record(
-            flow.first.time_ns, bool(server.segments), resets, flow if troubled else None
+            flow.first.time_ns,
+            bool(server.segments),
+            resets,
+            len(resets) == client.resets_seen + server.resets_seen,
+            flow if troubled else None,
         )
 
 
@@ -76,6 +86,7 @@ class Watched(NamedTuple):
 
 def compare(client: Watched, server: Watched, shift_ns: int) -> Iterator[CaptureFinding]:
     """Yield what the two captures prove together. `shift_ns` is by how much the server's clock is ahead."""
+    ports = {key[2] for key in client.end.flows.keys() & server.end.flows.keys() if key[0] == "isn"}
     for here, there, shift, near_client in ((client, server, shift_ns, True), (server, client, -shift_ns, False)):
         for key, record in here.end.flows.items():
             flow = record.flow
@@ -87,7 +98,7 @@ def compare(client: Watched, server: Watched, shift_ns: int) -> Iterator[Capture
             if far.resets:
                 yield from _reset(case, far, other, here, there, shift)
             if near_client:
-                yield from _opening(case, other, there, shift)
+                yield from _opening(case, other, there, shift, known_path=flow.server.port in ports)
 
 
 def _reset(
@@ -95,40 +106,56 @@ def _reset(
 ) -> Iterator[CaptureFinding]:
     reset = sender.resets[0]
     seen = case.seen(reset.at, f"RST of {endpoint(sender)}, in {here.end.name}")
-    if other is None or not _covers(there, reset.at.time_ns + shift_ns):
+    sure = _sure(there, reset.at.time_ns + shift_ns)
+    if other is None or sure is None:
         return
     if (sender is case.flow.client, reset.seq) in other.resets:
         what = f"the host of {endpoint(sender)} sent this reset: it is in {there.end.name}, too"
         yield case.finding("reset.sent_by_its_host", Confidence.HIGH, endpoint(sender), what, seen=seen)
         return
-    what = f"{endpoint(sender)} did not send this reset: {there.end.name} has the connection, and not the reset"
-    yield case.finding("reset.security_device", Confidence.HIGH, MIDDLEBOX, what, seen=seen)
+    if other.all_resets:
+        what = f"{endpoint(sender)} did not send this reset: {there.end.name} has the connection, and not the reset"
+        yield case.finding("reset.security_device", sure, MIDDLEBOX, what, signs=_ended(sure, there), seen=seen)
 
 
-def _opening(case: Case, other: Record | None, there: Watched, shift_ns: int) -> Iterator[CaptureFinding]:
+def _opening(
+    case: Case, other: Record | None, there: Watched, shift_ns: int, *, known_path: bool
+) -> Iterator[CaptureFinding]:
     flow = case.flow
     if not flow.opened or flow.server.segments or flow.server.resets or len(flow.client.opening) < 2:
         return
     first = flow.client.opening[0]
     seen = case.seen(first, "SYN")
-    if not _covers(there, first.time_ns + shift_ns):
+    sure = _sure(there, first.time_ns + shift_ns)
+    if sure is None:
         return
     if other is None:
         if there.end.left_out or not there.end.flows:
             return
+        # A proxy or a firewall that changes sequence numbers hides a connection, but then all to that port.
         what = f"the SYNs to {endpoint(flow.server)} never reached the other end: dropped on the way there"
-        yield case.finding("connect_timeout.drop", Confidence.HIGH, UNKNOWN, what, seen=seen)
+        confidence = sure if known_path else Confidence.MEDIUM
+        yield case.finding("connect_timeout.drop", confidence, UNKNOWN, what, signs=_ended(sure, there), seen=seen)
     elif other.answered:
         what = f"{endpoint(flow.server)} answered the SYN, and the answer was dropped on the way back"
         yield case.finding("connect_timeout.drop", Confidence.HIGH, UNKNOWN, what, seen=seen)
     else:
         what = f"the SYNs reached the host of {endpoint(flow.server)}, and it did not answer"
-        yield case.finding("connect_timeout.drop", Confidence.HIGH, endpoint(flow.server), what, seen=seen)
+        signs = _ended(sure, there)
+        yield case.finding("connect_timeout.drop", sure, endpoint(flow.server), what, signs=signs, seen=seen)
 
 
-def _covers(there: Watched, time_ns: int) -> bool:
-    """Say whether a capture was going on at a time, with a second to spare on either side."""
-    return there.start_ns - SECOND <= time_ns <= there.last_ns + SECOND
+def _sure(there: Watched, time_ns: int) -> Confidence | None:
+    """Return how sure it is that a capture was going on at a time; None where it was not, or long over."""
+    if there.start_ns - SECOND <= time_ns <= there.last_ns:
+        return Confidence.HIGH
+    return Confidence.MEDIUM if there.last_ns < time_ns <= there.last_ns + _AFTERWARDS_NS else None
+
+
+def _ended(sure: Confidence, there: Watched) -> tuple[str, ...]:
+    return (
+        () if sure is Confidence.HIGH else (f"{there.end.name} has no later packet: whether it still ran is not known",)
+    )
 
 
 def clock_shift(client: Mapping[_Identity, Record], server: Mapping[_Identity, Record]) -> int:

@@ -97,7 +97,7 @@ def capture_plan(
     format: FormatOption = Format.TERMINAL,  # noqa: A002
     output: Output = None,
 ) -> None:
-    """Print tcpdump commands that are safe to run: bounded in time, disk and what they see. Runs and changes nothing.
+    """Print tcpdump commands that are bounded in time, disk and what they see. Runs none of them. Changes nothing.
 
     Exits 0, or 2 if the command line makes no sense.
 

@@ -35,7 +35,7 @@ def terminal_both(result: BothEnds) -> str:
         groups.setdefault(finding.cause, []).append(finding)
     for name, findings in groups.items():
         cause = known[name]
-        lines.append(f"{_sign(cause)} {name}  {cause.title}  (proven on {count(len(findings), 'flow')})")
+        lines.append(f"{_sign(cause)} {name}  {cause.title}  (by both captures, on {count(len(findings), 'flow')})")
         lines += [*_examples(findings, len(findings)), *_advice(cause), ""]
     lines += [line for note in result.notes for line in wrapped(f"Note: {note}", indent="")]
     for title, report in (("The client's capture", result.client), ("The server's capture", result.server)):
@@ -60,7 +60,7 @@ def markdown(result: CaptureReport) -> str:
 def markdown_both(result: BothEnds) -> str:
     """Return what is proven, then each end alone."""
     rows = [_row(finding) for finding in result.proven]
-    lines = ["# Captures of both ends", "", *_table("Proven by both", _HEAD, rows)]
+    lines = ["# Captures of both ends", "", *_table("By both captures", _HEAD, rows)]
     lines += [f"- {_cell(note)}" for note in result.notes]
     for title, report in (("The client's capture", result.client), ("The server's capture", result.server)):
         lines += ["", f"# {title}", "", *_markdown(report), _summary(report), ""]

@@ -54,10 +54,18 @@ def analyse_both(client: Sequence[Packets], server: Sequence[Packets]) -> BothEn
     if damaged:
         names = ", ".join(damaged)
         notes.append(f"nothing was compared: {names} could not be read to the end, so what it lacks means nothing")
+    elif evicted := client_report.flows.evicted + server_report.flows.evicted:
+        notes.append(
+            f"nothing was compared: {evicted} flows were not seen to their end: more were open than are remembered"
+        )
     elif not shared:
         notes.append("the captures have no connection in common: nothing was compared")
     else:
         proven = list(islice(compare(client_watched, server_watched, shift_ns), _MOST_PROVEN))
+    if proven:
+        notes.append(
+            "a capture that missed packets itself proves nothing: tcpdump must have said '0 packets dropped by kernel'"
+        )
     if left_out := near.left_out + far.left_out:
         notes.append(f"{left_out} flows were more than can be compared at once, and were left out")
     known = capture_causes()

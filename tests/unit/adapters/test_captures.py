@@ -19,7 +19,7 @@ from scapy.utils import PcapNgWriter, PcapWriter
 
 from tcptune.adapters import captures
 from tcptune.adapters.captures import packet_files
-from tcptune.domain.captures import CaptureReport
+from tcptune.domain.captures import CaptureReport, Confidence
 from tcptune.errors import CaptureError, TcptuneError
 from tcptune.workflows.pcap import analyse, analyse_both
 from tests.unit.captures.talk import Talk
@@ -298,7 +298,8 @@ def test_secrets_in_a_pcapng_file_are_not_taken(tmp_path: Path) -> None:
     assert getattr(conf, "tls_nss_keys", None) == before
 
 
-def test_both_ends_prove_who_did_not_reset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ran_on", [True, False])
+def test_both_ends_prove_who_did_not_reset(ran_on: bool, tmp_path: Path) -> None:
     talk = Talk().handshake().ask()
     whole = list(talk.packets)
     talk.abort(talk.server)
@@ -306,12 +307,16 @@ def test_both_ends_prove_who_did_not_reset(tmp_path: Path) -> None:
     near.packets = talk.packets
     # The server's machine neither sent the reset, nor is its clock the client's.
     far.packets = [(at + 30, packet) for at, packet in whole]
+    if ran_on:
+        far.packets.append((talk.at + 40, Talk(sport=9).ask().packets[0][1]))
 
     found = analyse_both(
         packet_files([write(tmp_path / "client", near)]), packet_files([write(tmp_path / "server", far)])
     )
 
     assert [(one.cause, one.by) for one in found.proven] == [("reset.security_device", "a middlebox")]
+    # A capture that has nothing later may have been over when the reset was sent.
+    assert found.proven[0].confidence is (Confidence.HIGH if ran_on else Confidence.MEDIUM)
     assert (found.shared, found.clock_ahead_s, found.judged) == (1, 30.0, True)
 
 
