@@ -28,7 +28,7 @@ _LARGEST_PACKET = 262_144
 _MOST_READS = 20_000
 """Reads without a packet among them: blocks of pcapng that are no packets are few."""
 _MOST_INTERFACES = 4_096
-_SECRETS_BLOCK = 10
+_SECRETS_BLOCK, _PROCESS_BLOCK = 10, 0x80000001
 # What reading foreign bytes raises, scapy's own exception apart, which is only known once scapy is there.
 _DAMAGE = (EOFError, OSError, ValueError, LookupError, struct.error, TypeError, OverflowError)
 _SECOND = 1_000_000_000
@@ -84,7 +84,8 @@ class PacketFile:
                 raise CaptureError(f"{self.name}: a folder", hint="name the files in it")
             file = self._path.open("rb")
             if file.peek(2)[:2] == b"\x1f\x8b":
-                return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+                file.close()
+                return cast("BinaryIO", gzip.open(self._path, "rb"))
         except OSError as problem:
             raise CaptureError(f"{self.name}: {problem.strerror or problem}") from problem
         return file
@@ -101,14 +102,15 @@ class PacketFile:
                 f"{self.name}: neither pcap nor pcapng: it begins with {begins.hex(' ')}",
                 hint="a capture as tcpdump -w writes it; gzip is understood, too",
             )
-        kind = scapy.RawPcapNgReader if begins == _MAGIC_NG else scapy.RawPcapReader
+        container = scapy.RawPcapNgReader if begins == _MAGIC_NG else scapy.RawPcapReader
         try:
-            reader = kind(source)
+            reader = container(source)
         except (scapy.Scapy_Exception, EOFError, OSError, struct.error) as problem:
             raise CaptureError(f"{self.name}: its head is damaged: {problem}") from problem
         if begins == _MAGIC_NG:
-            # Keys of TLS sessions are nothing to us.
-            reader.blocktypes.pop(_SECRETS_BLOCK, None)
+            # Keys of TLS sessions are nothing to us, and the list of processes would grow with the file.
+            for kind in (_SECRETS_BLOCK, _PROCESS_BLOCK):
+                reader.blocktypes.pop(kind, None)
         return reader
 
 

@@ -53,11 +53,12 @@ def weigh(flow: Flow, side: Side, reset: Reset, host_ttl: int | None) -> Weighed
     if side.going_on is not None and side.going_on.time_ns - reset.at.time_ns > _OVERTAKEN_NS:
         weight += 3
         signs.append("its supposed sender went on sending data afterwards")
+    thin = lacks_data(flow, side, reset)
     guesses = {one.seq for one in side.resets if _near(one, reset) and not one.asked and one.seq != one.next_seq}
-    if len(guesses) > 1:
+    if len(guesses) > 1 and not thin:
         weight += 3
         signs.append(f"{len(guesses)} resets with different sequence numbers, none of them the next one")
-    elif unfit(reset):
+    elif unfit(reset) and not thin:
         weight += 1
         signs.append("its sequence number is neither the next one nor one that was asked for")
     negotiated = bool(side.stamps and flow.other(side).stamps)
@@ -73,6 +74,16 @@ def weigh(flow: Flow, side: Side, reset: Reset, host_ttl: int | None) -> Weighed
         weight += 1
         signs.append("resets in both directions at the same moment")
     return Weighed(weight, tuple(signs), tuple(own))
+
+
+def lacks_data(flow: Flow, side: Side, reset: Reset) -> bool:
+    """Say whether data passed that the capture does not have, as where only SYN, FIN and RST were captured."""
+    other = flow.other(side)
+    if side.data_segments or other.data_segments or not flow.opened:
+        return False
+    ahead = reset.next_seq is not None and apart(reset.seq, reset.next_seq) > 1
+    heard = reset.acks and other.next_seq is not None and apart(reset.ack, other.next_seq) > 1
+    return bool(ahead or heard or side.holes or other.holes)
 
 
 def unfit(reset: Reset) -> bool:

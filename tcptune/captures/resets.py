@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tcptune.captures.cases import MIDDLEBOX, Case, endpoint
 from tcptune.captures.flows import SECOND, Mark, Reset, Side, Silence
-from tcptune.captures.forgery import CERTAIN, Weighed, unfit, weigh
+from tcptune.captures.forgery import CERTAIN, Weighed, lacks_data, unfit, weigh
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence, Seen
 from tcptune.knowledge.captures import gap_like
 
@@ -30,6 +30,8 @@ class _Asked(NamedTuple):
     reset: Reset
     weighed: Weighed
     usual_ttl: int | None
+    thin: bool
+    """The capture has SYN, FIN and RST of this flow, and none of its data."""
 
 
 class _Answer(NamedTuple):
@@ -51,7 +53,7 @@ def explain(case: Case, ttl_of: Callable[[bytes], int | None]) -> CaptureFinding
     host_ttl = ttl_of(side.address)
     weighed = weigh(flow, side, reset, host_ttl)
     usual = side.ttl if side.ttl is not None else host_ttl
-    asked = _Asked(case, side, flow.other(side), reset, weighed, usual)
+    asked = _Asked(case, side, flow.other(side), reset, weighed, usual, lacks_data(flow, side, reset))
     answer = next(found for rule in _RULES if (found := rule(asked)))
     more = flow.client.resets_seen + flow.server.resets_seen - 1
     shape = "RST and ACK" if reset.acks else "RST alone"
@@ -125,10 +127,16 @@ def _late(a: _Asked) -> _Answer | None:
 
 
 def _after_fin(a: _Asked) -> _Answer | None:
-    if a.side.fin is None or a.side.after_fin is None or a.side.fin.number > a.reset.at.number:
+    if a.side.fin is None or a.side.fin.number > a.reset.at.number:
         return None
-    data, crossed = a.side.after_fin
     closed, writes = endpoint(a.side), endpoint(a.other)
+    if a.side.after_fin is None:
+        if not a.thin or a.reset.acks:
+            return None
+        what = f"{closed} had closed, and answered something of {writes} that is not in the capture"
+        seen = a.case.seen(a.side.fin, f"FIN of {closed}")
+        return _Answer("reset.write_after_peer_close", Confidence.MEDIUM, writes, what, seen)
+    data, crossed = a.side.after_fin
     silence = a.side.fin_silence
     seen = (
         *_silent(a.case, silence),
@@ -183,18 +191,27 @@ def _handshake(a: _Asked) -> _Answer | None:
     return _Answer("listen.abort_on_overflow", confidence, endpoint(a.side), what, a.case.seen(confirmed, "ACK"))
 
 
-def _aborted(a: _Asked) -> _Answer | None:
-    if not a.reset.acks or unfit(a.reset):
-        return None
+def _timed(a: _Asked) -> _Answer | None:
     who, silence = endpoint(a.side), a.reset.silence
-    if silence is not None and (like := gap_like(silence.seconds)):
-        seen = _silent(a.case, silence)
-        if silence.after == a.reset.at:
-            waiting = "waiting for an answer" if a.side.unheard else "without data"
-            what = f"{who} aborted after {silence.seconds:.1f} s {waiting}, as {like.who}"
-            return _Answer("reset.idle_timeout", Confidence.MEDIUM, who, what, seen)
-        what = f"{who} aborted as it was used again after {silence.seconds:.1f} s, as {like.who}"
-        return _Answer("reset.keepalive_race", Confidence.MEDIUM, who, what, seen)
+    like = gap_like(silence.seconds) if silence is not None else None
+    if not _active(a) or a.thin or silence is None or like is None:
+        return None
+    seen = _silent(a.case, silence)
+    if silence.after == a.reset.at:
+        waiting = "waiting for an answer" if a.side.unheard else "without data"
+        what = f"{who} aborted after {silence.seconds:.1f} s {waiting}, as {like.who}"
+        return _Answer("reset.idle_timeout", Confidence.MEDIUM, who, what, seen)
+    what = f"{who} aborted as it was used again after {silence.seconds:.1f} s, as {like.who}"
+    return _Answer("reset.keepalive_race", Confidence.MEDIUM, who, what, seen)
+
+
+def _aborted(a: _Asked) -> _Answer | None:
+    if not _active(a):
+        return None
+    who = endpoint(a.side)
+    if a.thin:
+        what = f"{who} aborted; why, the data would tell that was not captured"
+        return _Answer("reset.aborted", Confidence.MEDIUM, who, what)
     if a.reset.unanswered and not _whole(a.other):
         what = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered"
         seen = a.case.seen(a.other.last_data, f"data of {endpoint(a.other)}")
@@ -210,7 +227,7 @@ def _aborted(a: _Asked) -> _Answer | None:
 
 
 def _no_socket(a: _Asked) -> _Answer | None:
-    if a.reset.acks or not a.reset.asked:
+    if a.reset.acks or not (a.reset.asked or a.thin):
         return None
     silence, who = a.reset.silence, endpoint(a.side)
     seen = (*_silent(a.case, silence), *a.case.seen(a.reset.offending, f"segment of {endpoint(a.other)}"))
@@ -220,7 +237,8 @@ def _no_socket(a: _Asked) -> _Answer | None:
         return _Answer("reset.l4_idle_middlebox", Confidence.LOW, UNKNOWN, what, seen)
     after = f", after {silence.seconds:.1f} s without data{_known(silence)}" if long and silence is not None else ""
     what = f"{who} answered as a host does that has no such connection{after}"
-    return _Answer("reset.half_open_peer_reboot", Confidence.MEDIUM, who, what, seen)
+    confidence = Confidence.LOW if a.thin else Confidence.MEDIUM
+    return _Answer("reset.half_open_peer_reboot", confidence, who, what, seen)
 
 
 def _unexplained(a: _Asked) -> _Answer:
@@ -237,10 +255,16 @@ _RULES: tuple[Callable[[_Asked], _Answer | None], ...] = (
     _forged,
     _keepalive,
     _handshake,
+    _timed,
     _aborted,
     _no_socket,
     _unexplained,
 )
+
+
+def _active(a: _Asked) -> bool:
+    """Say whether a reset is of who has the socket: with an ACK, and the number that comes next."""
+    return a.reset.acks and (a.thin or not unfit(a.reset))
 
 
 def _whole(side: Side) -> bool:

@@ -287,6 +287,50 @@ def test_what_left_the_capturing_machine_with_a_fresh_ttl_is_its_own() -> None:
     assert any("its own kernel sent it" in sign for sign in found.signs)
 
 
+def ends_only(talk: Talk) -> Talk:
+    """Leave SYN, FIN and RST, as `tcptune capture-plan --ends-only` does."""
+    talk.packets = [(at, packet) for at, packet in talk.packets if int(packet["TCP"].flags) & 7]
+    return talk
+
+
+def test_without_its_data_an_abort_is_one_and_why_is_not_said() -> None:
+    talk = Talk().handshake().ask().answer().ask()
+    found = only(report(ends_only(talk.abort(talk.server))))
+
+    assert (found.cause, found.confidence, found.by) == ("reset.aborted", MEDIUM, SERVER)
+
+
+def test_without_its_data_many_resets_of_one_abort_are_no_guesses() -> None:
+    talk = Talk().handshake().ask().answer()
+    talk.abort(talk.server).ask().unknown(talk.server).say(talk.client, "A", keep=False)
+    talk.unknown(talk.server, seq=talk.server.seq + 3000)
+
+    assert only(report(ends_only(talk))).cause == "reset.aborted"
+
+
+def test_without_its_data_a_write_after_the_close_is_likely() -> None:
+    talk = Talk().handshake().ask().answer()
+    talk.fin(talk.server).say(talk.client, "A").wait(0.2).ask().unknown(talk.server)
+
+    found = only(report(ends_only(talk)))
+
+    assert (found.cause, found.confidence, found.by) == ("reset.write_after_peer_close", MEDIUM, CLIENT)
+
+
+def test_without_its_data_an_answer_without_a_socket_is_a_guess() -> None:
+    talk = Talk().handshake().ask().answer().wait(0.5).ask()
+    found = only(report(ends_only(talk.unknown(talk.server))))
+
+    assert (found.cause, found.confidence) == ("reset.half_open_peer_reboot", LOW)
+
+
+def test_without_its_data_a_good_end_is_no_finding() -> None:
+    talk = Talk().handshake().ask().answer()
+    talk.fin(talk.client).say(talk.server, "A").fin(talk.server)
+
+    assert report(ends_only(talk)).findings == ()
+
+
 def test_a_connection_that_ends_well_is_no_finding() -> None:
     talk = Talk().handshake().ask().answer()
     talk.fin(talk.client).say(talk.server, "A").fin(talk.server).say(talk.client, "A")
