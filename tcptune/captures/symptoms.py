@@ -107,10 +107,12 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
         if lasted_s < _VANISHED_S or flow.server.resets:
             continue
         seen = (*case.seen(run.first, "sent again"), *case.seen(run.last, f"for the {run.times}th time"))
+        heard = other.last is not None and other.last.number > run.first.number
+        if heard and flow.server.opening_again is not None:
+            continue  # the server has forgotten the handshake, which is told above
         large = run.length >= _LARGE_BYTES and side.delivered < run.length
         asked = next((error for error, whose in flow.icmp if whose is side and error.too_big), None)
         if large and (side.delivered or other.sent_bytes):
-            heard = other.last is not None and other.last.number > run.first.number
             sizes = f"largest payload that arrived: {side.delivered} bytes; MSS {other.mss or 'not seen'}"
             icmp = (
                 f"ICMP of {host(asked.origin)} asks for {asked.mtu} bytes"
@@ -127,7 +129,9 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
             )
             continue
         what = f"{endpoint(side)} sent the same {run.length} bytes {run.times + 1} times within {lasted_s:.1f} s"
-        yield case.finding("timeout.peer_vanished", Confidence.HIGH, endpoint(other), what, seen=seen)
+        # Who still speaks has not vanished: one direction of the way may have.
+        confidence = Confidence.LOW if heard else Confidence.HIGH
+        yield case.finding("timeout.peer_vanished", confidence, endpoint(other), what, seen=seen)
 
 
 def _closed_window(case: Case) -> Iterator[CaptureFinding]:

@@ -88,6 +88,22 @@ def test_data_that_nobody_answers_any_more() -> None:
     assert "5 times" in found.what
 
 
+def test_a_peer_that_still_speaks_has_not_vanished() -> None:
+    talk = Talk().handshake().ask().answer()
+    heard = talk.server.ack
+    again(talk, b"x" * 100, 0.2, 0.4, 0.8, 1.6)
+    found = only(report(talk.say(talk.server, "PA", b"news", ack=heard)))
+
+    assert (found.cause, found.confidence) == ("timeout.peer_vanished", Confidence.LOW)
+
+
+def test_data_that_a_full_accept_queue_does_not_take_is_no_vanished_peer() -> None:
+    talk = again(Talk().handshake(), b"x" * 100, 0.2, 0.4, 0.8, 1.6)
+    found = only(report(talk.say(talk.server, "SA", keep=False, seq=talk.server.isn)))
+
+    assert found.cause == "listen.accept_queue_overflow"
+
+
 def test_large_segments_alone_that_nobody_answers() -> None:
     talk = again(Talk().handshake().ask().answer(), b"x" * 1448, 0.2, 0.4, 0.8, 1.6)
     found = only(report(talk))
