@@ -148,7 +148,8 @@ def _after_fin(a: _Asked) -> _Answer | None:
         what = f"{closed} closed after {silence.seconds:.1f} s without data{_known(silence)}, and {writes} used it then"
         return _Answer("reset.keepalive_race", Confidence.HIGH if like else Confidence.MEDIUM, closed, what, seen)
     unaware = ", not knowing of it" if crossed else ""
-    what = f"{closed} had closed, and {writes} wrote afterwards{unaware}"
+    idle = f" after {silence.seconds:.1f} s without data{_known(silence)}" if silence is not None else ""
+    what = f"{closed} had closed{idle}, and {writes} wrote afterwards{unaware}"
     return _Answer("reset.write_after_peer_close", Confidence.HIGH, writes, what, seen)
 
 

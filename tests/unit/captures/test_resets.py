@@ -131,6 +131,16 @@ def test_a_write_after_the_other_side_closed() -> None:
     assert (found.cause, found.confidence, found.by) == ("reset.write_after_peer_close", HIGH, CLIENT)
 
 
+def test_a_write_to_a_connection_that_was_closed_as_idle_says_after_how_long() -> None:
+    talk = Talk().handshake().ask().answer().wait(65)
+    talk.fin(talk.server).say(talk.client, "A").wait(3).ask().unknown(talk.server)
+
+    found = only(report(talk))
+
+    assert found.cause == "reset.write_after_peer_close"
+    assert "had closed after 65.0 s without data (as nginx" in found.what
+
+
 def test_a_request_that_crosses_the_close_of_an_idle_connection() -> None:
     talk = Talk().handshake().ask().answer()
     talk.say(talk.client, "A").wait(75)
