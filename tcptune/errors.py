@@ -8,6 +8,7 @@ TcptuneError            1   anything we can explain
 │   ├── PolicyError         a rollout policy, or one that these hosts cannot meet
 │   ├── ChainError          a chain of timeouts, or a proxy's configuration, with every mistake in it
 │   ├── FactsError          a facts file that is none
+│   ├── CaptureError        a capture of packets that is none
 │   └── InventoryError      an inventory Ansible cannot read
 ├── HostError           4   one host failed; the others go on
 │   ├── HostUnreachable     no session opens
@@ -63,6 +64,10 @@ class ChainError(InputError):
 
 class FactsError(InputError):
     """A facts file is damaged or of another format version."""
+
+
+class CaptureError(InputError):
+    """A file is no capture of packets, or cannot be opened."""
 
 
 class InventoryError(InputError):

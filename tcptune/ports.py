@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from tcptune.domain.hosts import Host
 
@@ -185,3 +185,28 @@ class Heart(Protocol):
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the hosts now: to be asked before each change."""
+
+
+class Packet(NamedTuple):
+    """One packet as it was captured."""
+
+    data: bytes
+    link: int
+    """Link type: tcpdump.org/linktypes.html."""
+    wire_bytes: int
+    """How long it was before it was cut to what was captured."""
+    time_ns: int
+    """Since 1970, by the clock of who captured it."""
+
+
+class Packets(Protocol):
+    """A file of packets, read once from its beginning to its end."""
+
+    name: str
+    packets: int
+    """How many were read so far."""
+    damage: str
+    """After the last one: how it broke off; empty where it was read whole."""
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the packets, in the order of the file. Raises CaptureError where the file is no capture."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, probe, read_files, verify
+from tcptune.cli import change, exchange, learn, look, pcap, probe, read_files, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
@@ -47,6 +47,7 @@ change.register(app)
 learn.register(app)
 read_files.register(app)
 exchange.register(profile)
+pcap.register(app)
 app.add_typer(profile, rich_help_panel="Look (changes nothing)")
 app.add_typer(policy, rich_help_panel="Look (changes nothing)")
 app.add_typer(timeouts, rich_help_panel="Look (changes nothing)")

@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Plan
@@ -26,6 +27,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    captures,
     concerns,
     doctor,
     explanation,
@@ -58,6 +60,9 @@ _text.register(Explanation)(explanation.markdown)
 _text.register(Hits)(explanation.markdown_hits)
 _text.register(LogReport)(logs.markdown)
 _text.register(LintReport)(lint.markdown)
+_text.register(CaptureReport)(captures.markdown)
+_text.register(BothEnds)(captures.markdown_both)
+_text.register(CapturePlan)(captures.markdown_plan)
 
 
 @_text.register

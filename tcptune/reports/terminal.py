@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from pydantic import BaseModel
 
+from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
@@ -36,6 +37,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    captures,
     concerns,
     doctor,
     explanation,
@@ -68,6 +70,9 @@ _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
 _text.register(LogReport)(logs.terminal)
 _text.register(LintReport)(lint.terminal)
+_text.register(CaptureReport)(captures.terminal)
+_text.register(BothEnds)(captures.terminal_both)
+_text.register(CapturePlan)(captures.terminal_plan)
 
 
 @_text.register

@@ -37,6 +37,16 @@ def test_the_benchmark_of_settings_says_what_it_lacks(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_benchmark_of_captures_prints_its_rate_and_its_memory() -> None:
+    command = [sys.executable, "-m", "benchmarks.pcap", "--packets", "20000"]
+    done = subprocess.run(command, cwd=CHECKOUT, text=True, capture_output=True, timeout=240, check=False)
+
+    assert done.returncode in {0, 1}, done.stderr  # 1: the start of the interpreter counts, with so few packets
+    assert " findings. 20000 packets" in done.stdout
+    assert "packets/s" in done.stdout
+    assert "peak" in done.stdout
+
+
 def costs(**each: tuple[float, float]) -> dict[str, tuple[Cost, Cost]]:
     """Give costs whose second run takes twice as long as the first."""
     return {name: (Cost(cpu, wall), Cost(2 * cpu, 2 * wall)) for name, (cpu, wall) in each.items()}

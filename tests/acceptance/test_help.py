@@ -23,6 +23,8 @@ TOP = (
     "extend",
     "rollback",
     "explain",
+    "pcap",
+    "capture-plan",
 )
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
 BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))
@@ -72,7 +74,7 @@ def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune
 def test_help_lists_every_command(tcptune: Tcptune) -> None:
     said = tcptune("--help").stdout
 
-    assert re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE) == [*TOP, "profile", "policy", "runs"]
+    assert re.findall(r"^  ([a-z][a-z-]+)  ", said, re.MULTILINE) == [*TOP, "profile", "policy", "runs"]
 
 
 def test_the_first_tour_of_the_readme_uses_what_there_is(tcptune: Tcptune) -> None:

@@ -44,13 +44,14 @@ VERBS = {
     "Try",
     "Write",
 }
-HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel", "crossplane"}
+HEAVY = {"ansible", "ansible_runner", "paramiko", "sqlalchemy", "alembic", "jinja2", "ruamel", "crossplane", "scapy"}
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
 def test_these_are_the_commands() -> None:
     looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "probe", "logs", "lint"}
+    looking |= {"pcap", "capture-plan"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
     grouped |= {f"policy {name}" for name in POLICY} | {f"timeouts {name}" for name in TIMEOUTS}
 

@@ -23,6 +23,7 @@ from tcptune.planning.dropin import merged
 from tcptune.planning.waves import cut_waves
 from tcptune.workflows.audit import audit
 from tcptune.workflows.plan import plan
+from tests.unit import captured
 from tests.unit.builders import (
     ABSENT,
     ETC,
@@ -273,6 +274,9 @@ PRUNED = Pruned(
 
 RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
+    "capture": captured.CAPTURE,
+    "captures_of_both_ends": captured.BOTH,
+    "capture_plan": captured.PLAN,
     "concerns": CONCERNS,
     "lint": LINT,
     "logs": LOGS,

@@ -1,0 +1,69 @@
+"""One flow under judgement: how its ends and packets are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from tcptune.captures.flows import SECOND, Flow, Mark, Side
+from tcptune.domain.captures import CaptureFinding, Confidence, Seen
+
+MIDDLEBOX = "a middlebox"
+Naming = Callable[[int], str]
+"""Number of a packet over all files -> what it is called."""
+
+
+def endpoint(side: Side) -> str:
+    """Return 'address:port'; an IPv6 address in brackets."""
+    return f"{host(side.address)}:{side.port}"
+
+
+def host(address: bytes) -> str:
+    """Return an address of 4 or 16 bytes as text."""
+    text = str(ip_address(address))
+    return f"[{text}]" if ":" in text else text
+
+
+class Case:
+    """A flow that left the table at `until_ns`: nothing after that was seen of it."""
+
+    def __init__(self, flow: Flow, *, start_ns: int, until_ns: int, naming: Naming) -> None:
+        self.flow = flow
+        self.until_ns = until_ns
+        self._start_ns = start_ns
+        self._naming = naming
+
+    @property
+    def name(self) -> str:
+        """Return 'client > server'."""
+        return f"{endpoint(self.flow.client)} > {endpoint(self.flow.server)}"
+
+    def role(self, side: Side) -> str:
+        """Return 'the client' or 'the server'."""
+        return "the client" if side is self.flow.client else "the server"
+
+    def seen(self, mark: Mark | None, what: str) -> tuple[Seen, ...]:
+        """Return a packet as evidence; nothing where there is none."""
+        if mark is None:
+            return ()
+        time_s = round((mark.time_ns - self._start_ns) / SECOND, 6)
+        return (Seen(packet=self._naming(mark.number), time_s=time_s, what=what),)
+
+    def waited_s(self, mark: Mark) -> float:
+        """Return for how long after a packet the flow was watched."""
+        return max(0.0, (self.until_ns - mark.time_ns) / SECOND)
+
+    def finding(
+        self,
+        cause: str,
+        confidence: Confidence,
+        by: str,
+        what: str,
+        *,
+        signs: tuple[str, ...] = (),
+        seen: tuple[Seen, ...] = (),
+    ) -> CaptureFinding:
+        """Return a finding on this flow."""
+        return CaptureFinding(
+            cause=cause, confidence=confidence, flow=self.name, by=by, what=what, signs=signs, seen=seen
+        )
