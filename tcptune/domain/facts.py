@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tcptune.domain.host_runs import HostRuns
+from tcptune.domain.sockets import Sockets
 from tcptune.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, UnitFiles, Virtualization
+from tcptune.domain.strain import Drops, KernelLog, Pressure
 from tcptune.domain.values import Frozen, SysctlKey
 
 FACTS_FORMAT_VERSION: Literal[1] = 1
@@ -97,6 +99,11 @@ class HostFacts(Frozen):
     rivals: Rivals | None = None
     runs: HostRuns | None = None
     """Read for `doctor` alone."""
+    pressure: Pressure | None = None
+    """Read for a diagnosis alone, as the next three."""
+    drops: Drops | None = None
+    sockets: Sockets | None = None
+    kernel_log: KernelLog | None = None
     gaps: dict[str, str] = {}
     """Section -> why it is not known. `sysctl_files` here means that the next boot is not known."""
 

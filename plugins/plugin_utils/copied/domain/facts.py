@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from ansible_collections.tcptune.linux.plugins.plugin_utils.stand_in import Field
 
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.host_runs import HostRuns
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.sockets import Sockets
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.state import Conntrack, Links, Listeners, NetNamespace, Rivals, TextFile, UnitFiles, Virtualization
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.strain import Drops, KernelLog, Pressure
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.values import Frozen, SysctlKey
 
 FACTS_FORMAT_VERSION: Literal[1] = 1
@@ -100,6 +102,11 @@ class HostFacts(Frozen):
     rivals: Rivals | None = None
     runs: HostRuns | None = None
     """Read for `doctor` alone."""
+    pressure: Pressure | None = None
+    """Read for a diagnosis alone, as the next three."""
+    drops: Drops | None = None
+    sockets: Sockets | None = None
+    kernel_log: KernelLog | None = None
     gaps: dict[str, str] = {}
     """Section -> why it is not known. `sysctl_files` here means that the next boot is not known."""
 
