@@ -18,6 +18,7 @@ from tcptune.cli.options import (
     BecomePasswordFile,
     BecomeUser,
     ConfirmWithin,
+    Evidence,
     Facts,
     FactsFormat,
     FactsFormatOption,
@@ -43,6 +44,7 @@ from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.hosts import Declared, Host
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.probes import EVIDENCE, PROBES
 from tcptune.reports.layout import visible
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def facts(
     ask_become_pass: AskBecomePass = False,
     become_password_file: BecomePasswordFile = None,
     facts: Facts = None,
+    evidence: Evidence = False,
     format: FactsFormatOption = FactsFormat.JSONL,  # noqa: A002
     output: Output = None,
     forks: Forks = 8,
@@ -76,10 +79,13 @@ def facts(
     One SSH connection and one command per host; the host needs a POSIX sh and no Python.
     With --via ansible, hosts are reached by Ansible's connection plugins: chroot, containers, pods.
     A host that cannot be read gets a line with the reason. Secrets are never read.
+    With --evidence a host is also asked for its sockets and the programs that hold them, for memory, drops and the
+    kernel's log: two such files are what a diagnosis compares.
 
     Exits 0, or 4 if a host could not be read.
 
       tcptune facts -i hosts.yml --limit 'web*' -o facts.jsonl
+      tcptune facts -i hosts.yml --evidence -o before.jsonl
       tcptune facts --facts facts.jsonl --format summary
     """
     from tcptune.reports import host_page
@@ -95,7 +101,7 @@ def facts(
                 unread.append(one)
             yield one
 
-    with _collected(inventory, limit, facts, forks, timeout, sudo, via=via) as (stream, _):
+    with _collected(inventory, limit, facts, forks, timeout, sudo, via=via, evidence=evidence) as (stream, _):
         if format is FactsFormat.JSONL:
             lines = facts_lines(noted(stream), wiring.now())
         else:
@@ -264,8 +270,13 @@ def _collected(
     *,
     connections: bool = False,
     via: Via = Via.SSH,
+    evidence: bool = False,
 ) -> Iterator[tuple[Iterable[Collected], list[Host]]]:
     """Yield facts from a file or from hosts, and the hosts where the caller needs to know how they are reached."""
+    if evidence and facts_file is not None:
+        raise UsageError("--evidence is read from hosts, and --facts reads none", hint="leave one out")
+    if evidence and via is Via.ANSIBLE:
+        raise UsageError("--evidence needs tcptune's own connection: it does not go with --via ansible")
     if via is Via.ANSIBLE:
         if facts_file is not None:
             raise UsageError("--via ansible reads hosts, and --facts reads none", hint="leave one out")
@@ -277,7 +288,8 @@ def _collected(
     if facts_file is None:
         hosts = wiring.inventory(sources, limit, sudo.escalation())
         sudo.tell_unused(hosts)
-        stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()))
+        sections = (*PROBES, *EVIDENCE) if evidence else PROBES.keys()
+        stream = wiring.collector(forks, timeout_s).stream(hosts, list(catalogue()), sections)
         yield tracked(stream, len(hosts), "reading hosts"), hosts
         return
     if not connections:

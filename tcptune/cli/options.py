@@ -83,6 +83,13 @@ FactsFormatOption = Annotated[
     FactsFormat, typer.Option("--format", help="JSON lines to keep and use again, or a page per host to read.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the report.")]
+Evidence = Annotated[
+    bool,
+    typer.Option(
+        "--evidence",
+        help="Read what a diagnosis needs, too: every socket, added up on the host; its drops; its kernel's log.",
+    ),
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write to instead of standard output.")]
 Forks = Annotated[int, typer.Option("--forks", "-f", min=1, max=128, help="Hosts read at once.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds a host may take to be read.")]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tcptune.domain.profile import Profile
     from tcptune.workflows.claims import Claims
     from tcptune.workflows.collect import Collector
+    from tcptune.workflows.evidence import Sampler
     from tcptune.workflows.gates import Watch
 
 
@@ -141,6 +142,13 @@ def collector(forks: int, timeout_s: float) -> Collector:
     from tcptune.workflows.collect import Collector
 
     return Collector(FleetTransport(), ThreadWorkers(forks), now, timeout_s)
+
+
+def sampler(forks: int, timeout_s: float) -> Sampler:
+    """Return what takes two samples of hosts, `forks` of them at a time."""
+    from tcptune.workflows.evidence import Sampler
+
+    return Sampler(collector(forks, timeout_s), elapsed, time.sleep)
 
 
 def watch(forks: int, timeout_s: float) -> Watch:

@@ -102,12 +102,15 @@ class StateOwner(Frozen):
     unread: int = 0
     """Of these, the ones with bytes that have arrived and were not read."""
     unread_bytes: int = 0
-    """Of all of them together. In CLOSE_WAIT and later the peer's FIN is counted as a byte."""
+    """Of all of them together. The kernel counts the peer's FIN as a byte until the program has read the end: a socket
+    in CLOSE_WAIT that is not among `unread` is one whose program was told of the end and did not close."""
+    unread_s: float | None = None
+    """For at least so many seconds the bytes of one of them lie there. None where `ss` was not asked or has none."""
     unsent_bytes: int = 0
     """Written by the program and not acknowledged by the peer, of all of them together."""
     quiet_s: float | None = None
-    """Of the one that has heard nothing from its peer for the longest time, in seconds. A socket in CLOSE_WAIT has been
-    there for at least so long. None where it is not known: ss alone tells, and not of ESTABLISHED."""
+    """Of the one that has heard nothing from its peer for the longest time, in seconds, answers to keepalive probes
+    included. A socket in CLOSE_WAIT has been there for at least so long. None where it is not known, as above."""
 
 
 class KeepAlive(Frozen):
@@ -121,6 +124,8 @@ class KeepAlive(Frozen):
     """The next probe of all is due in so many seconds. None where no socket has the timer."""
     latest_s: float | None = None
     """The largest rest, in seconds: the keepalive time of the most patient socket is at least this."""
+    unanswered: int = 0
+    """Of those in `on`, the ones whose last probe has had no answer so far."""
 
 
 class SocketProcess(Process):
@@ -140,10 +145,11 @@ class Sockets(Frozen):
     """Sockets that were counted, listeners included."""
     states: tuple[StateCount, ...]
     peers: tuple[PeerUse, ...] = ()
-    """The destinations with the most sockets, the largest first."""
+    """The destinations with the most sockets, the largest first; one that retransmits counts like twenty."""
     peers_left_out: int = 0
     ports: tuple[PortUse, ...] = ()
-    """The listening ports with the most connections, the largest first; a port without any is not among them."""
+    """The listening ports with the most connections, the largest first; one that waits for the program, or retransmits,
+    counts like twenty. A port without any is not among them."""
     ports_left_out: int = 0
     local_ports: int = 0
     """Different local ports within ip_local_port_range that connections opened here have, TIME_WAIT included."""
@@ -158,6 +164,11 @@ class Sockets(Frozen):
     most_retransmissions: int = 0
     zero_window: int = 0
     """Sockets that probe a peer whose receive window is closed: the peer does not read."""
+    peer_window_limited: int | None = None
+    """Established connections that waited for the peer's window for half of the time they had something to send. None
+    where ss was not asked, as the next."""
+    send_buffer_limited: int | None = None
+    """The same of their own send buffer (tcp_wmem)."""
     processes: tuple[SocketProcess, ...] = ()
     """Those that listen, and those among the owners that have the most sockets."""
     unlisted: int = 0

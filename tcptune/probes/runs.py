@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tcptune.domain.host_runs import HostRun, HostRuns
+from tcptune.probes.closed import Closed
 
 _FOLDER = "/var/lib/tcptune/runs"
 
@@ -53,10 +54,6 @@ fi
 
 _LINE = re.compile(rf"{_FOLDER}/([A-Za-z0-9._-]+)/([a-z.]+):(.*)")
 _BOOT_ID = re.compile(r'"boot_id": *"([^"]*)"')
-
-
-class Closed(ValueError):
-    """The host has spoken clearly: these records are not for this login."""
 
 
 def parse(lines: Sequence[str]) -> HostRuns:

@@ -13,7 +13,8 @@ from typing import Any
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.values import is_secret, key_path
 from tcptune.errors import ProbeFailed
-from tcptune.probes import ON_REQUEST, OPTIONAL, PROBES, runs, sysctl, sysctl_files, system
+from tcptune.probes import ON_REQUEST, OPTIONAL, PROBES, sysctl, sysctl_files, system
+from tcptune.probes.closed import Closed
 
 BEGIN = "#tcptune-begin"
 END = "#tcptune-end"
@@ -86,7 +87,7 @@ def _optional(said: Mapping[str, Sequence[str]], asked: Collection[str]) -> tupl
             continue
         try:
             found[name] = probe.parse(said[name])
-        except runs.Closed as problem:
+        except Closed as problem:
             gaps[name] = str(problem)
         except (LookupError, ValueError) as problem:
             gaps[name] = f"the answer makes no sense: {problem}"

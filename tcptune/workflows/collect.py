@@ -50,15 +50,22 @@ class Collector:
     timeout_s: float = 30.0
 
     def stream(
-        self, hosts: Iterable[Host], keys: Sequence[str], sections: Collection[str] = PROBES.keys()
+        self,
+        hosts: Iterable[Host],
+        keys: Sequence[str],
+        sections: Collection[str] = PROBES.keys(),
+        ready: Callable[[Host], None] | None = None,
     ) -> Iterator[Collected]:
         """Yield each host's facts, or why it could not be read, in the order in which they arrive.
 
         Whoever needs values and files alone asks for the REQUIRED sections: the others cost the host ten times as much.
+        `ready` is called before a host is asked, and may wait until its time has come.
         """
         stdin = script.assemble(keys, sections)
 
         def work(host: Host) -> Collected:
+            if ready is not None:
+                ready(host)
             try:
                 return self._one(host, stdin, sections)
             except HostError as problem:

@@ -13,10 +13,14 @@ from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes import
     config_files,
     conntrack,
     counters,
+    drops,
+    kernel_log,
     links,
     listeners,
+    pressure,
     rivals,
     runs,
+    sockets,
     sysctl,
     sysctl_files,
     system,
@@ -41,7 +45,16 @@ OPTIONAL = {
 PROBES = {**REQUIRED, **OPTIONAL}
 """Name of a section of the answer -> its probe, in the order of the script."""
 
-ON_REQUEST = {"runs": runs}
+EVIDENCE = {
+    # The first, close behind the counters: the host's clock comes with it.
+    "pressure": pressure,
+    "drops": drops,
+    "sockets": sockets,
+    "kernel_log": kernel_log,
+}
+"""What a diagnosis needs beside the facts: a walk over every socket, and the kernel's log."""
+
+ON_REQUEST = {**EVIDENCE, "runs": runs}
 """Sections that are no part of facts: whoever needs one names it."""
 
 WHEN_LOADED = ("config_files", "conntrack")

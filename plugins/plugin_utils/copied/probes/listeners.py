@@ -14,7 +14,8 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.state import Listener, Listeners, Process
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.state import Listener, Listeners
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes.processes import ABOUT, is_about, process, told
 
 _LINES = 512
 """How many listeners are described; the rest is counted."""
@@ -62,18 +63,7 @@ else
     [ ! -r "$file" ] || sed -n -e 1d -e '/^ *[0-9]*: [0-9A-F]*:[0-9A-F]* [0-9A-F]*:[0-9A-F]* 0A /!q' -e p "$file"
   done
 fi
-if [ -n "$pids" ]; then
-  set --
-  for pid in $pids; do set -- "$@" "/proc/$pid/limits" "/proc/$pid/cgroup" "/proc/$pid/status"; done
-  grep -s -E '^(Max open files|FDSize:|Name:|Uid:|[0-9]+:)' "$@"
-  IFS=. read -r major minor _ </proc/sys/kernel/osrelease
-  # Since Linux 6.2 the size of the folder is the number of open files.
-  case $major.$minor in
-    [2-5].*|6.[01]|6.[01]-*) ;;
-    *) set --; for pid in $pids; do set -- "$@" "/proc/$pid/fd"; done; stat -c 'open %s %n' "$@" 2>/dev/null ;;
-  esac
-fi
-"""
+{ABOUT}"""
 
 
 def parse(lines: Sequence[str]) -> Listeners:
@@ -100,8 +90,8 @@ def parse(lines: Sequence[str]) -> Listeners:
             total = int(rest)
         elif word == "many":
             many = rest
-        elif line.startswith("/proc/") or word == "open":
-            pid, name, text = _of_process(line)
+        elif is_about(line):
+            pid, name, text = told(line)
             about.setdefault(pid, {})[name] = text
         elif word != "owners":
             users = _USER.findall(line)
@@ -111,7 +101,7 @@ def parse(lines: Sequence[str]) -> Listeners:
         source="ss",
         listeners=tuple(listeners),
         left_out=max(0, total - len(listeners)),
-        processes=tuple(_process(pid, names[pid], said) for pid, said in about.items() if pid in names),
+        processes=tuple(process(pid, names[pid], said) for pid, said in about.items() if pid in names),
         notes=tuple(_notes(listeners, many)),
     )
 
@@ -152,53 +142,14 @@ def _from_proc(line: str) -> Listener:
     try:
         address, _, port = words[1].partition(":")
         queue = words[4].partition(":")[2]
-        return Listener(address=_address(address), port=int(port, 16), queue=int(queue, 16), backlog=None)
+        return Listener(address=decoded(address), port=int(port, 16), queue=int(queue, 16), backlog=None)
     except (ValueError, IndexError):
         raise ValueError(f"unexpected line {line!r}") from None
 
 
-def _address(text: str) -> str:
+def decoded(text: str) -> str:
+    """Return an address of /proc/net/tcp or tcp6 as people write it. Raises ValueError for anything else."""
     # The kernel prints each group of four bytes as a number of its own byte order; all common machines are
     # little-endian.
     octets = b"".join(bytes.fromhex(text[i : i + 8])[::-1] for i in range(0, len(text), 8))
     return str(ipaddress.ip_address(octets))
-
-
-def _of_process(line: str) -> tuple[int, str, str]:
-    """Return pid, what is told, and the text of it."""
-    if line.startswith("open "):
-        _, size, path = line.split(" ", 2)
-        return int(path.split("/")[2]), "open", size
-    path, _, text = line.partition(":")
-    _, _, pid, file = path.split("/")
-    if file == "cgroup":
-        return int(pid), f"cgroup {text.partition(':')[0]}", text.rpartition(":")[2]
-    if file == "limits":
-        return int(pid), "limits", text
-    name, _, value = text.partition(":")
-    return int(pid), name, value.strip()
-
-
-def _process(pid: int, name: str, said: dict[str, str]) -> Process:
-    # 'Max open files            1024                 524288               files'
-    limits = said.get("limits", "").split()[3:5] or ["", ""]
-    units = (_unit(text) for what, text in said.items() if what.startswith("cgroup "))
-    return Process(
-        pid=pid,
-        name=said.get("Name") or name,
-        unit=next((unit for unit in units if unit), None),
-        uid=_number(said.get("Uid", "").split("\t")[0]),
-        nofile_soft=_number(limits[0]),
-        nofile_hard=_number(limits[1]),
-        open_files=_number(said.get("open", "")) or None,
-        open_files_at_most=_number(said.get("FDSize", "")),
-    )
-
-
-def _unit(cgroup: str) -> str | None:
-    parts = reversed(cgroup.split("/"))
-    return next((part for part in parts if part.endswith((".service", ".scope"))), None)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.host_runs import HostRun, HostRuns
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes.closed import Closed
 
 _FOLDER = "/var/lib/tcptune/runs"
 
@@ -56,10 +57,6 @@ fi
 
 _LINE = re.compile(rf"{_FOLDER}/([A-Za-z0-9._-]+)/([a-z.]+):(.*)")
 _BOOT_ID = re.compile(r'"boot_id": *"([^"]*)"')
-
-
-class Closed(ValueError):
-    """The host has spoken clearly: these records are not for this login."""
 
 
 def parse(lines: Sequence[str]) -> HostRuns:

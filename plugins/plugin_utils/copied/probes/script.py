@@ -16,7 +16,8 @@ from typing import Any
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.facts import HostFacts
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.values import is_secret, key_path
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.errors import ProbeFailed
-from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes import ON_REQUEST, OPTIONAL, PROBES, runs, sysctl, sysctl_files, system
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes import ON_REQUEST, OPTIONAL, PROBES, sysctl, sysctl_files, system
+from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes.closed import Closed
 
 BEGIN = "#tcptune-begin"
 END = "#tcptune-end"
@@ -89,7 +90,7 @@ def _optional(said: Mapping[str, Sequence[str]], asked: Collection[str]) -> tupl
             continue
         try:
             found[name] = probe.parse(said[name])
-        except runs.Closed as problem:
+        except Closed as problem:
             gaps[name] = str(problem)
         except (LookupError, ValueError) as problem:
             gaps[name] = f"the answer makes no sense: {problem}"
