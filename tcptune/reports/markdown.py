@@ -8,6 +8,7 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
+from tcptune.domain.diagnosis import FleetDiagnosis
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
@@ -22,6 +23,7 @@ from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
     concerns,
+    diagnosis,
     doctor,
     explanation,
     gates,
@@ -80,6 +82,19 @@ def _audit(result: FleetAudit) -> str:
         f"{len(result.undecided)} could not be judged in full.",
     )
     return "\n".join([*lines, ""])
+
+
+@_text.register
+def _diagnosis(result: FleetDiagnosis) -> str:
+    lines = ["# Diagnosis", ""]
+    for host in result.hosts:
+        for level, (title, head, rows) in enumerate(diagnosis.markdown_host(host)):
+            table = _table(head, rows)
+            lines += [f"{'###' if level else '##'} {_cell(title)}", "", *table] if table or not level else []
+    if result.unread:
+        lines += ["## Could not be read", ""]
+        lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
+    return "\n".join([*lines, diagnosis.markdown_summary(result), ""])
 
 
 @_text.register

@@ -8,6 +8,7 @@ from functools import singledispatch
 from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
+from tcptune.domain.diagnosis import FleetDiagnosis
 from tcptune.domain.explanation import Explanation, Hits
 from tcptune.domain.findings import (
     Boot,
@@ -32,6 +33,7 @@ from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
     concerns,
+    diagnosis,
     doctor,
     explanation,
     gates,
@@ -57,6 +59,7 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
+_text.register(FleetDiagnosis)(diagnosis.terminal)
 
 
 @_text.register
