@@ -16,6 +16,13 @@ KEEPALIVE = "net.ipv4.tcp_keepalive_time"
 ESTABLISHED_TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established"
 GIVEN_UP = "TcpExt.TCPAbortOnTimeout"
 INVALID = "nf_conntrack.invalid"
+_PASSING = (
+    SocketState.SYN_SENT,
+    SocketState.SYN_RECV,
+    SocketState.FIN_WAIT1,
+    SocketState.CLOSING,
+    SocketState.LAST_ACK,
+)
 _SHORT_S = 86400
 """Below a day somebody has lowered it: the kernel's default is five."""
 _PART = 0.6
@@ -94,7 +101,8 @@ def dead_peers(case: Case) -> Iterator[Seen]:
         process = next((one for one in sockets.processes if one.pid == owner.pid), None)
         if owner.state is not SocketState.ESTABLISHED or process is None or not process.nofile_soft:
             continue
-        if 100 * owner.sockets / process.nofile_soft >= case.bound("files-near"):
+        silent = owner.quiet_s is not None and owner.quiet_s >= case.bound("silence")
+        if silent and 100 * owner.sockets / process.nofile_soft >= case.bound("files-near"):
             yield Seen(
                 cause="timeout.idle_dead_peer",
                 confidence=Confidence.POSSIBLE,
@@ -106,6 +114,13 @@ def dead_peers(case: Case) -> Iterator[Seen]:
                         value=owner.sockets,
                         unit="sockets",
                         threshold=float(process.nofile_soft),
+                    ),
+                    Evidence(
+                        source=Source.SOCKETS,
+                        name="the longest without a word",
+                        value=round(owner.quiet_s or 0),
+                        unit="seconds",
+                        threshold=case.bound("silence"),
                     ),
                     Evidence(source=Source.SOCKETS, name="without keepalive", value=alive.off, unit="sockets"),
                     case.seen("TcpExt.TCPKeepAlive"),
@@ -168,7 +183,8 @@ def _stuck(case: Case) -> Iterator[PeerUse | PortUse]:
     sockets = case.sockets
     both: tuple[PeerUse | PortUse, ...] = (*sockets.peers, *sockets.ports)
     for one in both:
-        waiting = one.states.get(SocketState.SYN_SENT, 0) + one.states.get(SocketState.SYN_RECV, 0)
+        # Those that begin or end wait for a SYN-ACK or for the answer to a FIN: a full accept queue makes such, too.
+        waiting = sum(one.states.get(state, 0) for state in _PASSING)
         if one.retransmitting - waiting >= case.bound("stuck-sockets") and one.most_retransmissions >= case.bound(
             "stuck-retransmissions"
         ):

@@ -26,6 +26,8 @@ def judge(case: Case) -> Iterator[Clue]:
     log = case.second.kernel_log
     if log is None:
         raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', 'not in these facts')}")
+    space = case.second.system.namespace
+    elsewhere = space is not None and bool(space.child)
     for pattern in kernel_patterns():
         message = KernelMessage(pattern.id)
         lines = case.logged(message)
@@ -33,9 +35,15 @@ def judge(case: Case) -> Iterator[Clue]:
             newest = next((one.text for one in reversed(log.newest) if one.message is message), "")
             yield Clue(
                 cause=pattern.cause,
-                confidence=Confidence.POSSIBLE if message in _NOT_SURE else Confidence.HIGH,
-                because=f"the kernel's log says so: {newest}" if newest else "the kernel's log says so",
+                confidence=Confidence.POSSIBLE if message in _NOT_SURE or elsewhere else Confidence.HIGH,
+                because=_because(newest, elsewhere=elsewhere),
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
                 ),
             )
+
+
+def _because(line: str, *, elsewhere: bool) -> str:
+    said = f"the kernel's log says so: {line}" if line else "the kernel's log says so"
+    # A container reads the log of the whole machine.
+    return f"{said}; of the machine, not of this network namespace alone" if elsewhere else said

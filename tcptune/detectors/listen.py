@@ -138,7 +138,7 @@ def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
     fresh = catalogue()[SOMAXCONN].default(case.second.system.kernel)
     if before == one.backlog:
         sure, because = Confidence.HIGH, f"{SOMAXCONN} was {before} in the first sample, and the queue still is"
-    elif one.backlog not in asked and asked and one.backlog < min(asked) and _round(one.backlog):
+    elif one.backlog not in asked and asked and one.backlog < min(asked) and _usual(one.backlog):
         sure, because = Confidence.LIKELY, f"{one.process} asks for {min(asked)} by itself and got {one.backlog}"
     elif str(one.backlog) == fresh and one.backlog not in asked:
         sure, because = Confidence.LIKELY, f"the queue is as long as {SOMAXCONN} is on a fresh kernel"
@@ -155,8 +155,9 @@ def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
     )
 
 
-def _round(backlog: int) -> bool:
-    return backlog & (backlog - 1) == 0
+def _usual(backlog: int) -> bool:
+    """Say whether people give somaxconn this value: a power of two, and not below its oldest default."""
+    return backlog >= 128 and backlog & (backlog - 1) == 0
 
 
 def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:

@@ -23,10 +23,14 @@ def segments(case: Case) -> Iterator[Seen]:
     share = 100 * again / (sent + again)
     if share < case.bound("retransmissions"):
         return
+    sure = Confidence.HIGH if share >= case.bound("retransmissions-most") else Confidence.LIKELY
+    # A full accept queue lets half-made connections send their data and their FIN again and again.
+    full = case.grown("TcpExt.ListenOverflows") > 0
     yield Seen(
         cause="perf.loss",
-        confidence=Confidence.HIGH if share >= case.bound("retransmissions-most") else Confidence.LIKELY,
-        because=f"{share:.1f} % of what is sent is sent again",
+        confidence=Confidence.POSSIBLE if full else sure,
+        because=f"{share:.1f} % of what is sent is sent again"
+        + ("; full accept queues alone can make that" if full else ""),
         evidence=(
             Evidence(
                 source=Source.COUNTER,

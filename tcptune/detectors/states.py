@@ -26,7 +26,7 @@ def close_wait(case: Case) -> Iterator[Seen]:
             continue
         yield Seen(
             cause="state.close_wait_leak",
-            confidence=Confidence.HIGH if stays else Confidence.LIKELY,
+            confidence=Confidence.HIGH if stays or _leaks(case, now, was) else Confidence.LIKELY,
             because="no kernel timer ends them"
             + (f"; one has been there for {now.quiet_s:.0f} s" if now.quiet_s else "")
             + (f", and there are {grows} more than in the first sample" if grows > 0 else ""),
@@ -35,6 +35,12 @@ def close_wait(case: Case) -> Iterator[Seen]:
             here={RemedyKind.APP: f"{now.name or 'the process'} has to close {now.sockets} ended connections"},
             ruled_out=("state.fin_wait2", "timeout.idle_dead_peer"),
         )
+
+
+def _leaks(case: Case, now: StateOwner, was: int) -> bool:
+    """Say whether those of the first sample are still there, and many more came."""
+    many = case.bound("close-waits")
+    return was >= many and now.sockets - was >= many and (now.quiet_s or 0) >= case.elapsed_s
 
 
 def fin_wait2(case: Case) -> Iterator[Seen]:
