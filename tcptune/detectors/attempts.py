@@ -20,14 +20,19 @@ def judge(case: Case) -> Iterator[Seen]:
     # A reset in SYN-RECV counts as a failed attempt, too: that one was a client's.
     fails = max(0, case.grown(FAILS) - case.grown("TcpExt.EmbryonicRsts"))
     waiting = list(_waiting(case))
-    gave_up = min(fails, case.grown("TcpExt.TCPAbortOnTimeout"))
+    # A SYN is repeated at least twice before it is given up.
+    gave_up = min(fails, case.grown("TcpExt.TCPAbortOnTimeout"), case.grown(SYN_RETRANS) // 2)
     refused = fails - gave_up
-    if waiting or gave_up >= case.bound("attempts"):
+    if waiting or _many(case, gave_up, active):
         yield _dropped(case, waiting, gave_up)
-    if refused >= case.bound("attempts") and 100 * refused / max(1, active) >= case.bound("failed-attempts"):
+    if _many(case, refused, active):
         yield _refused(case, refused)
-    elif not waiting and not gave_up:
+    elif not waiting and not _many(case, gave_up, active):
         yield from _late(case, active)
+
+
+def _many(case: Case, failed: int, active: int) -> bool:
+    return failed >= case.bound("attempts") and 100 * failed / max(1, active) >= case.bound("failed-attempts")
 
 
 def _waiting(case: Case) -> Iterator[PeerUse]:

@@ -58,6 +58,8 @@ class Clue:
     because: str
     evidence: Evidence
     about: str | None = None
+    alone: bool = True
+    """False for what may be of somebody else: it supports a cause that was found, and makes none."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,16 @@ class Case:
         return found
 
     def logged(self, message: KernelMessage) -> int:
+        """Return how many lines of the kernel's log came in the window, where the log is this host's alone; else 0."""
+        return 0 if self.shares_log else self.lines(message)
+
+    @property
+    def shares_log(self) -> bool:
+        """Whether the kernel's log is of other network namespaces as well: a container reads that of its machine."""
+        space = self.second.system.namespace
+        return space is not None and bool(space.child)
+
+    def lines(self, message: KernelMessage) -> int:
         """Return how many lines of the kernel's log came in the window; 0 where the log was not read, too."""
         log, before = self.second.kernel_log, self.first.kernel_log
         if log is None:

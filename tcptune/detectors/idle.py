@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, Seen
-from tcptune.detectors.resets import received
+from tcptune.detectors.resets import many_received
 from tcptune.domain.causes import RemedyKind
 from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
 from tcptune.domain.sockets import PeerUse, PortUse, SocketState
@@ -67,12 +67,9 @@ def unanswered(case: Case) -> Iterator[Seen]:
 def forgotten(case: Case) -> Iterator[Seen]:
     """Name a cloud that forgets idle connections, where resets come in and nothing keeps connections awake."""
     timeout, period = _timeout(case), case.number(KEEPALIVE)
-    came = received(case)
     if timeout is None or period is None or period < timeout.seconds or case.grown("TcpExt.TCPKeepAlive"):
         return
-    if came / case.elapsed_s < case.bound("received-resets") or (
-        case.share_of_opens(came) < case.bound("received-resets-share")
-    ):
+    if not many_received(case):
         return
     yield Seen(
         cause="reset.l4_idle_middlebox",
@@ -140,8 +137,7 @@ def tracking(case: Case) -> Iterator[Seen]:
         yield _lowered(case, lasts)
         return
     liberal = "net.netfilter.nf_conntrack_tcp_be_liberal"
-    came = received(case)
-    if case.text(liberal) == "0" and came / case.elapsed_s >= case.bound("received-resets"):
+    if case.text(liberal) == "0" and many_received(case):
         yield Seen(
             cause="reset.conntrack_invalid",
             confidence=Confidence.LIKELY,

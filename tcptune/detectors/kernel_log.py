@@ -26,17 +26,16 @@ def judge(case: Case) -> Iterator[Clue]:
     log = case.second.kernel_log
     if log is None:
         raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', 'not in these facts')}")
-    space = case.second.system.namespace
-    elsewhere = space is not None and bool(space.child)
     for pattern in kernel_patterns():
         message = KernelMessage(pattern.id)
-        lines = case.logged(message)
+        lines = case.lines(message)
         if lines:
             newest = next((one.text for one in reversed(log.newest) if one.message is message), "")
             yield Clue(
                 cause=pattern.cause,
-                confidence=Confidence.POSSIBLE if message in _NOT_SURE or elsewhere else Confidence.HIGH,
-                because=_because(newest, elsewhere=elsewhere),
+                confidence=Confidence.POSSIBLE if message in _NOT_SURE else Confidence.HIGH,
+                because=_because(newest, elsewhere=case.shares_log),
+                alone=not case.shares_log,
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
                 ),

@@ -119,6 +119,13 @@ def received(case: Case) -> int:
     return max(0, case.grown(ESTAB) - own)
 
 
+def many_received(case: Case) -> bool:
+    """Say whether more connections end by a reset from outside than clients that leave early make. Raises NotKnown."""
+    came = received(case)
+    often = came / case.elapsed_s >= case.bound("received-resets")
+    return often and case.share_of_opens(came) >= case.bound("received-resets-share")
+
+
 def stray(case: Case) -> int:
     """Return resets that this host sent for sockets that do not exist. Raises NotKnown."""
     return max(0, case.grown(OUT) - sum(case.grown_if_counted(name) for name in _OWN))
@@ -126,17 +133,15 @@ def stray(case: Case) -> int:
 
 def unexplained(case: Case) -> Iterator[NotExplained]:
     """Yield resets that are too many, and whose reason no counter of this host tells."""
-    came = received(case)
-    if came / case.elapsed_s >= case.bound("received-resets") and (
-        case.share_of_opens(came) >= case.bound("received-resets-share")
-    ):
+    if many_received(case):
         yield NotExplained(
             what="peers, or something between, reset connections of this host",
             evidence=(case.seen(ESTAB, "received-resets"), case.seen(OUT), *case.seen_if_counted(ON_CLOSE, ON_DATA)),
             next="a capture tells who sent them; diagnose the other end as well",
         )
     sent = stray(case)
-    if sent / case.elapsed_s >= case.bound("stray-resets"):
+    often = sent / case.elapsed_s >= case.bound("stray-resets")
+    if often and case.share_of_opens(sent) >= case.bound("stray-resets-share"):
         yield NotExplained(
             what="this host answers segments for sockets that do not exist",
             evidence=(case.seen(OUT, "stray-resets"), *case.seen_if_counted(*_OWN)),

@@ -89,7 +89,9 @@ def fin_wait2(case: Case) -> Iterator[Seen]:
 
 def slow_readers(case: Case) -> Iterator[Seen]:
     """Name the processes that do not read what has arrived."""
-    closing = case.rate(ZERO_WINDOW) >= case.bound("closed-windows")
+    closing = case.rate(ZERO_WINDOW) >= case.bound("closed-windows") and case.share_of_opens(
+        case.grown(ZERO_WINDOW)
+    ) >= case.bound("closed-windows-share")
     dropped = case.grown_if_counted("TcpExt.TCPRcvQDrop") + case.grown_if_counted("TcpExt.PruneCalled")
     if not closing and not dropped:
         return

@@ -34,10 +34,15 @@ def joined(found: Sequence[CauseFound], clues: Iterable[Clue]) -> list[CauseFoun
     result = list(found)
     for clue in clues:
         place = next((i for i, one in enumerate(result) if one.cause == clue.cause and _same(one, clue)), None)
+        if place is None and not clue.alone:
+            continue
         if place is None:
             result.append(_found(Seen(clue.cause, clue.confidence, clue.because, (clue.evidence,), about=clue.about)))
             continue
         one = result[place]
+        if not clue.alone:
+            result[place] = one.model_copy(update={"evidence": (*one.evidence, clue.evidence)})
+            continue
         sure = min(one.confidence, clue.confidence, key=lambda level: level.rank)
         if one.confidence is clue.confidence is Confidence.POSSIBLE:
             sure = Confidence.LIKELY
