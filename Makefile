@@ -38,7 +38,8 @@ test-vm-short: $(VENV)/ready packages  ## Run a short part of that: the whole wa
 
 test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on Linux 5.10, 6.1 and 6.12.
 	TCPTUNE_VM_RELEASES="bullseye bookworm trixie" \
-	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_late_modules.py tests/vm/test_catalogue.py -m vm $(ARGS)
+	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_late_modules.py tests/vm/test_catalogue.py \
+	  tests/vm/test_evidence.py -m vm $(ARGS)
 
 test-vm test-vm-short test-kernels: PACKAGES += $(VM_PACKAGES)
 

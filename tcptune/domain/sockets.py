@@ -76,6 +76,9 @@ class PortUse(Frozen):
     """Without LISTEN."""
     unaccepted: int = 0
     """ESTABLISHED and CLOSE_WAIT without an owner: they wait for accept()."""
+    waiting_s: float | None = None
+    """For at least so many seconds one of them waits: it has heard nothing from its client since. None where no one
+    waits, or where ss was not asked for details."""
     unread: int = 0
     """ESTABLISHED and accepted, with bytes that the program has not read yet."""
     retransmitting: int = 0

@@ -40,7 +40,7 @@ class SoftnetCpu(Frozen):
     """One processor's row of /proc/net/softnet_stat, since boot. The numbers have 32 bits and begin again at 0."""
 
     cpu: int
-    """Its number; before Linux 5.14, which does not tell it, the row's place."""
+    """Its number; before Linux 5.10, which does not tell it, the row's place."""
     processed: int
     dropped: int
     """The backlog was full (net.core.netdev_max_backlog)."""

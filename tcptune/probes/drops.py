@@ -34,6 +34,7 @@ _CPU_COLUMN = 12
 # Devices first, so that the limit never leaves out the links that carry the traffic.
 SCRIPT = f"""
 grep -s -m {_CPUS + 1} '' /dev/null {_SOFTNET}
+sed -n 's/^ *\\([^ ]*\\):.*/here \\1/p' /proc/net/dev
 set -- {_SYS}*/statistics
 [ -e "$1" ] || shift
 printf 'total %s\\n' "$#"
@@ -59,6 +60,7 @@ def parse(lines: Sequence[str]) -> Drops:
     Raises ValueError for a line that is none of ours, or where the host tells neither processors nor interfaces.
     """
     total = 0
+    here: set[str] = set()
     rows: list[str] = []
     links: dict[str, dict[str, int]] = {}
     for line in lines:
@@ -71,24 +73,28 @@ def parse(lines: Sequence[str]) -> Drops:
             links.setdefault(link, {})[name] = int(number)
         elif line.startswith("total "):
             total = int(line.removeprefix("total "))
+        elif line.startswith("here "):
+            here.add(line.removeprefix("here "))
         else:
             raise ValueError(f"unexpected line {line!r}")
-    if not rows and not links:
-        raise ValueError(f"neither {_SOFTNET} nor {_SYS} can be read")
+    ours = links.keys() <= here and total == len(here)
+    if not rows and not here:
+        raise ValueError(f"neither {_SOFTNET} nor /proc/net/dev can be read")
     return Drops(
         softnet=tuple(_cpu(place, row) for place, row in enumerate(rows[:_CPUS])),
-        links=tuple(LinkDrops(name=name, counts=counts) for name, counts in links.items()),
-        links_left_out=max(0, total - len(links)),
+        links=tuple(LinkDrops(name=name, counts=counts) for name, counts in links.items() if ours),
+        links_left_out=max(0, total - len(links)) if ours else 0,
         cpus_left_out=max(0, len(rows) - _CPUS),
-        notes=tuple(_notes(rows, links)),
+        notes=tuple(_notes(rows, links, ours=ours)),
     )
 
 
-def _notes(rows: Sequence[str], links: dict[str, dict[str, int]]) -> Iterator[str]:
+def _notes(rows: Sequence[str], links: dict[str, dict[str, int]], *, ours: bool) -> Iterator[str]:
     if not rows:
-        yield f"processors are not known: {_SOFTNET} cannot be read"
-    if not links:
-        yield f"interfaces are not known: there is no {_SYS}"
+        yield f"drops of processors are not known: {_SOFTNET} cannot be read"
+    if not ours:
+        why = f"{_SYS[:-1]} shows another network namespace" if links else f"there is no {_SYS[:-1]}"
+        yield f"drops of interfaces are not known: {why}"
 
 
 def _cpu(place: int, row: str) -> SoftnetCpu:

@@ -12,7 +12,7 @@ from tcptune.probes.processes import ABOUT
 
 _SOCKETS_MOST = 500_000
 _WITH_OWNERS = 100_000
-"""With more open sockets, owners are not looked for: `ss` takes some 20 us for each open file of the host."""
+"""With more open sockets, owners are not looked for: `ss` takes 10 to 30 us for each open file of the host."""
 _WITH_PROCESSES = 3_000
 _WITH_DETAILS = 20_000
 _PEERS = _PORTS = 50
@@ -129,7 +129,11 @@ function count(   key, again, waits) {{
   }}
   if (port in listener) {{
     waits = !owned && (state == "ESTABLISHED" || state == "CLOSE_WAIT")
-    if (waits) unaccepted[port]++
+    if (waits) {{
+      unaccepted[port]++
+      if (!(port in waiting)) waiting[port] = quiet
+      else if (quiet != "-" && quiet > waiting[port]) waiting[port] = quiet
+    }}
     if (owned && state == "ESTABLISHED" && unread > 0) {{ unread_on[port]++; waits = 1 }}
     in_port[port, state]++
     port_score[port] += waits || again ? 20 : 1
@@ -178,7 +182,9 @@ function shares(table, key,   i, text) {{
 mode == "ss" && /^[ \t]/ {{
   if (!pending) next
   if ($0 ~ / rto:/) {{
-    quiet = after(" lastack") / 1000; late = after(" lastrcv") / 1000; details = 1
+    details = 1
+    if (state == "SYN_SENT" || state == "SYN_RECV") next
+    quiet = after(" lastack") / 1000; late = after(" lastrcv") / 1000
     peer_slow = most_of_busy(" rwnd_limited"); buffer_small = most_of_busy(" sndbuf_limited")
   }}
   next
@@ -215,7 +221,7 @@ END {{
     some++
     if (!chosen(port_score[key], limit)) continue
     n++
-    printf "port %s %d %d ", key, unaccepted[key], unread_on[key]
+    printf "port %s %d %s %d ", key, unaccepted[key], (key in waiting) ? waiting[key] : "-", unread_on[key]
     printf "%d %d %s\n", port_again[key], port_most[key], shares(in_port, key)
   }}
   printf "ports_left_out %d\n", some - n

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tcptune.domain.facts import Absent, Collected, HostFacts, System, Unread, Unreadable, Value
 from tcptune.domain.state import Conntrack, Link, Links, Listeners, Rival, Rivals
+from tcptune.reports.evidence_page import evidence
 from tcptune.reports.layout import aligned, count, visible
 
 _TOLD = (
@@ -47,6 +48,7 @@ def _lines(facts: HostFacts) -> Iterator[str]:
         ("counters", _counters(facts.counters)),
         ("conntrack", _conntrack(facts.conntrack)),
         ("rivals", _rivals(facts.rivals)),
+        *evidence(facts),
     ):
         if section not in facts.gaps:
             yield from lines

@@ -25,7 +25,7 @@ from tcptune.domain.runs import HostResult, HostState, Run
 from tcptune.domain.verdicts import RunVerdict
 from tcptune.errors import EXIT_PENDING, TcptuneError
 from tcptune.knowledge.catalogue import catalogue
-from tcptune.probes import PROBES, script
+from tcptune.probes import EVIDENCE, PROBES, script
 from tcptune.workflows.collect import COMMAND
 from tests.docs.examples import blocks
 from tests.docs.pages import ROOT
@@ -254,10 +254,12 @@ def test_every_playbook_is_in_the_manual() -> None:
 def test_the_probe_in_the_manual_is_the_probe_that_is_run() -> None:
     import shlex
 
-    command, stdin = (block.text for block in blocks((REFERENCE / "probe.md").read_text()) if block.language == "sh")
+    shown = (block.text for block in blocks((REFERENCE / "probe.md").read_text()) if block.language == "sh")
+    command, stdin, evidence = shown
 
     assert command == shlex.join(COMMAND) + "\n"
     assert stdin == script.assemble(["net.core.somaxconn", "net.ipv4.tcp_rmem"])
+    assert evidence == script.assemble([], EVIDENCE)
 
 
 def test_every_section_of_the_probe_and_every_program_it_starts_is_in_the_manual() -> None:
@@ -273,8 +275,17 @@ def test_every_section_of_the_probe_and_every_program_it_starts_is_in_the_manual
     assert started == set(re.findall(r"`(\w+)`", text.partition("The programs it starts are ")[2].partition(". ")[0]))
 
 
+def test_what_evidence_asks_and_starts_is_in_the_manual() -> None:
+    text = sections(REFERENCE / "probe.md")["Evidence"]
+    script_text = script.assemble([], EVIDENCE)
+    named = set(re.findall(r"`(\w+)`", text.partition("The evidence starts ")[2].partition(". ")[0]))
+
+    assert set(rows(text)) == set(EVIDENCE)
+    assert named == {name for name in (*named, "find", "readlink", "sort", "uniq") if _starts(name, script_text)}
+
+
 def _starts(program: str, text: str) -> bool:
-    return re.search(rf"(?:^|[;|(&]|\bdo) *{program} ", text, re.MULTILINE) is not None
+    return re.search(rf"(?:^|[;|(&{{]|\bdo) *{program} ", text, re.MULTILINE) is not None
 
 
 def _shown(default: object) -> str:

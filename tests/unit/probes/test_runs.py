@@ -10,6 +10,7 @@ import pytest
 
 from tcptune.domain.host_runs import HostRun, HostRuns
 from tcptune.probes import ON_REQUEST, PROBES, REQUIRED, runs
+from tcptune.probes.closed import Closed
 from tcptune.probes.script import assemble, parse
 from tests.unit.builders import NOW, SOMAXCONN, answer
 
@@ -84,7 +85,7 @@ def test_what_is_closed_to_a_login_at_any_depth_is_no_empty_list(closed: str, sh
         assert look(root, shell, NOBODY).runs
         (top / "lib" / closed).chmod(0o600)
 
-        with pytest.raises(runs.Closed, match="may not read"):
+        with pytest.raises(Closed, match="may not read"):
             look(root, shell, NOBODY)
         assert look(root, shell).runs
 

@@ -40,7 +40,7 @@ def parse(lines: Sequence[str]) -> Pressure:
     sockets = _pairs(said.get("/proc/net/sockstat", [""])[0])
     memory = _named(said.get("/proc/meminfo", ()))
     events = _named(said.get("/proc/vmstat", ()))
-    full = [_refused(said[path]) for path in _NEIGHBOURS if path in said]
+    full = [number for path in _NEIGHBOURS if (number := _refused(said.get(path, [""]))) is not None]
     return Pressure(
         uptime_s=float(said["/proc/uptime"][0].split()[0]),
         tcp_pages=sockets.get("mem"),
@@ -79,9 +79,10 @@ def _bytes(kib: int | None) -> int | None:
     return None if kib is None else kib * 1024
 
 
-def _refused(lines: Sequence[str]) -> int:
+def _refused(lines: Sequence[str]) -> int | None:
     """Add up a column of the rows below the names, one a processor, in hexadecimal."""
     names = lines[0].split()
-    # Linux 4.2 began to count it.
-    column = names.index("table_fulls") if "table_fulls" in names else None
-    return 0 if column is None else sum(int(row.split()[column], 16) for row in lines[1:])
+    if "table_fulls" not in names:
+        return None  # older than Linux 4.2, which began to count it
+    column = names.index("table_fulls")
+    return sum(int(row.split()[column], 16) for row in lines[1:])

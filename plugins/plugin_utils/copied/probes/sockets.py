@@ -148,11 +148,12 @@ def _peer(text: str, plain: Callable[[str], str]) -> PeerUse:
 
 
 def _port(text: str) -> PortUse:
-    port, unaccepted, unread, again, most, states = text.split()
+    port, unaccepted, waiting, unread, again, most, states = text.split()
     return PortUse(
         port=int(port),
         states=_shares(states),
         unaccepted=int(unaccepted),
+        waiting_s=_seconds(waiting),
         unread=int(unread),
         retransmitting=int(again),
         most_retransmissions=int(most),
