@@ -445,7 +445,7 @@ QUIET = dict.fromkeys(BUSY, 0) | {"Tcp.InSegs": 40, "Tcp.OutSegs": 40, "Tcp.Pass
 HEALTHY = {
     "a busy web server": sampled(),
     "ten times as busy": sampled(
-        counters={name: growth * 10 for name, growth in BUSY.items() if name != "TcpExt.IPReversePathFilter"},
+        counters={name: growth * 10 for name, growth in BUSY.items()},
         first={"sockets": sockets(ports=[CLIENTS.model_copy(update={"retransmitting": 90})])},
     ),
     "an idle host": sampled(counters=QUIET),
