@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def diagnose(
+    context: typer.Context,
     inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
     limit: Limit = "all",
     become: Become = False,
@@ -77,8 +78,7 @@ def diagnose(
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     if facts is not None:
-        if limit != "all":
-            raise UsageError("--limit is for hosts that are read, and --facts reads none", hint="leave one out")
+        _alone(context)
         before, after = facts
         found = judge(paired(read_facts(before), read_facts(after)))
     else:
@@ -94,6 +94,14 @@ def diagnose(
     if found.unread or found.in_part:
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(EXIT_PENDING if found.found else 0)
+
+
+def _alone(context: typer.Context) -> None:
+    """Refuse what is for hosts that are read. The environment may name an inventory for every command."""
+    for name in ("inventory", "limit", "window", "become"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"--{name} is for hosts that are read, and --facts reads none", hint="leave one out")
 
 
 def _seconds(window: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tcptune.domain.causes import RemedyKind
 from tcptune.domain.diagnosis import CauseFound, Evidence, FleetDiagnosis, Gap, HostDiagnosis, Remedy
 from tcptune.domain.quantities import spelled
 from tcptune.reports.layout import aligned, count, wrapped
@@ -58,7 +59,7 @@ def _cause(one: CauseFound, number: int) -> Iterator[str]:
     for other in one.alternatives:
         yield from wrapped(f"or {other.cause}, if {other.how}", indent=_IN)
     for remedy in one.remedies:
-        yield from wrapped(f"{remedy.owner}: {_advice(remedy)}", indent=_IN)
+        yield from wrapped(f"{_whose(remedy)}: {_advice(remedy)}", indent=_IN)
     if not one.kernel_change_helps:
         yield f"{_IN}no kernel setting helps"
     for setting in one.settings:
@@ -85,6 +86,10 @@ def gaps(found: Sequence[Gap]) -> list[tuple[str, str]]:
     for one in found:
         by_reason.setdefault(one.why, []).append(one.group)
     return [(why, ", ".join(groups)) for why, groups in by_reason.items()]
+
+
+def _whose(remedy: Remedy) -> str:
+    return "note" if remedy.kind is RemedyKind.NONE else remedy.owner.value
 
 
 def _advice(remedy: Remedy) -> str:
@@ -122,7 +127,7 @@ def markdown_host(host: HostDiagnosis) -> Iterator[tuple[str, tuple[str, ...], l
         yield (
             f"{title}: remedies{helps}",
             REMEDY_HEAD,
-            [(remedy.owner.value, remedy.action, remedy.here or "") for remedy in one.remedies],
+            [(_whose(remedy), remedy.action, remedy.here or "") for remedy in one.remedies],
         )
         yield (
             f"{title}: settings",

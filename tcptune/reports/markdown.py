@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import Plan
 from tcptune.domain.diagnosis import FleetDiagnosis
-from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.gates import GateTable
@@ -22,6 +22,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    cause_pages,
     concerns,
     diagnosis,
     doctor,
@@ -49,6 +50,8 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.markdown)
 _text.register(Hits)(explanation.markdown_hits)
+_text.register(CausePage)(cause_pages.markdown)
+_text.register(CauseList)(cause_pages.markdown_list)
 
 
 @_text.register

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.diagnosis import FleetDiagnosis
-from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
 from tcptune.domain.findings import (
     Boot,
     Deviates,
@@ -32,6 +32,7 @@ from tcptune.domain.story import RolloutStory
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
+    cause_pages,
     concerns,
     diagnosis,
     doctor,
@@ -59,6 +60,8 @@ def _text(result: BaseModel) -> str:
 
 _text.register(Explanation)(explanation.terminal)
 _text.register(Hits)(explanation.terminal_hits)
+_text.register(CausePage)(cause_pages.terminal)
+_text.register(CauseList)(cause_pages.terminal_list)
 _text.register(FleetDiagnosis)(diagnosis.terminal)
 
 
