@@ -118,3 +118,5 @@ class CauseList(Frozen):
     corrections: tuple[str, ...] = ()
     """What the word is taken for, and is not."""
     causes: tuple[CauseLine, ...] = ()
+    settings: tuple[SysctlKey, ...] = ()
+    """Settings whose pages hold the word, too."""

@@ -42,6 +42,7 @@ def terminal_list(result: CauseList) -> str:
     lines = [f"{error.name}: {error.when}" for error in result.errors]
     lines += [line for text in result.corrections for line in wrapped(f"not that: {text}", indent="")]
     lines += aligned(_rows(result))
+    lines += wrapped(f"settings that speak of it: {', '.join(result.settings)}", indent="") if result.settings else []
     lines += ["", _summary(result)] if result.causes else ["", "No cause goes by that."]
     return "\n".join([*lines, ""])
 
@@ -53,7 +54,12 @@ def markdown_list(result: CauseList) -> str:
     lines += [f"- not that: {_plain(text)}" for text in result.corrections]
     lines += ["", "| cause | what | shown by | kernel |", "| --- | --- | --- | --- |"] if result.causes else []
     lines += [f"| `{one}` | {_plain(what)} | {by} | {helps} |" for one, what, by, helps in _rows(result)]
-    return "\n".join([*lines, "", _summary(result), ""])
+    lines += (
+        ["", f"Settings that speak of it: {', '.join(f'`{key}`' for key in result.settings)}"]
+        if result.settings
+        else []
+    )
+    return "\n".join([*lines, "", _summary(result) if result.causes else "No cause goes by that.", ""])
 
 
 def _rows(result: CauseList) -> list[tuple[str, str, str, str]]:

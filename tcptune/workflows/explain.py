@@ -53,7 +53,11 @@ def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CausePage | Caus
             return None
     except ValueError:
         return None  # a secret: said by whoever resolves it
-    return find_cause(word) or (None if search(word, parameters).hits else search_causes(word))
+    hits = search(word, parameters).hits
+    found = find_cause(word)
+    if isinstance(found, CauseList):
+        return found.model_copy(update={"settings": tuple(hit.key for hit in hits)})
+    return found or (None if hits else search_causes(word))
 
 
 def explain(
