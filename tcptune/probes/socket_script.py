@@ -70,12 +70,13 @@ function most_of_busy(label,   text) {{
 function remember() {{
   pid = "-"; who = ""; shared = rest = retries = peer_slow = buffer_small = 0; timer = "off"; quiet = late = "-"
 }}
+# What is cut out of a field is text to awk until something is added to it.
 function record(   text, users, n, part, i) {{
   remember()
   state = known[$1]
   unread = $2; unsent = $3
-  match($4, /:[0-9*]+$/); here = address(substr($4, 1, RSTART - 1)); port = substr($4, RSTART + 1)
-  match($5, /:[0-9*]+$/); there = address(substr($5, 1, RSTART - 1)); to = substr($5, RSTART + 1)
+  match($4, /:[0-9]+$/); here = address(substr($4, 1, RSTART - 1)); port = substr($4, RSTART + 1) + 0
+  match($5, /:[0-9]+$/); there = address(substr($5, 1, RSTART - 1)); to = substr($5, RSTART + 1)
   text = $0; users = ""
   if (match(text, / users:[(][(].*,fd=[0-9]+[)][)]/)) {{
     users = substr(text, RSTART + 9, RLENGTH - 9)
@@ -87,8 +88,9 @@ function record(   text, users, n, part, i) {{
     if (state == "LISTEN") for (i = 2; i <= n && i <= 5; i++) listens(part[i] + 0)
   }}
   owned = text ~ / ino:[1-9]/
-  if (match($0, /timer:[(][a-z]+,[^,)]*,[0-9]+[)]/)) {{
-    n = split(substr($0, RSTART + 7, RLENGTH - 8), part, ",")
+  # Behind the users, whose names may look like a timer.
+  if (match(text, / timer:[(][a-z]+,[^,)]*,[0-9]+[)]/)) {{
+    n = split(substr(text, RSTART + 8, RLENGTH - 9), part, ",")
     timer = part[1]; rest = seconds(part[2]); retries = part[3] + 0
   }}
 }}
@@ -105,28 +107,18 @@ function row(   part) {{
   if (part[1] == "04") {{ timer = "persist"; retries = $9 + 0 }}
   owned = $10 != "0"
 }}
+function sound(   alone) {{
+  if (NF < 5) return 0
+  if (mode == "proc") {{
+    return NF > 9 && ($4 in known) && $2 ~ /^[0-9A-F]+:[0-9A-F]+$/ && $3 ~ /^[0-9A-F]+:[0-9A-F]+$/
+  }}
+  alone = $1 == "LISTEN" || $1 == "UNCONN"
+  return ($1 in known) && $2 ~ /^[0-9]+$/ && $3 ~ /^[0-9]+$/ && $4 ~ /.:[0-9]+$/ && (alone || $5 ~ /.:[0-9]+$/)
+}}
 function listens(number) {{
   if (!(number in pids) && listening < {_PIDS}) {{ pids[number] = "listens"; listening++ }}
 }}
-function count(   key, again, waits) {{
-  total++
-  sockets[state]++
-  if (!owned) unowned[state]++
-  if (state == "LISTEN") {{ listener[port] = 1; return }}
-  again = timer == "on" && retries > 0
-  if (again) {{ retransmitting++; if (retries > most) most = retries }}
-  if (timer == "persist") closed++
-  if (state == "ESTABLISHED") {{
-    if (timer == "keepalive") {{
-      alive++
-      if (retries > 0) unanswered++
-      if (soonest == "-" || rest < soonest) soonest = rest
-      if (latest == "-" || rest > latest) latest = rest
-    }} else if (timer == "off") idle++
-    else busy++
-    if (peer_slow) by_peer++
-    if (buffer_small) by_buffer++
-  }}
+function place(again,   key, waits) {{
   if (port in listener) {{
     waits = !owned && (state == "ESTABLISHED" || state == "CLOSE_WAIT")
     if (waits) {{
@@ -149,6 +141,27 @@ function count(   key, again, waits) {{
     }} else crowd++
     if (port >= lo && port <= hi && !(port in used)) {{ used[port] = 1; ports_used++ }}
   }}
+}}
+function count(   key, again) {{
+  total++
+  sockets[state]++
+  if (!owned) unowned[state]++
+  if (state == "LISTEN") {{ listener[port] = 1; return }}
+  again = timer == "on" && retries > 0
+  if (again) {{ retransmitting++; if (retries > most) most = retries }}
+  if (timer == "persist") closed++
+  if (state == "ESTABLISHED") {{
+    if (timer == "keepalive") {{
+      alive++
+      if (retries > 0) unanswered++
+      if (soonest == "-" || rest < soonest) soonest = rest
+      if (latest == "-" || rest > latest) latest = rest
+    }} else if (timer == "off") idle++
+    else busy++
+    if (peer_slow) by_peer++
+    if (buffer_small) by_buffer++
+  }}
+  if (state != "CLOSE") place(again)
   if (state == "TIME_WAIT") return
   key = state " " pid " " owned " " who
   if (!(key in held)) {{
@@ -193,7 +206,7 @@ $1 == "State" || $1 == "sl" {{ next }}
 mode == "ss" && $0 == "failed" {{ failed = 1; next }}
 {{
   if (pending) {{ count(); pending = 0 }}
-  if (!(((mode == "ss") ? $1 : $4) in known) || NF < 5) {{ odd++; next }}
+  if (!sound()) {{ odd++; next }}
   if (total >= {_SOCKETS_MOST}) {{ beyond++; next }}
   if (mode == "ss") record(); else row()
   pending = 1

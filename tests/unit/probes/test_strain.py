@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 SHELLS = [shell for shell in ("dash", "bash --posix", "busybox sh") if shutil.which(shell.partition(" ")[0])]
 AWKS = [awk for awk in ("mawk", "gawk", "original-awk", "busybox awk") if shutil.which(awk.partition(" ")[0])]
+_NOBODY = 65534
 SYN_FLOOD = "TCP: request_sock_TCP: Possible SYN flooding on port 0.0.0.0:80. Sending cookies."
 REQUIRED = """@tcptune system
 kernel 6.12.0
@@ -95,6 +97,33 @@ def test_a_whole_answer_with_evidence_has_no_gap_but_the_log(shell: str) -> None
     assert facts.sockets is not None
     assert facts.pressure is not None
     assert HostFacts.model_validate_json(facts.model_dump_json()) == facts
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_login_without_root_is_told_what_it_may_know_and_what_is_missing() -> None:
+    script = assemble([], (*PROBES, *EVIDENCE))
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        taken, _ = listener.accept()
+        done = subprocess.run(
+            ["sh", "-c", BOOTSTRAP],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            user=_NOBODY,
+            group=_NOBODY,
+            extra_groups=[],
+        )
+        taken.close()
+    facts = parse("here", done.stdout, NOW, (*PROBES, *EVIDENCE))
+
+    assert done.stderr == ""
+    assert set(facts.gaps) <= {"kernel_log"}
+    assert facts.sockets is not None
+    # Root's sockets have an owner, and nobody cannot see whom: they are not called ownerless.
+    unseen = [one for one in facts.sockets.owners if one.owned and one.pid is None]
+    assert sum(one.sockets for one in unseen if one.state == "ESTABLISHED") >= 2
 
 
 def test_evidence_is_no_part_of_facts_unless_somebody_asks() -> None:
