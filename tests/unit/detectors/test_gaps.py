@@ -12,10 +12,10 @@ from tcptune.domain.diagnosis import Confidence, Evidence, Source
 from tcptune.domain.facts import Unreadable
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount
-from tcptune.domain.state import Listeners
+from tcptune.domain.state import Listeners, NetNamespace
 from tcptune.knowledge.causes import causes
 from tests.unit.detectors.cases import CASES, HEALTHY
-from tests.unit.detectors.hosts import BUSY, NGINX, WEB, sampled, sockets
+from tests.unit.detectors.hosts import BUSY, NGINX, WEB, log, sampled, sockets
 
 SECTIONS = ("pressure", "drops", "sockets", "kernel_log", "listeners", "conntrack")
 
@@ -27,6 +27,22 @@ def test_a_section_that_was_not_read_is_said_and_the_host_is_not_well(section: s
     assert found.causes == ()
     assert not found.well
     assert any("ss is not there" in gap.why or "not read" in gap.why for gap in found.not_judged)
+
+
+def test_a_container_is_judged_without_the_log_of_its_machine() -> None:
+    space = NetNamespace(child=True, sign="net.ipv4.tcp_mem is absent")
+
+    assert judge(sampled(first={"kernel_log": None}, system={"namespace": space})).well
+
+
+def test_lines_of_the_machine_support_what_a_container_shows_and_make_it_no_surer() -> None:
+    space = NetNamespace(child=True, sign="net.ipv4.tcp_mem is absent")
+    case = {"TcpExt.TCPReqQFullDoCookies": 900, "TcpExt.SyncookiesSent": 900}
+
+    found = judge(sampled(case, first={"kernel_log": log(possible_syn_flooding=1)}, system={"namespace": space}))
+
+    assert [one.cause for one in found.causes] == ["listen.syn_queue_full"]
+    assert found.causes[0].evidence[-1].source is Source.KERNEL_LOG
 
 
 def test_a_counter_that_the_kernel_lacks_is_no_zero() -> None:
