@@ -26,6 +26,7 @@ from tcptune.reports import (
     concerns,
     diagnosis,
     doctor,
+    effects,
     explanation,
     gates,
     limits,
@@ -233,6 +234,7 @@ def _verdict(result: RunVerdict) -> str:
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
     lines += _table(beyond_settings.VERDICT_HEAD, beyond_settings.verdict_rows(result))
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
+    lines += _table(effects.HEAD, effects.rows(result.effects))
     return "\n".join(lines)
 
 

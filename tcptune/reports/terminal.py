@@ -36,6 +36,7 @@ from tcptune.reports import (
     concerns,
     diagnosis,
     doctor,
+    effects,
     explanation,
     gates,
     limits,
@@ -302,6 +303,7 @@ def _verdict(result: RunVerdict) -> str:
     lines: list[str] = []
     for host in result.hosts:
         lines += _host_verdict(host)
+    lines += effects.terminal(result.effects)
     bad = sum(h.moved and not h.error for h in result.hosts)
     undecided = sum(bool(h.unknown) and not h.moved for h in result.hosts)
     unread, waiting = sum(bool(h.error) for h in result.hosts), sum(bool(h.waiting) for h in result.hosts)

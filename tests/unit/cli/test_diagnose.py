@@ -91,6 +91,8 @@ def test_where_no_setting_helps_no_profile_is_written(tcptune: Command, tmp_path
         ("diagnose -i hosts.ini --window 2s", 2, "--window 2s: two samples lie between 5 s and an hour apart"),
         ("diagnose -i hosts.ini --window never", 2, "--window never"),
         ("diagnose -i hosts.ini --window 2x", 2, "'2x' is no time"),
+        ("verify last --before a b", 2, "--before is what --window compares with"),
+        ("verify last --window 1s", 2, "--window 1s: counters are looked at for 5 s or more"),
         ("diagnose --facts hosts.ini hosts.ini --limit web1", 2, "--limit is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini -i hosts.ini", 2, "--inventory is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini --window 5m", 2, "--window is for hosts that are read"),
