@@ -20,6 +20,8 @@ SOMAXCONN = "net.core.somaxconn"
 ABORT = "net.ipv4.tcp_abort_on_overflow"
 OVERFLOWS = "TcpExt.ListenOverflows"
 _MOST = 65535
+_LEAST = 16
+"""Nobody sets somaxconn lower; programs ask for less."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
     fresh = catalogue()[SOMAXCONN].default(case.second.system.kernel)
     if before == one.backlog:
         sure, because = Confidence.HIGH, f"{SOMAXCONN} was {before} in the first sample, and the queue still is"
-    elif one.backlog not in asked and asked and one.backlog < min(asked) and _usual(one.backlog):
+    elif one.backlog not in asked and asked and _LEAST <= one.backlog < min(asked):
         sure, because = Confidence.LIKELY, f"{one.process} asks for {min(asked)} by itself and got {one.backlog}"
     elif str(one.backlog) == fresh and one.backlog not in asked:
         sure, because = Confidence.LIKELY, f"the queue is as long as {SOMAXCONN} is on a fresh kernel"
@@ -153,11 +155,6 @@ def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
         here={RemedyKind.APP: f"restart {one.process or 'the program'}, so that it calls listen() again"},
         ruled_out=("listen.backlog_small_in_app",) if sure is Confidence.HIGH else (),
     )
-
-
-def _usual(backlog: int) -> bool:
-    """Say whether people give somaxconn this value: a power of two, and not below its oldest default."""
-    return backlog >= 128 and backlog & (backlog - 1) == 0
 
 
 def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:
