@@ -1,4 +1,4 @@
-"""SSH by paramiko: one connection and one exec per host.
+"""SSH by paramiko: one connection per host, and one exec, or two where somebody looks twice.
 
 Own socket with TCP_NODELAY and paramiko's Transport directly: without it each connection waits for two delayed ACKs.
 Cheap algorithms are asked for first and none is forbidden; the post-quantum exchange stays in front.
@@ -46,9 +46,68 @@ class SshTransport:
         deadline = time.monotonic() + timeout_s
         with _as_host_error(settled), contextlib.ExitStack() as stack:
             transport = _connect(settled, host.secrets, stack, deadline)
-            output = _exec(transport, host, shlex.join(line), stdin, deadline)
+            output = _exec(_session(transport, deadline), host, shlex.join(line), stdin, deadline)
         become.check(host, output)
         return output
+
+
+class KeptSsh:
+    """Runs commands over SSH, two by two: the connection of the first is kept for the second, and closed by it.
+
+    Of at most `most` hosts at a time: each kept connection is a thread. Where one has died meanwhile, as after a boot,
+    the second command has a connection of its own. `close` ends those that no second command came for.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._kept: dict[str, tuple[paramiko.Transport, contextlib.ExitStack]] = {}
+        self._lock = threading.Lock()
+
+    def run(self, host: Host, command: Sequence[str], stdin: str, *, timeout_s: float) -> Output:
+        """Return what the command said."""
+        line = shlex.join(become.wrapped(host, command))
+        settled = target(host)
+        deadline = time.monotonic() + timeout_s
+        with _as_host_error(settled), contextlib.ExitStack() as stack:
+            channel = self._again(host.name, stack, deadline)
+            if channel is not None:
+                output = _exec(channel, host, line, stdin, deadline)
+            else:
+                transport = _connect(settled, host.secrets, stack, deadline)
+                output = _exec(_session(transport, deadline), host, line, stdin, deadline)
+                self._keep(host.name, transport, stack)
+        become.check(host, output)
+        return output
+
+    def close(self) -> None:
+        """Close what is kept."""
+        with self._lock:
+            kept = list(self._kept.values())
+            self._kept.clear()
+        for _, stack in kept:
+            stack.close()
+
+    def _keep(self, name: str, transport: paramiko.Transport, stack: contextlib.ExitStack) -> None:
+        with self._lock:
+            if len(self._kept) < self._most:
+                self._kept[name] = (transport, stack.pop_all())
+
+    def _again(self, name: str, stack: contextlib.ExitStack, deadline: float) -> paramiko.Channel | None:
+        """Return a session on the kept connection, or None where there is none that works.
+
+        Nothing has been asked of the host then, so that no command runs twice.
+        """
+        with self._lock:
+            kept = self._kept.pop(name, None)
+        if kept is None:
+            return None
+        transport, its_own = kept
+        stack.enter_context(its_own)
+        # Half of the time, so that enough is left for a new connection where nobody answers on this one.
+        patience_s = max(0.0, deadline - time.monotonic()) / 2
+        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+            return _session(transport, time.monotonic() + patience_s)
+        return None
 
 
 def _connect(hop: Target, secrets: Secrets, stack: contextlib.ExitStack, deadline: float) -> paramiko.Transport:
@@ -167,8 +226,11 @@ def _agent_keys() -> tuple[paramiko.AgentKey, ...]:
         return tuple(_agent().get_keys())
 
 
-def _exec(transport: paramiko.Transport, host: Host, line: str, stdin: str, deadline: float) -> Output:
-    channel = transport.open_session(timeout=_left(deadline))
+def _session(transport: paramiko.Transport, deadline: float) -> paramiko.Channel:
+    return transport.open_session(timeout=_left(deadline))
+
+
+def _exec(channel: paramiko.Channel, host: Host, line: str, stdin: str, deadline: float) -> Output:
     channel.settimeout(_left(deadline))
     channel.exec_command(line)
     begun, heard = True, b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from tcptune.domain.hosts import Host
@@ -10,7 +10,11 @@ from tcptune.ports import Output, Transport
 
 
 class FleetTransport:
-    """Picks local or SSH per host."""
+    """Picks local or SSH per host. With `keeping`, an SSH connection serves two commands: `close` ends what is left."""
+
+    def __init__(self, *, keeping: bool = False) -> None:
+        self._keeping = keeping
+        self._closes: list[Callable[[], None]] = []
 
     @cached_property
     def _local(self) -> Transport:
@@ -21,9 +25,18 @@ class FleetTransport:
     @cached_property
     def _ssh(self) -> Transport:
         # paramiko costs 150 ms to import: not for a fleet of one local host.
-        from tcptune.adapters.ssh import SshTransport
+        from tcptune.adapters.ssh import KeptSsh, SshTransport
 
-        return SshTransport()
+        if not self._keeping:
+            return SshTransport()
+        kept = KeptSsh()
+        self._closes.append(kept.close)
+        return kept
+
+    def close(self) -> None:
+        """Close connections that were kept and not used again."""
+        for close in self._closes:
+            close()
 
     def run(self, host: Host, command: Sequence[str], stdin: str, *, timeout_s: float) -> Output:
         """Return what the command said."""

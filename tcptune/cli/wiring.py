@@ -146,9 +146,14 @@ def collector(forks: int, timeout_s: float) -> Collector:
 
 def sampler(forks: int, timeout_s: float) -> Sampler:
     """Return what takes two samples of hosts, `forks` of them at a time."""
+    from tcptune.adapters.transport import FleetTransport
+    from tcptune.adapters.workers import ThreadWorkers
+    from tcptune.workflows.collect import Collector
     from tcptune.workflows.evidence import Sampler
 
-    return Sampler(collector(forks, timeout_s), elapsed, time.sleep)
+    transport = FleetTransport(keeping=True)
+    twice = Collector(transport, ThreadWorkers(forks), now, timeout_s)
+    return Sampler(twice, elapsed, time.sleep, transport.close)
 
 
 def watch(forks: int, timeout_s: float) -> Watch:

@@ -23,14 +23,16 @@ _AT_ONCE = 1000
 class Sampler:
     """Takes two samples of many hosts.
 
-    No connection is held meanwhile: each look is one connection and one command, so a window costs no more with 1,000
-    hosts than with one. The two logins are among what the counters count.
+    Where the transport keeps a connection from the first look for the second, no login of ours is among what the
+    counters count.
     """
 
     collector: Collector
     elapsed: Callable[[], float]
     """Seconds of a clock that nobody can set."""
     sleep: Callable[[float], None]
+    release: Callable[[], None] | None = None
+    """Closes connections that were kept and are not needed any more."""
 
     def stream(
         self,
@@ -45,8 +47,12 @@ class Sampler:
         last one is done: the first samples of a whole fleet would not fit in memory.
         """
         waiting = iter(hosts)
-        while some := list(islice(waiting, _AT_ONCE)):
-            yield from self._window(some, keys, window_s, noted)
+        try:
+            while some := list(islice(waiting, _AT_ONCE)):
+                yield from self._window(some, keys, window_s, noted)
+        finally:
+            if self.release is not None:
+                self.release()
 
     def _window(
         self,

@@ -98,7 +98,6 @@ def test_evidence_that_cannot_be_read_is_refused(tcptune: Tcptune, other: tuple[
 def test_two_samples_over_ssh_tell_what_grew(machines: Machines, on: On) -> None:
     first, second = machines(2)
     hosts = wiring.inventory([on(first)[1]], f"{first.name},{second.name}")
-    sampler = Sampler(Collector(FleetTransport(), ThreadWorkers(4), wiring.now), wiring.elapsed, time.sleep)
     # Nothing listens there: each is one RST that is sent.
     refused = "import socket\nfor _ in range(40): socket.socket().connect_ex(('127.0.0.1', 9))\n"
 
@@ -106,7 +105,7 @@ def test_two_samples_over_ssh_tell_what_grew(machines: Machines, on: On) -> None
         if one.host == first.name:
             first.run("python3", "-c", refused)
 
-    found = {one.host: one for one in sampler.stream(hosts, [], 2.0, work)}
+    found = {one.host: one for one in wiring.sampler(4, 30).stream(hosts, [], 2.0, work)}
 
     assert set(found) == {first.name, second.name}
     numbers = {}
@@ -122,12 +121,16 @@ def test_two_samples_over_ssh_tell_what_grew(machines: Machines, on: On) -> None
     assert numbers[first.name].grew("Tcp.AttemptFails") == 40
     assert numbers[second.name].grew("Tcp.AttemptFails") == 0
     assert (numbers[first.name].grew("Tcp.OutRsts") or 0) >= 40
+    # One connection served both looks.
+    assert [one.grew("Tcp.PassiveOpens") for one in numbers.values()] == [0, 0]
 
 
-def test_a_host_that_is_gone_at_the_second_look_is_unread(machines: Machines, on: On) -> None:
+@pytest.mark.parametrize("keeping", [True, False])
+def test_a_host_that_is_gone_at_the_second_look_is_unread(machines: Machines, on: On, keeping: bool) -> None:
     [machine] = machines(1)
     hosts = wiring.inventory([on(machine)[1]], machine.name)
-    sampler = Sampler(Collector(FleetTransport(), ThreadWorkers(1), wiring.now), wiring.elapsed, time.sleep)
+    transport = FleetTransport(keeping=keeping)
+    sampler = Sampler(Collector(transport, ThreadWorkers(1), wiring.now), wiring.elapsed, time.sleep, transport.close)
 
     def cut(_: HostFacts | Unread) -> None:
         machine.run("nft", "add", "table", "inet", "gone")
@@ -141,3 +144,40 @@ def test_a_host_that_is_gone_at_the_second_look_is_unread(machines: Machines, on
 
     assert isinstance(one, Unread)
     assert one.error.startswith("it was read once, and not again 1 s later: ")
+
+
+def test_a_kept_connection_that_died_meanwhile_is_made_anew(machines: Machines, on: On) -> None:
+    [machine] = machines(1)
+    hosts = wiring.inventory([on(machine)[1]], machine.name)
+
+    def end(_: HostFacts | Unread) -> None:
+        # Ours alone: it is a host of its own, with nobody else on it.
+        machine.run("ss", "-K", "state", "established", "( sport = :22 )")
+        if machine.run("ss", "-Htn", "state", "established", "( sport = :22 )"):
+            pytest.skip("this kernel closes no socket from outside (CONFIG_INET_DIAG_DESTROY)")
+
+    [one] = wiring.sampler(1, 30).stream(hosts, [], 1.0, end)
+
+    assert isinstance(one, Sampled)
+    told = rates(one)
+    assert isinstance(told, Rates)
+    assert told.grew("Tcp.PassiveOpens") == 1
+
+
+def test_a_kept_connection_on_which_nobody_answers_leaves_time_for_a_new_one(machines: Machines, on: On) -> None:
+    [machine] = machines(1)
+    hosts = wiring.inventory([on(machine)[1]], machine.name)
+
+    def silence(_: HostFacts | Unread) -> None:
+        [line] = machine.run("ss", "-Htn", "state", "established", "( sport = :22 )").splitlines()
+        port = line.split()[3].rpartition(":")[2]
+        machine.run("nft", "add", "table", "inet", "mute")
+        machine.run("nft", "add", "chain", "inet", "mute", "in", "{ type filter hook input priority 0; }")
+        machine.run("nft", "add", "rule", "inet", "mute", "in", "tcp", "sport", port, "drop")
+
+    try:
+        [one] = wiring.sampler(1, 20).stream(hosts, [], 1.0, silence)
+    finally:
+        machine.run("nft", "delete", "table", "inet", "mute")
+
+    assert isinstance(one, Sampled)

@@ -99,6 +99,20 @@ def test_a_host_that_is_gone_the_second_time_is_not_half_fine() -> None:
     assert one == Unread(host="web1", error="it was read once, and not again 5 s later: no route", hint="ssh web1 true")
 
 
+def test_what_was_kept_is_released_also_where_somebody_gives_up() -> None:
+    fleet = Fleet({"web1": [FINE, FINE], "web2": [FINE, FINE]})
+    released: list[str] = []
+    sampler = Sampler(
+        Collector(fleet, InlineWorkers(), clock), lambda: fleet.now_s, fleet.sleep, lambda: released.append("all")
+    )
+    stream = sampler.stream([host("web1"), host("web2")], [], 5)
+    next(stream)
+    assert not released
+    stream.close()
+
+    assert released == ["all"]
+
+
 def test_where_no_host_could_be_read_nobody_waits() -> None:
     fleet = Fleet({"web1": [AWAY]})
     list(fleet.stream())
