@@ -127,6 +127,8 @@ def _about(case: Case, one: _Suspect, somaxconn: int | None, *, overflows: bool)
         yield captured
     elif short and overflows:
         yield _small(case, one, somaxconn or 0)
+        if not _default(one) and one.backlog >= _LEAST:
+            yield _perhaps_captured(case, one)
     yield _overflow(case, one, somaxconn, counted=overflows)
 
 
@@ -157,9 +159,24 @@ def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
     )
 
 
-def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:
+def _perhaps_captured(case: Case, one: _Suspect) -> Seen:
+    return Seen(
+        cause="listen.somaxconn_captured",
+        confidence=Confidence.POSSIBLE,
+        because=f"{one.backlog} is no number that {one.process or 'the program'} is known to ask for by itself",
+        evidence=(_queue(one), _limit(one), case.setting(SOMAXCONN)),
+        about=one.name,
+    )
+
+
+def _default(one: _Suspect) -> bool:
+    """Say whether the program asks for this by itself."""
     known = program(one.process)
-    default = known is not None and one.backlog in known.backlogs
+    return known is not None and one.backlog in known.backlogs
+
+
+def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:
+    known, default = program(one.process), _default(one)
     knob = known.knob if known and known.knob else "the backlog it passes to listen(), then a restart"
     sure = Confidence.POSSIBLE if one.stays_full else Confidence.LIKELY
     because = f"its queue takes {one.backlog}, and {SOMAXCONN} would allow {somaxconn}"

@@ -100,6 +100,13 @@ CASES = {
     "a listener that got less than its program asks for": Faulty(
         "listen.somaxconn_captured", LIKELY, sampled(OVERFLOWS, second={"listeners": listening(129, 128)})
     ),
+    "a listener that may be older than the raise": Faulty(
+        "listen.backlog_small_in_app",
+        LIKELY,
+        sampled(
+            OVERFLOWS, second={"listeners": listening(301, 300, NGINX.model_copy(update={"pid": 99, "name": "shopd"}))}
+        ),
+    ),
     "a kernel that resets on overflow": Faulty(
         "listen.abort_on_overflow",
         HIGH,

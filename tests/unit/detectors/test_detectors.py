@@ -67,6 +67,13 @@ def test_a_host_that_is_well_has_no_finding(sampled: Faulty) -> None:
     assert found.well
 
 
+def test_where_a_listener_may_be_older_than_the_raise_that_is_named_beside_the_small_backlog() -> None:
+    found = {one.cause: one for one in judge(CASES["a listener that may be older than the raise"].sampled).causes}
+
+    assert found["listen.somaxconn_captured"].confidence is Confidence.POSSIBLE
+    assert "shopd" in found["listen.somaxconn_captured"].because
+
+
 def test_there_is_a_case_for_every_cause_that_a_host_can_show() -> None:
     shown = {one.id for one in causes().values() if Look.HOST in one.shown_by} - {"state.time_wait_many"}
 
