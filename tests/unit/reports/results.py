@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Between, Elements, Leave
+from tcptune.domain.explanation import CauseList
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
@@ -19,8 +20,10 @@ from tcptune.domain.runs import Act, BootCheck, HostState, Work
 from tcptune.domain.samples import Sampled
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.knowledge.causes import causes, errors
 from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
+from tcptune.planning.explain_cause import page, search_causes
 from tcptune.planning.waves import cut_waves
 from tcptune.workflows.audit import audit
 from tcptune.workflows.diagnose import diagnose
@@ -292,8 +295,19 @@ DIAGNOSIS = diagnose(
     ]
 )
 
+CAUSES = CauseList.model_validate(
+    {
+        **(search_causes("haproxy nolinger") or CauseList(word="")).model_dump(),
+        "errors": [error for error in errors() if error.name == "ECONNRESET"],
+        "corrections": ("'i/o timeout': Go's own deadline",),
+        "settings": (SOMAXCONN,),
+    }
+)
+
 RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
+    "cause": page(causes()["listen.syn_queue_full"]),
+    "causes": CAUSES,
     "diagnosis": DIAGNOSIS,
     "concerns": CONCERNS,
     "plan": PLAN,
