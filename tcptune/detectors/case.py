@@ -26,6 +26,9 @@ _WITNESSES = tuple(
 """Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
 
 
+NOT_HELD = "these facts do not hold it; `tcptune facts --evidence` asks for it"
+
+
 class NotKnown(Exception):
     """A detector lacks a fact; the text says which, and why."""
 
@@ -254,7 +257,7 @@ class Case:
         return Evidence(source=Source.SETTING, name=key, value=text if text is not None else "not known here")
 
     def _gap(self, section: str) -> str:
-        return self.second.gaps.get(section, "these facts do not hold them")
+        return self.second.gaps.get(section, NOT_HELD)
 
 
 def _numbers(facts: HostFacts, key: str) -> tuple[int, ...] | None:

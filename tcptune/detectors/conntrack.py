@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptune.detectors.case import Case, NotKnown, Seen
+from tcptune.detectors.case import NOT_HELD, Case, NotKnown, Seen
 from tcptune.domain.causes import RemedyKind
 from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
 from tcptune.domain.strain import KernelMessage
@@ -22,7 +22,7 @@ def full(case: Case) -> Iterator[Seen]:
     """Name a table that is full, or nearly."""
     table = case.second.conntrack
     if table is None:
-        raise NotKnown(f"connection tracking was not read: {case.second.gaps.get('conntrack', 'not in these facts')}")
+        raise NotKnown(f"connection tracking was not read: {case.second.gaps.get('conntrack', NOT_HELD)}")
     if not table.loaded:
         return
     if table.count is None or not table.max:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptune.detectors.case import Case, Clue, NotKnown
+from tcptune.detectors.case import NOT_HELD, Case, Clue, NotKnown
 from tcptune.domain.diagnosis import Confidence, Evidence, Source
 from tcptune.domain.strain import KernelMessage
 from tcptune.knowledge.causes import kernel_patterns
@@ -28,7 +28,7 @@ def judge(case: Case) -> Iterator[Clue]:
         # It would be the whole machine's, and could only support what is found: nothing is missed without it.
         return
     if log is None:
-        raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', 'not in these facts')}")
+        raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', NOT_HELD)}")
     for pattern in kernel_patterns():
         message = KernelMessage(pattern.id)
         lines = case.lines(message)

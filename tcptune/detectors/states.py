@@ -131,8 +131,9 @@ def slow_readers(case: Case) -> Iterator[Seen]:
 
 def _held(case: Case, state: SocketState, bound: str) -> Iterator[tuple[StateOwner, int]]:
     """Yield the owners of enough sockets in a state, with how many those had in the first sample. Raises NotKnown."""
+    now = _owners(case, state)
     before = {one.pid: one.sockets for one in _owners(case, state, first=True)}
-    for one in _owners(case, state):
+    for one in now:
         if one.sockets >= case.bound(bound):
             yield one, before.get(one.pid, 0)
     held = case.sockets.count(state) - case.sockets.unowned(state)

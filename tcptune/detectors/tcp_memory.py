@@ -25,11 +25,10 @@ def orphans_and_memory(case: Case) -> Iterator[Seen]:
     orphan_lines = case.logged(KernelMessage.TOO_MANY_ORPHANS)
     memory_lines = case.logged(KernelMessage.TCP_OUT_OF_MEMORY)
     pressures = case.grown_if_counted("TcpExt.TCPMemoryPressures")
-    evidence = list(case.seen_if_counted(ABORTS, "TcpExt.TCPMemoryPressures", "TcpExt.TCPAbortFailed"))
-    if case.second.pressure is None:
-        if aborts:
-            yield _seen("the kernel counts connections that it cut off", Confidence.HIGH, evidence)
-        raise NotKnown("orphans and memory of TCP were not read")
+    evidence = [case.seen(ABORTS, "memory-aborts")]
+    evidence += case.seen_if_counted("TcpExt.TCPMemoryPressures", "TcpExt.TCPAbortFailed")
+    if case.second.pressure is None and aborts:
+        yield _seen("the kernel counts connections that it cut off", Confidence.HIGH, evidence)
     now = case.pressure
     crowd = _share(now.orphans, now.max_orphans) >= case.bound("orphans-share")
     level = now.tcp_pages is not None and now.tcp_mem_pages is not None

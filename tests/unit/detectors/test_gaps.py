@@ -14,7 +14,7 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount
 from tcptune.domain.state import Listeners, NetNamespace
 from tcptune.knowledge.causes import causes
-from tests.unit.detectors.cases import CASES, HEALTHY
+from tests.unit.detectors.cases import CASES, HEALTHY, Faulty
 from tests.unit.detectors.hosts import BUSY, NGINX, WEB, log, sampled, sockets
 
 SECTIONS = ("pressure", "drops", "sockets", "kernel_log", "listeners", "conntrack")
@@ -147,6 +147,20 @@ def test_resets_that_nothing_explains_are_no_health() -> None:
     assert found.causes == ()
     assert [one.what for one in found.unexplained] == ["peers, or something between, reset connections of this host"]
     assert found.found
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_no_section_that_is_missing_makes_a_detector_fail(case: Faulty) -> None:
+    for section in SECTIONS:
+        for of in ("first", "second"):
+            part = getattr(case.sampled, of).model_copy(update={section: None})
+            found = judge(case.sampled.model_copy(update={of: part}))
+            assert found.causes or found.not_judged
+    bare = dict.fromkeys(SECTIONS) | {"sysctl": {}}
+    found = judge(
+        Sampled(first=case.sampled.first.model_copy(update=bare), second=case.sampled.second.model_copy(update=bare))
+    )
+    assert not found.well
 
 
 GROWTH = st.dictionaries(st.sampled_from(sorted(BUSY)), st.integers(0, 1 << 62))
