@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tcptune import __version__
-from tcptune.cli import change, exchange, learn, look, pcap, probe, read_files, verify
+from tcptune.cli import change, diagnose, exchange, learn, look, pcap, probe, read_files, verify
 from tcptune.cli.console import error_boundary
 from tcptune.cli.policy import policy
 from tcptune.cli.profile import profile
@@ -41,6 +41,7 @@ def _options(
 
 
 look.register(app)
+diagnose.register(app)
 verify.register(app)
 probe.register(app)
 change.register(app)

@@ -41,7 +41,10 @@ def explain(
     context: typer.Context,
     word: Annotated[
         list[str],
-        typer.Argument(help="A setting, and hosts to look at; or words to search for.", metavar="KEY [HOST]|WORD"),
+        typer.Argument(
+            help="A setting, and hosts to look at; a cause; the text of an error; or words to search for.",
+            metavar="KEY [HOST]|CAUSE|ERROR|WORD",
+        ),
     ],
     kernel: Annotated[
         str | None, typer.Option("--kernel", "-k", help="Kernel release to explain it for. Default: this machine's.")
@@ -60,7 +63,10 @@ def explain(
     forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
-    """Explain a setting: value, default, range, effect, risk, couplings, myths, sources. Changes nothing.
+    """Explain a setting, a cause of trouble, or an error. Changes nothing.
+
+    Of a setting: value, default, range, effect, risk, couplings, myths, sources. The text or name of an error leads to
+    the causes that can make it; the id of a cause to its evidence, its remedies, and what else looks the same.
 
     A word that is no setting searches names, summaries, symptoms and myths. With hosts, named behind the setting or by
     -i, --limit or --facts, it also says what the setting is on each: now, in every file that speaks of it, and at the
@@ -70,14 +76,20 @@ def explain(
 
       tcptune explain net.ipv4.tcp_fin_timeout --kernel 5.10
       tcptune explain TIME_WAIT
+      tcptune explain "connection reset by peer"
       tcptune explain net.core.somaxconn web1 -i hosts.yml
     """
+    from tcptune.workflows.explain import cause_of, resolve, split_hosts
     from tcptune.workflows.explain import explain as page_of
-    from tcptune.workflows.explain import resolve, split_hosts
 
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     known = catalogue()
     named, hosts = split_hosts(word, known)
+    if hosts is None and (cause := cause_of(named, known)) is not None:
+        if limit or facts is not None:
+            raise UsageError(f"{named!r} is no setting: no host is looked at for it", hint="tcptune diagnose")
+        deliver(cause, format, output)
+        return
     if hosts and limit:
         raise UsageError("hosts are named twice", hint=f"leave out --limit {limit}, or {' '.join(word[1:])}")
     limit = hosts or limit

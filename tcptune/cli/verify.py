@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tcptune.adapters.files import read_facts
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver
 from tcptune.cli.options import (
@@ -23,10 +26,11 @@ from tcptune.cli.options import (
     Timeout,
 )
 from tcptune.cli.sudo import Sudo
-from tcptune.errors import EXIT_PENDING, HostError
+from tcptune.errors import EXIT_PENDING, HostError, UsageError
 from tcptune.knowledge.catalogue import catalogue
 
 _PANEL = "Look (changes nothing)"
+_SHORTEST_S = 5
 _RUNS_LOOKED_AT = 200
 """How far back `doctor` reads the journal. Runs that nobody has ended are read however old they are."""
 
@@ -41,6 +45,18 @@ def verify(
     run: RunArg,
     inventory: Inventory = [],  # noqa: B006  # typer reads the default, nobody changes it
     limit: Hosts = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", help="Look at the counters over this time, too: the rates before the run and now."),
+    ] = None,
+    before: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--before",
+            help="Two facts files from before the run; without them the journal is asked, where a gate looked.",
+            metavar="FIRST LAST",
+        ),
+    ] = None,
     become: Become = False,
     become_user: BecomeUser = None,
     ask_become_pass: AskBecomePass = False,
@@ -52,22 +68,39 @@ def verify(
 ) -> None:
     """Look at the hosts of RUN again: is what it left still there, now and at the next boot? Changes nothing.
 
-    Exits 0 if so, 10 if something moved or a service waits for a restart, 4 if a host could not be read or a limit not
-    be judged, 2 if the run changed none of these hosts.
+    With --window it also says what became of the counters since: fixed, better, unchanged or worse. Where there is too
+    little traffic, or nothing is known from before, that is not judged.
+
+    Exits 0 if so, 10 if something moved, a service waits for a restart or a rate got worse, 4 if a host could not be
+    read, or a limit or the rates not be judged, 2 if the run changed none of these hosts.
 
       tcptune verify last
+      tcptune verify last --window 60s
     """
+    from tcptune.workflows.verify import reached
     from tcptune.workflows.verify import verify as look_again
 
+    if before is not None and window is None:
+        raise UsageError("--before is what --window compares with", hint="--window 60s")
+    window_s = wiring.seconds(window) if window is not None else None
+    if window is not None and (window_s is None or window_s < _SHORTEST_S):
+        raise UsageError(f"--window {window}: counters are looked at for {_SHORTEST_S} s or more", hint="60s")
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
-    found, made = wiring.journal().find(run)
+    journal = wiring.journal()
+    found, made = journal.find(run)
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     sudo.tell_unused(hosts)
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
+    if window_s is not None:
+        from tcptune.workflows.effect import from_facts, kept, measure
+
+        known = from_facts(*map(read_facts, before)) if before is not None else kept(journal.rollouts, found)
+        effects = measure(wiring.watch(forks, timeout), reached(found, hosts), known, window_s, time.sleep)
+        verdict = verdict.model_copy(update={"effects": effects})
     deliver(verdict, format, output)
-    if any(host.error or host.unknown for host in verdict.hosts):
+    if verdict.unmeasured or any(host.error or host.unknown for host in verdict.hosts):
         raise typer.Exit(HostError.exit_code)
-    raise typer.Exit(0 if all(host.ok for host in verdict.hosts) else EXIT_PENDING)
+    raise typer.Exit(EXIT_PENDING if verdict.worse or not all(host.ok for host in verdict.hosts) else 0)
 
 
 def doctor(

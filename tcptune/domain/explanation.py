@@ -1,10 +1,11 @@
-"""What `explain` answers: the page of one setting, or the settings that a word leads to."""
+"""What `explain` answers: the page of a setting or a cause, or the settings or causes that a word leads to."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from tcptune.domain.boot import BootValue, Definition
+from tcptune.domain.causes import Cause, ErrorText, KernelPattern, Look
 from tcptune.domain.facts import Reading, Unread
 from tcptune.domain.parameters import AtKernel, Parameter
 from tcptune.domain.state import Rival
@@ -81,3 +82,41 @@ class Hits(Frozen):
     format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
     word: str
     hits: tuple[Hit, ...]
+
+
+class CausePage(Frozen):
+    """All that is known of one cause of trouble."""
+
+    tcptune: Literal["cause"] = "cause"
+    format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
+    cause: Cause
+    errors: tuple[ErrorText, ...] = ()
+    """What programs see of it."""
+    lines: tuple[KernelPattern, ...] = ()
+    """What the kernel logs of it."""
+    brought_by: tuple[str, ...] = ()
+    """Causes that bring it about."""
+
+
+class CauseLine(Frozen):
+    """A cause in a list."""
+
+    id: str
+    summary: str
+    kernel_change_helps: bool
+    shown_by: tuple[Look, ...]
+
+
+class CauseList(Frozen):
+    """The causes that a word or the text of an error leads to."""
+
+    tcptune: Literal["causes"] = "causes"
+    format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
+    word: str
+    errors: tuple[ErrorText, ...] = ()
+    """Errors that the word names. None where it was found in the pages of the causes."""
+    corrections: tuple[str, ...] = ()
+    """What the word is taken for, and is not."""
+    causes: tuple[CauseLine, ...] = ()
+    settings: tuple[SysctlKey, ...] = ()
+    """Settings whose pages hold the word, too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from tcptune.domain.effects import HostEffect, Outcome
 from tcptune.domain.findings import Boot
 from tcptune.domain.runs import HostState
 from tcptune.domain.values import Frozen, SysctlKey
@@ -99,3 +100,15 @@ class RunVerdict(Frozen):
     format_version: Literal[1] = 1
     run_id: str
     hosts: tuple[HostVerdict, ...]
+    effects: tuple[HostEffect, ...] = ()
+    """What became of their counters; empty where nobody asked for it."""
+
+    @property
+    def worse(self) -> bool:
+        """Whether a rate of a host is worse than before the run."""
+        return any(one.outcome is Outcome.WORSE for one in self.effects)
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether a host has no rate that could be compared."""
+        return any(one.outcome is Outcome.NOT_JUDGED for one in self.effects)

@@ -11,7 +11,8 @@ from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Plan
-from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.diagnosis import FleetDiagnosis
+from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.gates import GateTable
@@ -28,8 +29,11 @@ from tcptune.domain.verdicts import Check, RunVerdict
 from tcptune.reports import (
     beyond_settings,
     captures,
+    cause_pages,
     concerns,
+    diagnosis,
     doctor,
+    effects,
     explanation,
     gates,
     limits,
@@ -63,6 +67,8 @@ _text.register(LintReport)(lint.markdown)
 _text.register(CaptureReport)(captures.markdown)
 _text.register(BothEnds)(captures.markdown_both)
 _text.register(CapturePlan)(captures.markdown_plan)
+_text.register(CausePage)(cause_pages.markdown)
+_text.register(CauseList)(cause_pages.markdown_list)
 
 
 @_text.register
@@ -96,6 +102,19 @@ def _audit(result: FleetAudit) -> str:
         f"{len(result.undecided)} could not be judged in full.",
     )
     return "\n".join([*lines, ""])
+
+
+@_text.register
+def _diagnosis(result: FleetDiagnosis) -> str:
+    lines = ["# Diagnosis", ""]
+    for host in result.hosts:
+        for level, (title, head, rows) in enumerate(diagnosis.markdown_host(host)):
+            table = _table(head, rows)
+            lines += [f"{'###' if level else '##'} {_cell(title)}", "", *table] if table or not level else []
+    if result.unread:
+        lines += ["## Could not be read", ""]
+        lines += _table(("host", "reason", "try"), [(u.host, u.error, u.hint or "") for u in result.unread])
+    return "\n".join([*lines, diagnosis.markdown_summary(result), ""])
 
 
 @_text.register
@@ -232,6 +251,7 @@ def _verdict(result: RunVerdict) -> str:
     lines += _table(("host", "setting", "expected", "actual", "at boot", "verdict"), rows)
     lines += _table(beyond_settings.VERDICT_HEAD, beyond_settings.verdict_rows(result))
     lines += _table(("host", "could not be read"), [(h.host, h.error) for h in result.hosts if h.error])
+    lines += _table(effects.HEAD, effects.rows(result.effects))
     return "\n".join(lines)
 
 

@@ -11,7 +11,8 @@ from tcptune.domain.captures import BothEnds, CapturePlan, CaptureReport
 from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
-from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.diagnosis import FleetDiagnosis
+from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
 from tcptune.domain.findings import (
     Boot,
     Deviates,
@@ -38,8 +39,11 @@ from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.reports import (
     beyond_settings,
     captures,
+    cause_pages,
     concerns,
+    diagnosis,
     doctor,
+    effects,
     explanation,
     gates,
     limits,
@@ -73,6 +77,9 @@ _text.register(LintReport)(lint.terminal)
 _text.register(CaptureReport)(captures.terminal)
 _text.register(BothEnds)(captures.terminal_both)
 _text.register(CapturePlan)(captures.terminal_plan)
+_text.register(CausePage)(cause_pages.terminal)
+_text.register(CauseList)(cause_pages.terminal_list)
+_text.register(FleetDiagnosis)(diagnosis.terminal)
 
 
 @_text.register
@@ -315,6 +322,7 @@ def _verdict(result: RunVerdict) -> str:
     lines: list[str] = []
     for host in result.hosts:
         lines += _host_verdict(host)
+    lines += effects.terminal(result.effects)
     bad = sum(h.moved and not h.error for h in result.hosts)
     undecided = sum(bool(h.unknown) and not h.moved for h in result.hosts)
     unread, waiting = sum(bool(h.error) for h in result.hosts), sum(bool(h.waiting) for h in result.hosts)

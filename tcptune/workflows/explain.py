@@ -1,15 +1,16 @@
-"""Explain a setting, or find the settings a word leads to. Changes nothing."""
+"""Explain a setting or a cause, or find those a word leads to. Changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tcptune.domain.explanation import Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
 from tcptune.errors import UsageError
 from tcptune.planning.explain import find_key, near_misses, on_host, search
+from tcptune.planning.explain_cause import find_cause, search_causes
 
 
 def split_hosts(words: Sequence[str], parameters: Mapping[str, Parameter]) -> tuple[str, str | None]:
@@ -40,6 +41,23 @@ def resolve(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, Parame
         hint = " or ".join(f"tcptune explain {key}" for key in close) or "a key, or a word such as backlog or TIME_WAIT"
         raise UsageError(f"nothing known matches {word!r}", hint=hint)
     return hits
+
+
+def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CausePage | CauseList | None:
+    """Return the page of a cause, or the causes of an error or of words that no setting's page holds.
+
+    None for what names a setting, or leads to settings alone.
+    """
+    try:
+        if find_key(word, parameters) is not None:
+            return None
+    except ValueError:
+        return None  # a secret: said by whoever resolves it
+    hits = search(word, parameters).hits
+    found = find_cause(word)
+    if isinstance(found, CauseList):
+        return found.model_copy(update={"settings": tuple(hit.key for hit in hits)})
+    return found or (None if hits else search_causes(word))
 
 
 def explain(

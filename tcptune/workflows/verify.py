@@ -17,6 +17,12 @@ from tcptune.workflows.collect import Collector, keys_of, sections_of
 _NEVER_CHANGED = frozenset({HostState.PLANNED, HostState.STALE, HostState.UNREACHABLE})
 
 
+def reached(run: Run, hosts: Sequence[Host]) -> list[Host]:
+    """Return those of the hosts that the run changed something on, or may have."""
+    by_host = {result.host: result for result in run.results}
+    return [h for h in hosts if h.name in by_host and by_host[h.name].state not in _NEVER_CHANGED]
+
+
 def verify(
     collector: Collector, run: Run, plan: Plan, hosts: Sequence[Host], parameters: Mapping[str, Parameter]
 ) -> RunVerdict:
@@ -25,11 +31,11 @@ def verify(
     Raises UsageError where it reached none of them: no host looked at is no good news.
     """
     by_host = {result.host: result for result in run.results}
-    reached = [h for h in hosts if h.name in by_host and by_host[h.name].state not in _NEVER_CHANGED]
-    if not reached:
+    changed = reached(run, hosts)
+    if not changed:
         raise UsageError(f"run {run.run_id} changed none of these hosts", hint=f"tcptune runs {run.run_id}")
     verdicts = []
-    for one in collector.stream(reached, keys_of(plan), sections_of(plan, boot=True)):
+    for one in collector.stream(changed, keys_of(plan), sections_of(plan, boot=True)):
         result = by_host[one.host]
         if isinstance(one, Unread):
             verdicts.append(

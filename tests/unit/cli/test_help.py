@@ -51,7 +51,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 def test_these_are_the_commands() -> None:
     looking = {"facts", "audit", "plan", "show", "render", "verify", "doctor", "explain", "probe", "logs", "lint"}
-    looking |= {"pcap", "capture-plan"}
+    looking |= {"pcap", "capture-plan", "diagnose"}
     grouped = {f"profile {name}" for name in PROFILE} | {f"runs {name}" for name in RUNS}
     grouped |= {f"policy {name}" for name in POLICY} | {f"timeouts {name}" for name in TIMEOUTS}
 
@@ -87,7 +87,7 @@ def test_help_shows_an_example_of_the_command(name: str) -> None:
 def test_each_example_of_the_help_has_a_line_of_its_own(tcptune: Command) -> None:
     lines = tcptune("explain", "--help").out.splitlines()
 
-    assert sum(line.startswith("    tcptune explain") for line in lines) == 3
+    assert sum(line.startswith("    tcptune explain") for line in lines) == 4
 
 
 @every_command

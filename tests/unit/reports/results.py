@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Between, Elements, Leave
+from tcptune.domain.explanation import CauseList
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
@@ -16,12 +17,16 @@ from tcptune.domain.hosts import Declared
 from tcptune.domain.journal import Kept, ListedRun, Pruned, RunList
 from tcptune.domain.rollout import ListedPolicy, PolicyList
 from tcptune.domain.runs import Act, BootCheck, HostState, Work
+from tcptune.domain.samples import Sampled
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.knowledge.causes import causes, errors
 from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
+from tcptune.planning.explain_cause import page, search_causes
 from tcptune.planning.waves import cut_waves
 from tcptune.workflows.audit import audit
+from tcptune.workflows.diagnose import diagnose
 from tcptune.workflows.plan import plan
 from tests.unit import captured
 from tests.unit.builders import (
@@ -45,6 +50,8 @@ from tests.unit.builders import (
     rule,
     run,
 )
+from tests.unit.detectors.cases import CASES
+from tests.unit.detectors.hosts import sampled
 from tests.unit.planning.checks.hosts import host as whole
 from tests.unit.planning.checks.hosts import listener, listening, rival
 from tests.unit.reports.file_results import LINT, LOGS
@@ -272,11 +279,41 @@ PRUNED = Pruned(
     kept=(Kept(run_id="r2", why="1 of its hosts is not settled: held"),),
 )
 
+
+def _called(name: str, one: Sampled) -> Sampled:
+    return Sampled(
+        first=one.first.model_copy(update={"host": name}), second=one.second.model_copy(update={"host": name})
+    )
+
+
+DIAGNOSIS = diagnose(
+    [
+        _called("app1", CASES["a leak that fills the files"].sampled),
+        _called("web1", CASES["a range without a port"].sampled),
+        _called("web2", sampled({"Tcp.EstabResets": 1200, "TcpExt.TCPAbortOnTimeout": 0})),
+        _called("web3", sampled(first={"sockstat": {"sockstat.TCP.tw": 31_000}})),
+        _called("web4", sampled(first={"sockets": None, "gaps": {"sockets": "neither ss nor /proc/net/tcp is there"}})),
+        Unread(host="web5", error="no SSH session: timed out after 30 s", hint="ssh web5 true"),
+    ]
+)
+
+CAUSES = CauseList.model_validate(
+    {
+        **(search_causes("haproxy nolinger") or CauseList(word="")).model_dump(),
+        "errors": [error for error in errors() if error.name == "ECONNRESET"],
+        "corrections": ("'i/o timeout': Go's own deadline",),
+        "settings": (SOMAXCONN,),
+    }
+)
+
 RESULTS: dict[str, BaseModel] = {
     "audit": AUDIT,
     "capture": captured.CAPTURE,
     "captures_of_both_ends": captured.BOTH,
     "capture_plan": captured.PLAN,
+    "cause": page(causes()["listen.syn_queue_full"]),
+    "causes": CAUSES,
+    "diagnosis": DIAGNOSIS,
     "concerns": CONCERNS,
     "lint": LINT,
     "logs": LOGS,

@@ -9,7 +9,7 @@ kernel gives both the same local ports.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from ansible_collections.tcptune.linux.plugins.plugin_utils.stand_in import StrEnum
 from typing import Literal
 
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.state import Process

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from ansible_collections.tcptune.linux.plugins.plugin_utils.stand_in import StrEnum
 from typing import Literal
 
 from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.domain.values import Frozen

@@ -1,0 +1,98 @@
+"""Family: two samples of one host -> causes.
+
+A detector is a function of a case. It yields what it sees, and raises NotKnown where it lacks a fact: then it is listed
+as not judged, with what it saw before. It looks at one group of causes and knows nothing of the others. What brings
+what about is data of the causes, and is settled in `verdict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tcptune.detectors import (
+    attempts,
+    conntrack,
+    drops,
+    handshakes,
+    idle,
+    kernel_log,
+    limits,
+    listen,
+    loss,
+    ports,
+    resets,
+    states,
+    tcp_memory,
+    verdict,
+)
+from tcptune.detectors.case import Case, Clue, NotKnown, Seen
+from tcptune.domain.diagnosis import Gap, HostDiagnosis
+from tcptune.domain.samples import Sampled
+
+Detector = Callable[[Case], Iterable[Seen]]
+
+DETECTORS: dict[str, Detector] = {
+    "accept-queue": listen.judge,
+    "syn-queue": handshakes.syn_queue,
+    "closed-listeners": resets.closed_queues,
+    "open-files": limits.files,
+    "open-files-of-host": limits.host_files,
+    "memory": limits.memory,
+    "conntrack": conntrack.full,
+    "ports": ports.exhausted,
+    "time-wait-table": resets.time_wait_table,
+    "tcp-memory": tcp_memory.orphans_and_memory,
+    "close-wait": states.close_wait,
+    "half-closed": states.fin_wait2,
+    "aborts": resets.aborts,
+    "attempts": attempts.judge,
+    "cancelled": handshakes.cancelled,
+    "reverse-path": handshakes.reverse_path,
+    "recycle": handshakes.recycle,
+    "unanswered": idle.unanswered,
+    "idle-path": idle.forgotten,
+    "tracking": idle.tracking,
+    "dead-peers": idle.dead_peers,
+    "processors": drops.processors,
+    "cards": drops.cards,
+    "links": drops.links,
+    "neighbours": drops.neighbours,
+    "slow-readers": states.slow_readers,
+    "buffers": tcp_memory.buffers,
+    "packet-size": loss.packet_size,
+    "loss": loss.segments,
+    "injected": resets.injected,
+    "time-waits": ports.time_waits,
+}
+"""Name of a group -> its detector. Of causes that are as sure, the first here is named first."""
+
+
+def judge(sampled: Sampled, clues: Iterable[Clue] = ()) -> HostDiagnosis:
+    """Return what is wrong with a host, and what was not judged.
+
+    `clues` is what was found elsewhere: in logs of applications, in a capture, by a probe. One that fits a cause found
+    here is added to its evidence; one that does not is a cause of its own.
+    """
+    case = Case.of(sampled)
+    if why := case.incomparable():
+        return HostDiagnosis(host=sampled.host, window_s=0, not_judged=(Gap(group="all", why=why),))
+    seen: list[Seen] = []
+    gaps: list[Gap] = []
+    for name, detector in DETECTORS.items():
+        try:
+            # One by one: what was seen before a fact was missed is kept.
+            for one in detector(case):
+                seen.append(one)  # noqa: PERF402
+        except NotKnown as gap:
+            gaps.append(Gap(group=name, why=str(gap)))
+    told = list(clues)
+    try:
+        told += kernel_log.judge(case)
+    except NotKnown as gap:
+        gaps.append(Gap(group="kernel-log", why=str(gap)))
+    try:
+        left = tuple(resets.unexplained(case))
+    except NotKnown as gap:
+        left = ()
+        gaps.append(Gap(group="resets", why=str(gap)))
+    return verdict.of(case, seen, told, left, gaps)

@@ -1,0 +1,281 @@
+"""Two samples of one host, as the detectors see them: differences, rates, limits; or why there is none.
+
+What a kernel does not count is not a zero: a detector that asks for it stops, and is listed as not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tcptune.domain.causes import RemedyKind
+from tcptune.domain.diagnosis import Confidence, Evidence, NofileProposal, Proposal, Source
+from tcptune.domain.facts import Absent, HostFacts, Value
+from tcptune.domain.samples import Sampled
+from tcptune.domain.sockets import Sockets
+from tcptune.domain.state import Listener, Listeners, Process
+from tcptune.domain.strain import Drops, KernelMessage, Pressure
+from tcptune.domain.values import numbers
+from tcptune.knowledge.causes import thresholds
+
+_WITNESSES = tuple(
+    f"Tcp.{name}"
+    for name in ("InSegs", "OutSegs", "ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "OutRsts", "InErrs")
+)
+"""Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
+
+
+NOT_HELD = "these facts do not hold it; `tcptune facts --evidence` asks for it"
+
+
+class NotKnown(Exception):
+    """A detector lacks a fact; the text says which, and why."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a detector saw: a cause, the numbers, and what they mean here."""
+
+    cause: str
+    confidence: Confidence
+    because: str
+    evidence: tuple[Evidence, ...]
+    about: str | None = None
+    here: Mapping[RemedyKind, str] = field(default_factory=dict)
+    """The first remedy of a kind with the names and numbers of this host."""
+    settings: tuple[Proposal, ...] = ()
+    nofile: NofileProposal | None = None
+    ruled_out: tuple[str, ...] = ()
+    """Other causes that look the same, and that these numbers exclude."""
+    harmless: bool = False
+
+
+@dataclass(frozen=True)
+class Clue:
+    """Evidence from elsewhere that names a cause: the kernel's log, an application's log, a capture, a probe."""
+
+    cause: str
+    confidence: Confidence
+    """What the clue is worth alone."""
+    because: str
+    evidence: Evidence
+    about: str | None = None
+    alone: bool = True
+    """False for what may be of somebody else: it supports a cause that was found, and makes none."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a detector may look at. Only for samples that can be compared: see `incomparable`."""
+
+    first: HostFacts
+    second: HostFacts
+
+    @classmethod
+    def of(cls, sampled: Sampled) -> Case:
+        """Return the case of two samples."""
+        return cls(sampled.first, sampled.second)
+
+    @cached_property
+    def elapsed_s(self) -> float:
+        """Time between the samples, by the host's own clock where it tells."""
+        one, other = self.first.pressure, self.second.pressure
+        if one is not None and other is not None:
+            return other.uptime_s - one.uptime_s
+        return (self.second.collected_at - self.first.collected_at).total_seconds()
+
+    def incomparable(self) -> str | None:
+        """Say why no difference of the two samples means anything; None where they can be compared."""
+        if self.first.host != self.second.host:
+            return f"the samples are of two hosts, {self.first.host} and {self.second.host}"
+        if self.first.system.boot_id != self.second.system.boot_id:
+            return "it was booted between the samples"
+        if self.elapsed_s < self.bound("window"):
+            return f"{self.elapsed_s:g} s lie between the samples, {self.bound('window'):g} s are asked for"
+        before, after = self.first.counters, self.second.counters
+        if before is None or after is None:
+            gaps = (self.second if after is None else self.first).gaps
+            return f"no counters: {gaps.get('counters', 'the facts hold none')}"
+        back = next((n for n in _WITNESSES if n in before and n in after and after[n] < before[n]), None)
+        return f"{back} went backwards: the network namespace was made anew" if back else None
+
+    @staticmethod
+    def bound(name: str) -> float:
+        """Return a threshold."""
+        return thresholds()[name].value
+
+    def has(self, name: str) -> bool:
+        """Say whether this kernel counts it."""
+        return name in (self.first.counters or {}) and name in (self.second.counters or {})
+
+    def grown(self, name: str) -> int:
+        """Return by how much a counter grew. Raises NotKnown."""
+        if not self.has(name):
+            raise NotKnown(f"{name} is not among its counters: an older kernel, or what counts it is not loaded")
+        after, before = (self.second.counters or {})[name], (self.first.counters or {})[name]
+        if after < before:
+            raise NotKnown(f"{name} went backwards, {before} to {after}")
+        return after - before
+
+    def grown_if_counted(self, name: str) -> int:
+        """Return by how much a counter grew; 0 where this kernel does not count it, for what only adds to a sum."""
+        return self.grown(name) if self.has(name) else 0
+
+    def rate(self, name: str) -> float:
+        """Return a counter's growth per second. Raises NotKnown."""
+        return self.grown(name) / self.elapsed_s
+
+    @cached_property
+    def opens(self) -> int:
+        """Connections that began, in either direction. Raises NotKnown."""
+        return self.grown("Tcp.ActiveOpens") + self.grown("Tcp.PassiveOpens")
+
+    def share_of_opens(self, events: float) -> float:
+        """Return events in percent of the connections that began; more than 100 where it hits older ones."""
+        return 100.0 * events / max(self.opens, 1)
+
+    def number(self, key: str) -> int | None:
+        """Return a setting's first number; None where this kernel lacks it. Raises NotKnown."""
+        found = self.numbers(key)
+        return found[0] if found else None
+
+    def numbers(self, key: str) -> tuple[int, ...] | None:
+        """Return a setting's numbers; None where this kernel lacks it. Raises NotKnown."""
+        return _numbers(self.second, key)
+
+    def number_before(self, key: str) -> int | None:
+        """Return what a setting's first number was in the first sample. Raises NotKnown."""
+        found = _numbers(self.first, key)
+        return found[0] if found else None
+
+    def text(self, key: str) -> str | None:
+        """Return a setting's value as it is, or None where it is not there or was not read."""
+        reading = self.second.sysctl.get(key)
+        return reading.text if isinstance(reading, Value) else None
+
+    @property
+    def listeners(self) -> Listeners:
+        """What listens now. Raises NotKnown."""
+        if self.second.listeners is None:
+            raise NotKnown(f"listeners were not read: {self._gap('listeners')}")
+        return self.second.listeners
+
+    @property
+    def listeners_before(self) -> tuple[Listener, ...]:
+        """What listened in the first sample. Raises NotKnown."""
+        if self.first.listeners is None:
+            raise NotKnown("listeners were not read the first time")
+        return self.first.listeners.listeners
+
+    @property
+    def sockets(self) -> Sockets:
+        """Connections now. Raises NotKnown."""
+        if self.second.sockets is None:
+            raise NotKnown(f"connections were not read: {self._gap('sockets')}")
+        return self.second.sockets
+
+    @property
+    def sockets_before(self) -> Sockets:
+        """Connections in the first sample. Raises NotKnown."""
+        if self.first.sockets is None:
+            raise NotKnown("connections were not read the first time")
+        return self.first.sockets
+
+    @property
+    def pressure(self) -> Pressure:
+        """Memory and tables now. Raises NotKnown."""
+        if self.second.pressure is None:
+            raise NotKnown(f"memory and tables were not read: {self._gap('pressure')}")
+        return self.second.pressure
+
+    @property
+    def pressure_before(self) -> Pressure:
+        """Memory and tables in the first sample. Raises NotKnown."""
+        if self.first.pressure is None:
+            raise NotKnown("memory and tables were not read the first time")
+        return self.first.pressure
+
+    @property
+    def drops(self) -> tuple[Drops, Drops]:
+        """What was lost before TCP, first and second. Raises NotKnown."""
+        if self.first.drops is None or self.second.drops is None:
+            raise NotKnown(f"drops of processors and links were not read: {self._gap('drops')}")
+        return self.first.drops, self.second.drops
+
+    @cached_property
+    def processes(self) -> dict[int, Process]:
+        """Processes that listen or hold connections now, by pid; empty where none was seen."""
+        found: dict[int, Process] = {}
+        if self.second.listeners is not None:
+            found |= {one.pid: one for one in self.second.listeners.processes}
+        if self.second.sockets is not None:
+            found |= {one.pid: one for one in self.second.sockets.processes}
+        return found
+
+    def logged(self, message: KernelMessage) -> int:
+        """Return how many lines of the kernel's log came in the window, where the log is this host's alone; else 0."""
+        return 0 if self.shares_log else self.lines(message)
+
+    @property
+    def shares_log(self) -> bool:
+        """Whether the kernel's log is of other network namespaces as well: a container reads that of its machine."""
+        space = self.second.system.namespace
+        return space is not None and bool(space.child)
+
+    def lines(self, message: KernelMessage) -> int:
+        """Return how many lines of the kernel's log came in the window; 0 where the log was not read, too."""
+        log, before = self.second.kernel_log, self.first.kernel_log
+        if log is None:
+            return 0
+        now = next((one for one in log.counts if one.message is message), None)
+        if now is None:
+            return 0
+        was = next((one.lines for one in before.counts if one.message is message), 0) if before is not None else 0
+        started = self.first.pressure.uptime_s if self.first.pressure else self.first.system.uptime_s
+        if now.last_s is not None and started is not None:
+            return max(now.lines - was, 1) if now.last_s >= started else 0
+        return max(now.lines - was, 0) if before is not None else 0
+
+    def seen(self, name: str, threshold: str | None = None) -> Evidence:
+        """Return a counter's rate as evidence. Raises NotKnown."""
+        return Evidence(
+            source=Source.COUNTER,
+            name=name,
+            value=round(self.rate(name), 2),
+            unit="per second",
+            threshold=self.bound(threshold) if threshold else None,
+        )
+
+    def seen_if_counted(self, *names: str) -> Iterator[Evidence]:
+        """Yield those counters' rates that this kernel has and that grew."""
+        yield from (self.seen(name) for name in names if self.has(name) and self.grown(name) > 0)
+
+    def setting(self, key: str) -> Evidence:
+        """Return a setting as evidence."""
+        text = self.text(key)
+        return Evidence(source=Source.SETTING, name=key, value=text if text is not None else "not known here")
+
+    def _gap(self, section: str) -> str:
+        return self.second.gaps.get(section, NOT_HELD)
+
+
+def _numbers(facts: HostFacts, key: str) -> tuple[int, ...] | None:
+    reading = facts.sysctl.get(key)
+    if isinstance(reading, Absent):
+        return None
+    if not isinstance(reading, Value):
+        raise NotKnown(f"{key} was not read")
+    found = numbers(reading.text)
+    if not found:
+        raise NotKnown(f"{key} is no number here")
+    return found
+
+
+def power_of_two(least: float) -> int:
+    """Return the smallest power of two that is not below.
+
+    >>> power_of_two(5000)
+    8192
+    """
+    return 1 << max(0, int(least) - 1).bit_length() if least > 1 else 1

@@ -1,0 +1,51 @@
+"""What the kernel wrote to its log within the window: each line names its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.detectors.case import NOT_HELD, Case, Clue, NotKnown
+from tcptune.domain.diagnosis import Confidence, Evidence, Source
+from tcptune.domain.strain import KernelMessage
+from tcptune.knowledge.causes import kernel_patterns
+
+_NOT_SURE = frozenset(
+    {
+        KernelMessage.POSSIBLE_SYN_FLOODING,
+        KernelMessage.MARTIAN,
+        KernelMessage.PAGE_ALLOC,
+        KernelMessage.SHRUNK_WINDOW,
+        KernelMessage.LINK_DOWN,
+    }
+)
+"""Lines that say less than their cause: a link of a container that ends, a forged packet."""
+
+
+def judge(case: Case) -> Iterator[Clue]:
+    """Yield a clue for each message of the window. Raises NotKnown where the host's own log was not read."""
+    log = case.second.kernel_log
+    if log is None and case.shares_log:
+        # It would be the whole machine's, and could only support what is found: nothing is missed without it.
+        return
+    if log is None:
+        raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', NOT_HELD)}")
+    for pattern in kernel_patterns():
+        message = KernelMessage(pattern.id)
+        lines = case.lines(message)
+        if lines:
+            newest = next((one.text for one in reversed(log.newest) if one.message is message), "")
+            yield Clue(
+                cause=pattern.cause,
+                confidence=Confidence.POSSIBLE if message in _NOT_SURE else Confidence.HIGH,
+                because=_because(newest, elsewhere=case.shares_log),
+                alone=not case.shares_log,
+                evidence=Evidence(
+                    source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
+                ),
+            )
+
+
+def _because(line: str, *, elsewhere: bool) -> str:
+    said = f"the kernel's log says so: {line}" if line else "the kernel's log says so"
+    # A container reads the log of the whole machine.
+    return f"{said}; of the machine, not of this network namespace alone" if elsewhere else said

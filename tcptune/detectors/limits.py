@@ -1,0 +1,154 @@
+"""Limits of open files, of one process and of the host; and memory that runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
+from tcptune.domain.causes import RemedyKind
+from tcptune.domain.diagnosis import Confidence, Evidence, NofileProposal, Operator, Proposal, Source
+from tcptune.domain.sockets import SocketState
+from tcptune.domain.state import Process
+from tcptune.domain.strain import KernelMessage
+
+FILE_MAX = "fs.file-max"
+_USUAL = 65536
+_MOST_OF_THEM = 0.5
+
+
+def files(case: Case) -> Iterator[Seen]:
+    """Name processes that have as many files open as they may, or nearly."""
+    unknown = 0
+    for process in case.processes.values():
+        if process.open_files is None or process.nofile_soft is None:
+            unknown += not _far_below(case, process)
+            continue
+        share = 100 * process.open_files / max(1, process.nofile_soft)
+        if share >= case.bound("files-near"):
+            yield _emfile(case, process, full=share >= case.bound("files-used"))
+    if not case.processes and case.listeners.listeners:
+        raise NotKnown("processes that listen were not seen")
+    if unknown:
+        raise NotKnown(f"open files of {unknown} processes were not counted: this login may not look")
+
+
+def host_files(case: Case) -> Iterator[Seen]:
+    """Name a host whose table of open files is full."""
+    pressure = case.pressure
+    if pressure.open_files is None or not pressure.max_files:
+        raise NotKnown("open files of the host were not counted")
+    share = 100 * pressure.open_files / pressure.max_files
+    logged = case.logged(KernelMessage.FILE_MAX)
+    if share < case.bound("host-files-used") and not logged:
+        return
+    yield Seen(
+        cause="limit.enfile",
+        confidence=Confidence.HIGH,
+        because="the kernel says so in its log" if logged else "the table is full for everybody but root",
+        evidence=(
+            Evidence(
+                source=Source.LIMIT,
+                name="open files of the host",
+                value=pressure.open_files,
+                unit="files",
+                threshold=float(pressure.max_files),
+            ),
+        ),
+        here={RemedyKind.SYSCTL: f"{FILE_MAX} = {2 * pressure.max_files}"},
+        settings=(
+            Proposal(
+                key=FILE_MAX,
+                operator=Operator.AT_LEAST,
+                value=str(2 * pressure.max_files),
+                actual=case.text(FILE_MAX),
+                why=f"{pressure.open_files} files are open, and {pressure.max_files} may be",
+            ),
+        ),
+        ruled_out=("limit.emfile",),
+    )
+
+
+def memory(case: Case) -> Iterator[Seen]:
+    """Name a host that kills processes for memory, or swaps all the time."""
+    now, was = case.pressure, case.pressure_before
+    kills = _grown(was.oom_kills, now.oom_kills)
+    logged = case.logged(KernelMessage.OOM_KILLER)
+    swapped = _grown(was.swapped_in_pages, now.swapped_in_pages) + _grown(was.swapped_out_pages, now.swapped_out_pages)
+    short = (
+        now.available_bytes is not None
+        and now.memory_bytes is not None
+        and 100 * now.available_bytes / max(1, now.memory_bytes) < case.bound("memory-available")
+    )
+    rate = swapped / case.elapsed_s
+    if not kills and not logged and not (short and rate >= case.bound("swapped-pages")):
+        return
+    evidence = [
+        Evidence(source=Source.MEMORY, name="processes killed for memory", value=kills, unit="processes"),
+        Evidence(
+            source=Source.MEMORY,
+            name="swapped in and out",
+            value=round(rate, 1),
+            unit="pages per second",
+            threshold=case.bound("swapped-pages"),
+        ),
+    ]
+    if now.available_bytes is not None:
+        evidence.append(
+            Evidence(source=Source.MEMORY, name="memory available", value=now.available_bytes, unit="bytes")
+        )
+    yield Seen(
+        cause="limit.memory_swap",
+        confidence=Confidence.HIGH if kills or logged else Confidence.LIKELY,
+        because="the kernel killed a process for memory" if kills or logged else "it swaps, and memory is short",
+        evidence=tuple(evidence),
+    )
+
+
+def _far_below(case: Case, process: Process) -> bool:
+    """Say whether the table of open files was never so large that the limit is near."""
+    most, soft = process.open_files_at_most, process.nofile_soft
+    return most is not None and soft is not None and 100 * most / max(1, soft) < case.bound("files-near")
+
+
+def _grown(before: int | None, after: int | None) -> int:
+    return max(0, after - before) if before is not None and after is not None else 0
+
+
+def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
+    soft, used = process.nofile_soft or 0, process.open_files or 0
+    wanted = max(_USUAL, power_of_two(2 * soft))
+    name = f"{process.name} ({process.pid})"
+    dead = _ended_sockets(case, process.pid)
+    leaks = dead >= _MOST_OF_THEM * used
+    here = {
+        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart",
+    }
+    if leaks:
+        here[RemedyKind.APP] = f"{dead} of its {used} files are connections in CLOSE-WAIT: a higher limit delays it"
+    return Seen(
+        cause="limit.emfile",
+        confidence=Confidence.HIGH if full else Confidence.POSSIBLE,
+        because="its next accept(), socket() or open() fails" if full else "the next burst takes the rest",
+        evidence=(
+            Evidence(source=Source.LIMIT, name=f"{name}, open files", value=used, unit="files", threshold=float(soft)),
+            *case.seen_if_counted("TcpExt.ListenOverflows"),
+        ),
+        about=name,
+        here=here,
+        nofile=None
+        if leaks
+        else NofileProposal(
+            process=process.name,
+            at_least=wanted,
+            actual=soft,
+            why=f"{used} files are open, and {soft} may be: accept() fails at the limit",
+        ),
+        ruled_out=("limit.enfile",),
+    )
+
+
+def _ended_sockets(case: Case, pid: int) -> int:
+    if case.second.sockets is None:
+        return 0
+    owners = case.second.sockets.owners
+    return sum(one.sockets for one in owners if one.pid == pid and one.state is SocketState.CLOSE_WAIT)

@@ -1,0 +1,241 @@
+"""Listeners: queues that overflow, and why they are as short as they are.
+
+A full queue has one of two roots. Where it is full in both samples, accept() does not keep up. Where it is not, bursts
+are longer than the queue, and the question is who made it so short: the program, or somaxconn when it called listen().
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
+from tcptune.domain.causes import RemedyKind
+from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
+from tcptune.domain.state import Listener
+from tcptune.knowledge.catalogue import catalogue
+from tcptune.knowledge.surroundings import program
+
+SOMAXCONN = "net.core.somaxconn"
+ABORT = "net.ipv4.tcp_abort_on_overflow"
+OVERFLOWS = "TcpExt.ListenOverflows"
+_MOST = 65535
+_LEAST = 16
+"""Nobody sets somaxconn lower; programs ask for less."""
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A listener whose queue is full, or that alone can be the one."""
+
+    listener: Listener
+    process: str
+    backlog: int
+    stays_full: bool
+    full: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.process or 'listener'} on {self.listener.address}:{self.listener.port}"
+
+
+def judge(case: Case) -> Iterator[Seen]:
+    """Name what overflows, whether the kernel resets then, and who made the queue so short."""
+    overflows = case.rate(OVERFLOWS) >= case.bound("listen-overflows")
+    if overflows:
+        yield from _reset(case)
+    try:
+        suspects = list(_suspects(case, overflows=overflows))
+    except NotKnown:
+        # The counter alone is sure; which listener it was is what is not known.
+        if overflows:
+            yield _overflow(case, None, None)
+        raise
+    if not suspects and overflows:
+        yield _overflow(case, None, None)
+    somaxconn = case.number(SOMAXCONN) if suspects else None
+    for one in suspects:
+        yield from _about(case, one, somaxconn, overflows=overflows)
+
+
+def _reset(case: Case) -> Iterator[Seen]:
+    reset = case.grown("TcpExt.EmbryonicRsts") > 0 and case.grown("Tcp.OutRsts") > 0
+    if case.text(ABORT) == "1" and reset:
+        yield Seen(
+            cause="listen.abort_on_overflow",
+            confidence=Confidence.HIGH,
+            because=f"{ABORT} is 1, and full queues, resets sent and resets in SYN-RECV rise together",
+            evidence=(
+                case.setting(ABORT),
+                case.seen(OVERFLOWS, "listen-overflows"),
+                case.seen("TcpExt.EmbryonicRsts"),
+                case.seen("Tcp.OutRsts"),
+            ),
+            here={RemedyKind.SYSCTL: f"{ABORT} = 0: then a client's repeated segment finds the queue again"},
+            settings=(
+                Proposal(
+                    key=ABORT,
+                    operator=Operator.EXACTLY,
+                    value="0",
+                    actual="1",
+                    why="a full accept queue resets clients that would have been served a second later",
+                ),
+            ),
+            ruled_out=("connect.cancelled_by_client",),
+        )
+
+
+def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:
+    """Yield the listeners that are full; where none is, the one that alone can have been."""
+    before = {(one.address, one.port): one for one in case.listeners_before}
+    found = []
+    for one in case.listeners.listeners:
+        if one.backlog is None:
+            raise NotKnown("queue limits of listeners were not read: ss is not there, or refuses")
+        was = before.get((one.address, one.port))
+        full, was_full = _full(one), was is not None and _full(was)
+        found.append(_Suspect(one, _process(case, one), one.backlog, full and was_full, full or was_full))
+    full_ones = [one for one in found if one.full and (overflows or one.stays_full)]
+    if full_ones or not overflows:
+        yield from full_ones
+        return
+    many = [one for one in found if not _few(one) and one.backlog < case.bound("queue-enough")] or [
+        one for one in found if not _few(one)
+    ]
+    if len(many) == 1:
+        yield many[0]
+
+
+def _full(one: Listener) -> bool:
+    # The kernel lets in one more than the limit.
+    return bool(one.backlog) and one.queue > (one.backlog or 0)
+
+
+def _process(case: Case, one: Listener) -> str:
+    return next((case.processes[pid].name for pid in one.pids if pid in case.processes), "")
+
+
+def _few(one: _Suspect) -> bool:
+    known = program(one.process)
+    return known is not None and bool(known.few)
+
+
+def _about(case: Case, one: _Suspect, somaxconn: int | None, *, overflows: bool) -> Iterator[Seen]:
+    short = somaxconn is not None and one.backlog < min(somaxconn, case.bound("queue-enough"))
+    captured = _captured(case, one, somaxconn)
+    if captured is not None:
+        yield captured
+    elif short and overflows:
+        yield _small(case, one, somaxconn or 0)
+        if not _default(one) and one.backlog >= _LEAST:
+            yield _perhaps_captured(case, one)
+    yield _overflow(case, one, somaxconn, counted=overflows)
+
+
+def _captured(case: Case, one: _Suspect, somaxconn: int | None) -> Seen | None:
+    """Return the cause where the queue is as long as somaxconn was, and somaxconn is more now."""
+    if somaxconn is None or one.backlog >= somaxconn:
+        return None
+    before = case.number_before(SOMAXCONN)
+    known = program(one.process)
+    asked = known.backlogs if known is not None else ()
+    fresh = catalogue()[SOMAXCONN].default(case.second.system.kernel)
+    if before == one.backlog:
+        sure, because = Confidence.HIGH, f"{SOMAXCONN} was {before} in the first sample, and the queue still is"
+    elif one.backlog not in asked and asked and _LEAST <= one.backlog < min(asked):
+        sure, because = Confidence.LIKELY, f"{one.process} asks for {min(asked)} by itself and got {one.backlog}"
+    elif str(one.backlog) == fresh and one.backlog not in asked:
+        sure, because = Confidence.LIKELY, f"the queue is as long as {SOMAXCONN} is on a fresh kernel"
+    else:
+        return None
+    return Seen(
+        cause="listen.somaxconn_captured",
+        confidence=sure,
+        because=because,
+        evidence=(_queue(one), _limit(one), case.setting(SOMAXCONN)),
+        about=one.name,
+        here={RemedyKind.APP: f"restart {one.process or 'the program'}, so that it calls listen() again"},
+        ruled_out=("listen.backlog_small_in_app",) if sure is Confidence.HIGH else (),
+    )
+
+
+def _perhaps_captured(case: Case, one: _Suspect) -> Seen:
+    return Seen(
+        cause="listen.somaxconn_captured",
+        confidence=Confidence.POSSIBLE,
+        because=f"{one.backlog} is no number that {one.process or 'the program'} is known to ask for by itself",
+        evidence=(_queue(one), _limit(one), case.setting(SOMAXCONN)),
+        about=one.name,
+    )
+
+
+def _default(one: _Suspect) -> bool:
+    """Say whether the program asks for this by itself."""
+    known = program(one.process)
+    return known is not None and one.backlog in known.backlogs
+
+
+def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:
+    known, default = program(one.process), _default(one)
+    knob = known.knob if known and known.knob else "the backlog it passes to listen(), then a restart"
+    sure = Confidence.POSSIBLE if one.stays_full else Confidence.LIKELY
+    because = f"its queue takes {one.backlog}, and {SOMAXCONN} would allow {somaxconn}"
+    because += f"; {one.backlog} is what {one.process} asks for by itself" if default else ""
+    because += "; but it stays full, so a longer one would fill up, too" if one.stays_full else ""
+    return Seen(
+        cause="listen.backlog_small_in_app",
+        confidence=sure,
+        because=because,
+        evidence=(_queue(one), _limit(one), case.setting(SOMAXCONN)),
+        about=one.name,
+        here={RemedyKind.APP: f"{one.process or 'the program'}: {knob}"},
+    )
+
+
+def _overflow(case: Case, one: _Suspect | None, somaxconn: int | None, *, counted: bool = True) -> Seen:
+    evidence = [case.seen(OVERFLOWS, "listen-overflows")]
+    evidence += case.seen_if_counted("TcpExt.ListenDrops")
+    evidence.append(case.seen("Tcp.PassiveOpens"))
+    here: dict[RemedyKind, str] = {}
+    settings: tuple[Proposal, ...] = ()
+    if one is None:
+        because = "the kernel counts it; which listener it is does not show in the two samples"
+    else:
+        evidence += [_queue(one), _limit(one)]
+        waits = "its queue is full in both samples: accept() does not keep up" if one.stays_full else "bursts fill it"
+        because = f"the kernel counts it; {waits}" if counted else f"{waits}, and nobody else has come meanwhile"
+        if one.stays_full:
+            here[RemedyKind.APP] = f"find out what keeps {one.process or 'the program'} from accept()"
+        if counted and somaxconn is not None and one.backlog >= somaxconn and not one.stays_full:
+            wanted = min(_MOST, power_of_two(max(4096, 4 * somaxconn)))
+            here[RemedyKind.SYSCTL] = f"{SOMAXCONN} = {wanted}, then restart {one.process or 'the program'}"
+            if wanted > somaxconn:
+                settings = (_raise(somaxconn, wanted),)
+    return Seen(
+        cause="listen.accept_queue_overflow",
+        confidence=Confidence.HIGH if counted else Confidence.LIKELY,
+        because=because,
+        evidence=tuple(evidence),
+        about=one.name if one else None,
+        here=here,
+        settings=settings,
+    )
+
+
+def _raise(somaxconn: int, wanted: int) -> Proposal:
+    why = f"accept queues of {somaxconn} overflow in bursts; it reaches a listener when that is restarted"
+    return Proposal(key=SOMAXCONN, operator=Operator.AT_LEAST, value=str(wanted), actual=str(somaxconn), why=why)
+
+
+def _queue(one: _Suspect) -> Evidence:
+    return Evidence(
+        source=Source.LISTENER,
+        name=f"{one.name}, waiting",
+        value=one.listener.queue,
+        unit="connections",
+        threshold=one.backlog,
+    )
+
+
+def _limit(one: _Suspect) -> Evidence:
+    return Evidence(source=Source.LISTENER, name=f"{one.name}, queue limit", value=one.backlog, unit="connections")

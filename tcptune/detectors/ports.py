@@ -1,0 +1,137 @@
+"""Local ports towards one destination, and the many in TIME-WAIT that do no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.detectors.case import Case, Seen
+from tcptune.domain.causes import RemedyKind
+from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
+from tcptune.domain.ports import folded, ports
+from tcptune.domain.sockets import PeerUse, SocketState
+
+RANGE = "net.ipv4.ip_local_port_range"
+RESERVED = "net.ipv4.ip_local_reserved_ports"
+REUSE = "net.ipv4.tcp_tw_reuse"
+WIDE = (10240, 65535)
+_REUSE_EVERYWHERE = 1
+_REUSE_ON_LOOPBACK = 2
+
+
+def exhausted(case: Case) -> Iterator[Seen]:
+    """Name the destinations that have taken all ports of the range, or nearly."""
+    peers = case.sockets.peers
+    size = _size(case)
+    if size is None:
+        return
+    for peer in peers:
+        used = _held(case, peer)
+        share = 100 * used / max(1, size)
+        if share >= case.bound("ports-near"):
+            yield _found(case, peer, used, size)
+
+
+def time_waits(case: Case) -> Iterator[Seen]:
+    """Tell many connections in TIME-WAIT for what they are: harmless, where no table and no port range is full."""
+    level = (case.second.counters or {}).get("sockstat.TCP.tw", 0)
+    if level < case.bound("time-waits") or case.grown("TcpExt.TCPTimeWaitOverflow"):
+        return
+    size = _size(case) or 0
+    most = max((peer.in_range for peer in case.sockets.peers), default=0)
+    if size and 100 * most / size >= case.bound("ports-near"):
+        return
+    yield Seen(
+        cause="state.time_wait_many",
+        confidence=Confidence.HIGH,
+        because="no table overflows, and no destination takes many of the ports",
+        evidence=(
+            Evidence(source=Source.COUNTER, name="sockstat.TCP.tw", value=level, unit="sockets"),
+            case.seen("TcpExt.TCPTimeWaitOverflow"),
+            Evidence(source=Source.SOCKETS, name="most of one destination", value=most, unit="ports", threshold=size),
+        ),
+        ruled_out=("port_exhaustion", "reset.tw_overflow"),
+        harmless=True,
+    )
+
+
+def _size(case: Case) -> int | None:
+    ends = case.numbers(RANGE)
+    if ends is None or len(ends) != 2:
+        return None
+    reserved = _reserved(case)
+    return sum(1 for port in range(ends[0], ends[1] + 1) if port not in reserved)
+
+
+def _reserved(case: Case) -> frozenset[int]:
+    try:
+        return ports(case.text(RESERVED) or "")
+    except ValueError:
+        return frozenset()
+
+
+def _held(case: Case, peer: PeerUse) -> int:
+    """Return the ports that connect() cannot have: those in TIME-WAIT it can, a second old, where reuse is on."""
+    reuse = case.text(REUSE)
+    local = peer.address.startswith("127.") or peer.address == "::1"
+    reusable = reuse == str(_REUSE_EVERYWHERE) or (reuse == str(_REUSE_ON_LOOPBACK) and local)
+    if reusable and case.text("net.ipv4.tcp_timestamps") != "0":
+        return peer.in_range - min(peer.in_range, peer.states.get(SocketState.TIME_WAIT, 0))
+    return peer.in_range
+
+
+def _found(case: Case, peer: PeerUse, used: int, size: int) -> Seen:
+    full = 100 * used / max(1, size) >= case.bound("ports-used")
+    waits = peer.states.get(SocketState.TIME_WAIT, 0)
+    about = f"{peer.local} to {peer.address}:{peer.port}"
+    return Seen(
+        cause="port_exhaustion",
+        confidence=Confidence.HIGH if full else Confidence.POSSIBLE,
+        because="every port of the range is taken" if full else "the next burst takes the rest of the range",
+        evidence=(
+            Evidence(
+                source=Source.SOCKETS, name=f"{about}, local ports", value=used, unit="ports", threshold=float(size)
+            ),
+            Evidence(source=Source.SOCKETS, name=f"{about}, in TIME-WAIT", value=waits, unit="sockets"),
+            case.setting(RANGE),
+            case.setting(REUSE),
+        ),
+        about=about,
+        here={
+            RemedyKind.APP: f"keep connections to {peer.address}:{peer.port} open and use them again: "
+            f"{waits} of {used} are in TIME-WAIT",
+            RemedyKind.SYSCTL: f"{RANGE} = {WIDE[0]} {WIDE[1]}, with the ports of listeners reserved",
+        },
+        settings=tuple(_proposals(case, waits)),
+        ruled_out=("state.time_wait_many", "bind.address_in_use"),
+    )
+
+
+def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
+    ends = case.numbers(RANGE) or WIDE
+    actual = case.text(RANGE)
+    low, high = min(ends[0], WIDE[0]), max(ends[1], WIDE[1])
+    if (low, high) != tuple(ends):
+        yield Proposal(
+            key=RANGE,
+            operator=Operator.WIDEN,
+            value=f"{low} {high}",
+            actual=actual,
+            why="one destination takes every local port",
+        )
+        taken = {one.port for one in case.second.listeners.listeners} if case.second.listeners else set()
+        if inside := {port for port in taken if low <= port <= high} - _reserved(case):
+            yield Proposal(
+                key=RESERVED,
+                operator=Operator.INCLUDES,
+                value=folded(inside),
+                actual=case.text(RESERVED),
+                why="programs listen there: the wider range must not take these ports from them at a restart",
+            )
+    if waits and case.text(REUSE) not in {None, str(_REUSE_EVERYWHERE)}:
+        yield Proposal(
+            key=REUSE,
+            operator=Operator.EXACTLY,
+            value="1",
+            actual=case.text(REUSE),
+            why="ports in TIME-WAIT are taken again after a second; both ends need timestamps",
+        )

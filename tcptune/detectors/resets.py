@@ -1,0 +1,238 @@
+"""Connections that end in a reset: who sent it, and why.
+
+OutRsts proves that this host sent resets; the TCPAbort counters say why. EstabResets counts connections that ended
+without a FIN, whoever began it. Close with SO_LINGER 0 leaves ESTABLISHED, so both rise; data that meets a socket which
+was closed before finds it in FIN-WAIT, and EstabResets stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptune.detectors.case import Case, NotKnown, Seen
+from tcptune.domain.causes import RemedyKind
+from tcptune.domain.diagnosis import Confidence, Evidence, NotExplained, Operator, Proposal, Source
+from tcptune.domain.state import Listener
+from tcptune.domain.strain import KernelMessage
+
+ON_CLOSE = "TcpExt.TCPAbortOnClose"
+ON_DATA = "TcpExt.TCPAbortOnData"
+ESTAB = "Tcp.EstabResets"
+OUT = "Tcp.OutRsts"
+MAX_TW = "net.ipv4.tcp_max_tw_buckets"
+_MOSTLY = 0.8
+_OWN = (
+    ON_CLOSE,
+    ON_DATA,
+    "TcpExt.TCPAbortOnMemory",
+    "TcpExt.TCPAbortOnLinger",
+    "TcpExt.TCPTimeWaitOverflow",
+    "TcpExt.EmbryonicRsts",
+)
+_SHOWN = 3
+
+
+def aborts(case: Case) -> Iterator[Seen]:
+    """Name programs that close with unread data, or with SO_LINGER 0, and peers that write after the end."""
+    ended = list(_ended(case))
+    if sure := _weight(case, ON_CLOSE):
+        if ended and case.grown(ON_CLOSE) >= case.bound("attempts"):
+            yield _crash(case, ended)
+        else:
+            yield Seen(
+                cause="reset.unread_data_on_close",
+                confidence=sure,
+                because=f"the kernel counts it: {_share(case, ON_CLOSE)}",
+                evidence=(case.seen(ON_CLOSE, "aborts"), case.seen(OUT), case.seen(ESTAB)),
+                here=_holders(case),
+                ruled_out=("reset.so_linger_zero",),
+            )
+    if sure := _weight(case, ON_DATA):
+        yield _on_data(case, sure)
+
+
+def closed_queues(case: Case) -> Iterator[Seen]:
+    """Name listeners that went away with connections in their queue."""
+    gone = [one for one in case.listeners_before if one.queue and _missing(one, case.listeners.listeners)]
+    resets = case.grown(OUT) - case.grown(ON_CLOSE) - case.grown(ON_DATA)
+    failed = case.grown_if_counted("TcpExt.TCPMigrateReqFailure")
+    if not gone or resets < 1:
+        return
+    one = gone[0]
+    yield Seen(
+        cause="listen.closed_with_queue",
+        confidence=Confidence.LIKELY,
+        because="connections waited for accept() when the listener was closed, and resets were sent since",
+        evidence=(
+            Evidence(
+                source=Source.LISTENER, name=f"{one.address}:{one.port}, waiting", value=one.queue, unit="connections"
+            ),
+            case.seen(OUT),
+            *(case.seen_if_counted("TcpExt.TCPMigrateReqFailure") if failed else ()),
+        ),
+        about=f"{one.address}:{one.port}",
+    )
+
+
+def time_wait_table(case: Case) -> Iterator[Seen]:
+    """Name a full table of TIME-WAIT connections."""
+    name = "TcpExt.TCPTimeWaitOverflow"
+    if case.rate(name) < case.bound("time-wait-overflows"):
+        return
+    most = case.number(MAX_TW)
+    wanted = max(262144, 2 * (most or 0))
+    yield Seen(
+        cause="reset.tw_overflow",
+        confidence=Confidence.HIGH,
+        because="the kernel counts it",
+        evidence=(case.seen(name, "time-wait-overflows"), case.seen(OUT), case.setting(MAX_TW)),
+        here={RemedyKind.SYSCTL: f"{MAX_TW} = {wanted}; an entry takes 256 bytes"},
+        settings=(
+            Proposal(
+                key=MAX_TW,
+                operator=Operator.AT_LEAST,
+                value=str(wanted),
+                actual=case.text(MAX_TW),
+                why="peers that close late are reset, because the table of TIME-WAIT connections is full",
+            ),
+        ),
+        ruled_out=("state.time_wait_many",),
+    )
+
+
+def injected(case: Case) -> Iterator[Seen]:
+    """Name resets and SYNs that do not fit the sequence, which the kernel answered with a challenge."""
+    name = "TcpExt.TCPChallengeACK"
+    if case.rate(name) < case.bound("challenge-acks") or case.grown(ESTAB) == 0:
+        return
+    yield Seen(
+        cause="reset.security_device",
+        confidence=Confidence.POSSIBLE,
+        because="segments come in that do not fit the sequence; a peer that was booted sends such, too",
+        evidence=(case.seen(name, "challenge-acks"), *case.seen_if_counted("TcpExt.TCPSYNChallenge"), case.seen(ESTAB)),
+    )
+
+
+def received(case: Case) -> int:
+    """Return connections that ended by a reset from outside. Raises NotKnown."""
+    own = sum(case.grown_if_counted(name) for name in (ON_CLOSE, ON_DATA, "TcpExt.TCPAbortOnTimeout"))
+    return max(0, case.grown(ESTAB) - own)
+
+
+def many_received(case: Case) -> bool:
+    """Say whether more connections end by a reset from outside than clients that leave early make. Raises NotKnown."""
+    came = received(case)
+    often = came / case.elapsed_s >= case.bound("received-resets")
+    return often and case.share_of_opens(came) >= case.bound("received-resets-share")
+
+
+def stray(case: Case) -> int:
+    """Return resets that this host sent for sockets that do not exist. Raises NotKnown."""
+    return max(0, case.grown(OUT) - sum(case.grown_if_counted(name) for name in _OWN))
+
+
+def unexplained(case: Case) -> Iterator[NotExplained]:
+    """Yield resets that are too many, and whose reason no counter of this host tells."""
+    if many_received(case):
+        yield NotExplained(
+            what="peers, or something between, reset connections of this host",
+            evidence=(case.seen(ESTAB, "received-resets"), case.seen(OUT), *case.seen_if_counted(ON_CLOSE, ON_DATA)),
+            next="a capture tells who sent them; diagnose the other end as well",
+        )
+    sent = stray(case)
+    often = sent / case.elapsed_s >= case.bound("stray-resets")
+    if often and case.share_of_opens(sent) >= case.bound("stray-resets-share"):
+        yield NotExplained(
+            what="this host answers segments for sockets that do not exist",
+            evidence=(case.seen(OUT, "stray-resets"), *case.seen_if_counted(*_OWN)),
+            next="a capture of resets tells who asks: a closed port, a scan, or peers that write after the end",
+        )
+
+
+def _weight(case: Case, name: str) -> Confidence | None:
+    """Return how sure a count of aborts makes; None for what every busy host has."""
+    events, share = case.grown(name), case.share_of_opens(case.grown(name))
+    if events < case.bound("attempts") or case.rate(name) < case.bound("aborts"):
+        return None
+    if share < case.bound("aborts-share"):
+        return None
+    return Confidence.HIGH if share >= case.bound("aborts-most") else Confidence.LIKELY
+
+
+def _share(case: Case, name: str) -> str:
+    return f"{case.grown(name)} times beside {case.opens} connections that began"
+
+
+def _on_data(case: Case, sure: Confidence) -> Seen:
+    data, close, ended = case.grown(ON_DATA), case.grown(ON_CLOSE), case.grown(ESTAB)
+    evidence = (case.seen(ON_DATA, "aborts"), case.seen(ESTAB), case.seen(OUT))
+    if ended - close < _MOSTLY * data:
+        return Seen(
+            cause="reset.write_after_peer_close",
+            confidence=Confidence.LIKELY,
+            because="data meets sockets that this host has closed before: EstabResets does not rise with it",
+            evidence=evidence,
+            ruled_out=("reset.so_linger_zero",) if ended - close < data / 2 else (),
+        )
+    explained = ended <= (data + close) / _MOSTLY
+    return Seen(
+        cause="reset.so_linger_zero",
+        confidence=sure if explained else Confidence.LIKELY,
+        because=f"connections end by it that were established: {_share(case, ON_DATA)}",
+        evidence=evidence,
+        here=_holders(case),
+        ruled_out=("reset.write_after_peer_close", "reset.unread_data_on_close") if explained else (),
+    )
+
+
+def _holders(case: Case) -> dict[RemedyKind, str]:
+    """Return whom to ask: the programs with the most connections. Which of them it was, no counter tells."""
+    ports = case.second.sockets.ports if case.second.sockets else ()
+    listeners = {one.port: one for one in case.second.listeners.listeners} if case.second.listeners else {}
+    names = [
+        f"{case.processes[pid].name} on port {port.port}"
+        for port in ports
+        for pid in (listeners[port.port].pids[:1] if port.port in listeners else ())
+        if pid in case.processes
+    ]
+    if not names:
+        return {}
+    return {RemedyKind.APP: f"look first at {', '.join(names[:_SHOWN])}: they have the most connections"}
+
+
+def _missing(one: Listener, now: tuple[Listener, ...]) -> bool:
+    """Say whether a listener is gone, or is another program's by now."""
+    same = [other for other in now if (other.address, other.port) == (one.address, one.port)]
+    return not any(set(one.pids) & set(other.pids) or not one.pids or not other.pids for other in same)
+
+
+def _ended(case: Case) -> Iterator[str]:
+    """Yield listening processes that are gone, by name. None where listeners or processes were not seen."""
+    if case.first.listeners is None or case.second.listeners is None:
+        return
+    held = {pid for one in case.second.listeners.listeners for pid in one.pids}
+    for process in case.first.listeners.processes:
+        if process.pid not in held and held:
+            yield process.name
+
+
+def _crash(case: Case, ended: list[str]) -> Seen:
+    killed = case.logged(KernelMessage.OOM_KILLER)
+    name = ended[0]
+    try:
+        kills = (case.pressure.oom_kills or 0) - (case.pressure_before.oom_kills or 0)
+    except NotKnown:
+        kills = 0
+    return Seen(
+        cause="reset.process_crash",
+        confidence=Confidence.HIGH if killed or kills > 0 else Confidence.LIKELY,
+        because=f"{name} is gone or another process since the first sample, and sockets were closed with unread data"
+        + ("; the kernel killed a process for lack of memory" if killed or kills > 0 else ""),
+        evidence=(
+            Evidence(source=Source.LISTENER, name="listening process that ended", value=name),
+            case.seen(ON_CLOSE, "aborts"),
+            case.seen(OUT),
+        ),
+        about=name,
+        ruled_out=("reset.so_linger_zero",),
+    )

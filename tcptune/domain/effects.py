@@ -1,0 +1,62 @@
+"""What became of a host's counters since a change: fixed, better, unchanged, worse, or not judged."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tcptune.domain.values import Frozen
+
+
+class Outcome(StrEnum):
+    """What became of one number."""
+
+    FIXED = "fixed"
+    """It was more than what is tolerated, and is not any more."""
+    BETTER = "better"
+    """At most half of what it was, and still more than what is tolerated."""
+    UNCHANGED = "unchanged"
+    WORSE = "worse"
+    NOT_JUDGED = "not judged"
+
+
+class RateEffect(Frozen):
+    """One number before and after."""
+
+    rule: str
+    """Name of a rule of the counters gate."""
+    outcome: Outcome
+    before: float | None
+    after: float | None
+    unit: str
+    tolerated: float
+    """What counts as nothing."""
+    why: str = ""
+    """Why it was not judged."""
+
+    @property
+    def there(self) -> bool:
+        """Whether it is more than next to nothing now."""
+        return self.after is not None and self.after > self.tolerated
+
+    @property
+    def open(self) -> bool:
+        """Whether it was more than what is tolerated, and what became of it is not known."""
+        return self.outcome is Outcome.NOT_JUDGED and self.before is not None and self.before > self.tolerated
+
+
+class HostEffect(Frozen):
+    """All numbers of one host."""
+
+    host: str
+    rates: tuple[RateEffect, ...] = ()
+    why: str = ""
+    """Why nothing was compared."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The host's verdict: worse where one number is; not judged where one that was there is not; else the best."""
+        found = {one.outcome for one in self.rates}
+        if Outcome.WORSE not in found and any(one.open for one in self.rates):
+            return Outcome.NOT_JUDGED
+        order = (Outcome.WORSE, Outcome.FIXED, Outcome.BETTER, Outcome.UNCHANGED)
+        return next((one for one in order if one in found), Outcome.NOT_JUDGED)

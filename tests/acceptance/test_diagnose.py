@@ -1,0 +1,115 @@
+"""Real faults on real hosts: named first, and where the kernel helps, cured by the way over a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.acceptance.command import Tcptune
+from tests.acceptance.conftest import Machines, On
+from tests.acceptance.machine import Machine
+
+pytestmark = pytest.mark.lab
+
+BUCKETS = "net.ipv4.tcp_max_tw_buckets"
+SCRIPT = "/run/fault.py"
+FAULT = """\
+import socket, struct, sys, threading, time
+
+kind, end = sys.argv[1], time.time() + 120
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 8080))
+server.listen(8)
+kept = []
+
+
+def serve():
+    while time.time() < end:
+        one = server.accept()[0]
+        if kind == "linger":
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if kind == "leak":
+            kept.append(one)
+        else:
+            one.close()
+
+
+threading.Thread(target=serve, daemon=True).start()
+while time.time() < end:
+    client = socket.create_connection(("127.0.0.1", 8080))
+    if kind == "short":
+        client.recv(1)
+    time.sleep(0.02)
+    client.close()
+"""
+
+
+@contextmanager
+def fault(machine: Machine, kind: str) -> Iterator[None]:
+    """Make a fault for as long as the block lasts."""
+    machine.write(SCRIPT, FAULT)
+    started = machine.run("sh", "-c", f"setsid python3 {SCRIPT} {kind} >/dev/null 2>&1 & echo $!")
+    try:
+        machine.run("sleep", "3")
+        yield
+    finally:
+        machine.run("kill", started.strip())
+
+
+def diagnosed(tcptune: Tcptune, *options: str, expect: int) -> list[dict[str, Any]]:
+    said = tcptune("diagnose", *options, "--window", "6s", "--format", "json", expect=expect)
+    [host] = json.loads(said.stdout)["hosts"]
+    assert host["not_judged"] == []
+    causes: list[dict[str, Any]] = host["causes"]
+    return causes
+
+
+@pytest.mark.parametrize(("kind", "cause"), [("leak", "state.close_wait_leak"), ("linger", "reset.so_linger_zero")])
+def test_a_fault_of_a_program_is_named_and_no_setting_is_proposed(
+    tcptune: Tcptune, machines: Machines, on: On, kind: str, cause: str
+) -> None:
+    [machine] = machines(1)
+    fix = tcptune.file("fix.yml")
+    with fault(machine, kind):
+        found = diagnosed(tcptune, *on(machine), "--emit-profile", str(fix), expect=10)
+
+    assert found[0]["cause"] == cause
+    assert found[0]["kernel_change_helps"] is False
+    assert not [one for one in found[1:] if one["confidence"] == "high"]
+    assert not fix.exists()
+
+
+def test_a_host_that_is_well_has_no_finding(tcptune: Tcptune, machines: Machines, on: On) -> None:
+    [machine] = machines(1)
+
+    assert diagnosed(tcptune, *on(machine), expect=0) == []
+
+
+def test_a_fault_of_a_setting_is_cured_by_the_profile_of_the_diagnosis(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    [machine] = machines(1)
+    machine.set({BUCKETS: "5"})
+    first, last, fix, plan = (tcptune.file(name) for name in ("first.jsonl", "last.jsonl", "fix.yml", "plan.json"))
+    with fault(machine, "short"):
+        tcptune("facts", *on(machine), "-o", first)
+        found = diagnosed(tcptune, *on(machine), "--emit-profile", str(fix), expect=10)
+        tcptune("facts", *on(machine), "-o", last)
+        assert [(one["cause"], one["confidence"]) for one in found] == [("reset.tw_overflow", "high")]
+
+        tcptune("plan", fix, *on(machine), "-o", plan, expect=10)
+        tcptune("apply", plan, "--allow-risk", BUCKETS)
+        tcptune("confirm", "last")
+        assert machine.value(BUCKETS) == "262144"
+
+        seen = tcptune("verify", "last", "--window", "10s", "--before", first, last, "--format", "json")
+        assert diagnosed(tcptune, *on(machine), expect=0) == []
+
+    [effect] = json.loads(seen.stdout)["effects"]
+    assert {one["rule"]: one["outcome"] for one in effect["rates"]}["sent-resets"] == "fixed"
+    assert not [one for one in effect["rates"] if one["outcome"] == "worse"]

@@ -1,0 +1,106 @@
+"""`tcptune diagnose` offline: exit codes, files, and the way from the diagnosis to the plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tcptune.adapters.files import facts_lines, write_whole
+from tcptune.domain.facts import Unread
+from tcptune.domain.samples import Sampled
+from tests.unit.builders import NOW
+from tests.unit.detectors.cases import CASES
+from tests.unit.detectors.hosts import sampled
+
+from .conftest import Command
+
+FAULT = CASES["a kernel that resets on overflow"].sampled
+IN_PART = sampled(first={"kernel_log": None})
+
+
+@pytest.fixture(autouse=True)
+def inventory(tmp_path: Path) -> None:
+    (tmp_path / "hosts.ini").write_text("[web]\nweb1\n")
+
+
+def put(folder: Path, *samples: Sampled | Unread) -> tuple[Path, Path]:
+    before, after = folder / "before.jsonl", folder / "after.jsonl"
+    firsts = [one if isinstance(one, Unread) else one.first for one in samples]
+    seconds = [one if isinstance(one, Unread) else one.second for one in samples]
+    write_whole(before, facts_lines(firsts, NOW))
+    write_whole(after, facts_lines(seconds, NOW))
+    return before, after
+
+
+@pytest.mark.parametrize(
+    ("samples", "code", "says"),
+    [
+        ([sampled()], 0, "nothing is wrong"),
+        ([FAULT], 10, "listen.abort_on_overflow  high"),
+        ([IN_PART], 4, "nothing was found, and not all was judged"),
+        ([FAULT, Unread(host="web2", error="timed out")], 4, "web2  could not be read: timed out"),
+    ],
+    ids=["well", "fault", "in part", "unread"],
+)
+def test_it_exits_with_what_it_found(
+    tcptune: Command, tmp_path: Path, samples: list[Sampled | Unread], code: int, says: str
+) -> None:
+    said = tcptune("diagnose", "--facts", *put(tmp_path, *samples))
+
+    assert said.code == code
+    assert says in said.out
+    assert "Nothing has been changed." in said.out
+
+
+def test_a_report_for_a_machine_is_all_there_is_on_standard_output(tcptune: Command, tmp_path: Path) -> None:
+    said = tcptune("diagnose", "--facts", *put(tmp_path, FAULT), "--format", "json")
+
+    found = json.loads(said.out)
+    assert (found["tcptune"], found["format_version"]) == ("diagnosis", 1)
+    assert found["hosts"][0]["causes"][0]["cause"] == "listen.abort_on_overflow"
+
+
+def test_the_profile_it_writes_is_valid_and_a_plan_takes_it(tcptune: Command, tmp_path: Path) -> None:
+    before, after = put(tmp_path, FAULT)
+
+    said = tcptune("diagnose", "--facts", before, after, "--emit-profile", "fix.yml")
+    assert (said.code, "wrote fix.yml" in said.err) == (10, True)
+
+    assert tcptune("profile", "validate", "fix.yml").code == 0
+    planned = tcptune("plan", "fix.yml", "--facts", after, "-i", "hosts.ini")
+    assert planned.code == 10
+    assert "net.ipv4.tcp_abort_on_overflow" in planned.out
+    assert "1 -> 0" in planned.out
+
+
+def test_where_no_setting_helps_no_profile_is_written(tcptune: Command, tmp_path: Path) -> None:
+    said = tcptune("diagnose", "--facts", *put(tmp_path, CASES["SO_LINGER 0"].sampled), "--emit-profile", "fix.yml")
+
+    assert (said.code, (tmp_path / "fix.yml").exists()) == (10, False)
+    assert "no kernel setting helps: fix.yml was not written" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("diagnose --facts gone.jsonl gone.jsonl", 3, "gone.jsonl: No such file"),
+        ("diagnose --facts hosts.ini hosts.ini", 3, "hosts.ini:1: this is no facts file"),
+        ("diagnose --facts hosts.ini", 2, "requires 2 arguments"),
+        ("diagnose -i hosts.ini --window 2s", 2, "--window 2s: two samples lie between 5 s and an hour apart"),
+        ("diagnose -i hosts.ini --window never", 2, "--window never"),
+        ("diagnose -i hosts.ini --window 2x", 2, "'2x' is no time"),
+        ("verify last --before a b", 2, "--before is what --window compares with"),
+        ("verify last --window 1s", 2, "--window 1s: counters are looked at for 5 s or more"),
+        ("diagnose --facts hosts.ini hosts.ini --limit web1", 2, "--limit is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini -i hosts.ini", 2, "--inventory is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini --window 5m", 2, "--window is for hosts that are read"),
+    ],
+)
+def test_a_mistake_is_one_message(tcptune: Command, words: str, code: int, says: str) -> None:
+    said = tcptune(*words.split())
+
+    assert said.code == code
+    assert says in said.err
+    assert said.out == ""

@@ -1,0 +1,113 @@
+"""What became of a host's counters since a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from tcptune.domain.effects import HostEffect, Outcome
+from tcptune.domain.gates import CounterReading, CountersUnread, Window
+from tcptune.planning.effect import effect
+from tcptune.reports import effects as report
+from tests.unit.builders import NOW
+from tests.unit.detectors.hosts import BUSY
+
+OVERFLOWS = "TcpExt.ListenOverflows"
+RULE = "listen-overflows"
+MORE = {
+    "TcpExt.TCPBacklogDrop": 0,
+    "softnet_stat.processed": 400_000,
+    "softnet_stat.dropped": 0,
+}
+
+
+def window(grew: Mapping[str, int] | None = None, *, boot: str = "b1", times: float = 1.0) -> Window:
+    growth = {**BUSY, **MORE, **(grew or {})}
+    first = {**dict.fromkeys(growth, 5_000_000), "sockstat.TCP.mem": 900}
+    last = {name: value + int(growth.get(name, 0) * times) for name, value in first.items()}
+    return Window(
+        first=CounterReading(host="web1", at=NOW, boot_id=boot, counters=first),
+        last=CounterReading(host="web1", at=NOW + timedelta(seconds=30), boot_id=boot, counters=last),
+    )
+
+
+def outcomes(found: HostEffect) -> dict[str, Outcome]:
+    return {one.rule: one.outcome for one in found.rates}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (900, 0, Outcome.FIXED),
+        (900, 2, Outcome.FIXED),
+        (900, 300, Outcome.BETTER),
+        (900, 850, Outcome.UNCHANGED),
+        (900, 1100, Outcome.UNCHANGED),
+        (900, 4000, Outcome.WORSE),
+        (0, 0, Outcome.UNCHANGED),
+        (0, 5, Outcome.UNCHANGED),
+        (0, 900, Outcome.WORSE),
+    ],
+)
+def test_a_rate_is_fixed_better_unchanged_or_worse(before: int, after: int, outcome: Outcome) -> None:
+    found = effect("web1", window({OVERFLOWS: before}), window({OVERFLOWS: after}))
+
+    assert outcomes(found)[RULE] is outcome
+    assert found.outcome is outcome
+
+
+def test_few_events_are_chance_and_no_repair() -> None:
+    found = effect("web1", window({OVERFLOWS: 5}), window({OVERFLOWS: 0}))
+
+    assert outcomes(found)[RULE] is Outcome.UNCHANGED
+
+
+def test_no_errors_without_requests_prove_nothing() -> None:
+    found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0}, times=0.1))
+
+    assert outcomes(found)[RULE] is Outcome.NOT_JUDGED
+    assert found.outcome is Outcome.NOT_JUDGED
+
+
+def test_one_rate_that_is_worse_makes_the_host_worse() -> None:
+    found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0, "TcpExt.TCPAbortOnMemory": 900}))
+
+    assert found.outcome is Outcome.WORSE
+
+
+def test_without_numbers_from_before_nothing_is_compared() -> None:
+    found = effect("web1", None, window())
+
+    assert (found.outcome, found.rates) == (Outcome.NOT_JUDGED, ())
+    assert "from before the run" in found.why
+
+
+def test_a_host_that_cannot_be_read_now_is_not_judged() -> None:
+    away = CountersUnread(host="web1", at=NOW, why="no SSH session")
+
+    found = effect("web1", window({OVERFLOWS: 900}), Window(first=away, last=away))
+
+    assert {one.outcome for one in found.rates} == {Outcome.NOT_JUDGED}
+    assert {one.why for one in found.rates} == {"no SSH session"}
+
+
+def test_a_boot_between_run_and_look_does_no_harm_to_the_comparison() -> None:
+    found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0}, boot="b2"))
+
+    assert found.outcome is Outcome.FIXED
+
+
+def test_the_report_tells_what_moved_and_counts_the_rest() -> None:
+    found = (
+        effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0})),
+        effect("web2", None, window()),
+    )
+
+    lines = report.terminal(found)
+
+    assert lines[0] == "+ web1  rates: fixed"
+    assert any(line.split() == [RULE, "30", "0", "per", "second", "fixed"] for line in lines)
+    assert lines[-1] == "? web2  rates: nothing is known of its counters from before the run"
+    assert len(report.rows(found)) == len(found[0].rates) + 1

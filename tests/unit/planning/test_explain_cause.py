@@ -1,0 +1,104 @@
+"""From what a program or a kernel prints to the causes that can make it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcptune.domain.explanation import CauseList, CausePage
+from tcptune.knowledge.causes import causes, errors
+from tcptune.planning.explain_cause import find_cause, search_causes
+
+
+def errors_of(text: str) -> list[str]:
+    found = find_cause(text)
+    assert isinstance(found, CauseList), text
+    return [error.name for error in found.errors]
+
+
+@pytest.mark.parametrize("cause", causes())
+def test_an_id_leads_to_its_page(cause: str) -> None:
+    found = find_cause(f" {cause} ")
+
+    assert isinstance(found, CausePage)
+    assert found.cause.id == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("reset", ["ECONNRESET"]),
+        ("refused", ["ECONNREFUSED"]),
+        ("connection reset by peer", ["ECONNRESET"]),
+        ("Connection Refused", ["ECONNREFUSED"]),
+        ("ECONNRESET", ["ECONNRESET"]),
+        ("econnreset", ["ECONNRESET"]),
+        ("104", ["ECONNRESET"]),
+        ("EOF", ["EOF"]),
+        ("broken pipe", ["EPIPE"]),
+        ("dial tcp 10.0.0.9:8080: connect: connection refused", ["ECONNREFUSED"]),
+        ("read tcp 10.0.0.5:1->10.0.0.9:2: read: connection reset by peer", ["ECONNRESET"]),
+        ("accept4() failed (24: Too many open files)", ["EMFILE"]),
+        ("socket: too many open files in system", ["ENFILE"]),
+        ("connect() failed (99: Cannot assign requested address)", ["EADDRNOTAVAIL"]),
+        ("upstream timed out (110: Connection timed out) while connecting", ["ETIMEDOUT"]),
+        ("No route to host", ["EHOSTUNREACH"]),
+    ],
+)
+def test_what_a_program_prints_leads_to_its_error_and_causes(text: str, names: list[str]) -> None:
+    found = find_cause(text)
+
+    assert errors_of(text) == names
+    assert isinstance(found, CauseList)
+    assert {one.id for one in found.causes} == {one.id for one in causes().values() if {*names} & {*one.errors}}
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: error.name)
+def test_each_text_of_an_error_leads_to_it(error: object) -> None:
+    found = next(one for one in errors() if one is error)
+
+    for text in found.texts:
+        assert found.name in errors_of(text), text
+
+
+def test_a_line_of_the_kernel_leads_to_its_cause_first() -> None:
+    found = find_cause("[12.3] nf_conntrack: nf_conntrack: table full, dropping packet")
+
+    assert isinstance(found, CauseList)
+    assert [one.id for one in found.causes] == ["drop.conntrack_full"]
+
+
+def test_what_is_no_error_of_the_kernel_is_said() -> None:
+    found = find_cause("read tcp 10.0.0.9:2: i/o timeout")
+
+    assert isinstance(found, CauseList)
+    assert found.errors == ()
+    assert found.corrections == ("'i/o timeout': Go's own deadline; the kernel gave nothing up",)
+
+
+def test_a_line_that_no_kernel_prints_is_said() -> None:
+    found = find_cause("tx timeout reset adapter")
+
+    assert isinstance(found, CauseList)
+    assert "NETDEV WATCHDOG" in found.corrections[0]
+
+
+@pytest.mark.parametrize("text", ["", " ", "connection", "zzz", "net.core.somaxconn", "TIME_WAIT", "e", "backlog"])
+def test_other_words_lead_to_no_error(text: str) -> None:
+    assert find_cause(text) is None
+
+
+def test_words_are_searched_for_in_the_pages() -> None:
+    found = search_causes("slow clients nolinger")
+    named = search_causes("haproxy nolinger")
+
+    assert found is None
+    assert named is not None
+    assert [one.id for one in named.causes] == ["reset.so_linger_zero"]
+
+
+@given(st.text(max_size=4000))
+def test_any_text_has_an_answer(text: str) -> None:
+    assert find_cause(text) is None or isinstance(find_cause(text), CauseList | CausePage)
+    assert search_causes(text) is None or isinstance(search_causes(text), CauseList)
