@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.faults import reading
@@ -31,7 +32,7 @@ LOG = {
 }
 """The patterns of the kernel's log that faults can show here."""
 TRACKED = tuple(f"/proc/sys/net/netfilter/nf_conntrack_{name}" for name in ("count", "max"))
-EVERY_S = 0.15
+EVERY_S = 0.05
 
 Numbers = dict[str, float]
 
@@ -69,6 +70,8 @@ class Scene:
     """Names of a measurement, and how much each is at least while the fault is there; without it, less than a tenth."""
     still: tuple[str, ...] = ()
     """Names of a measurement that are zero although one might expect them to rise."""
+    besides: tuple[str, ...] = ()
+    """Classes of error that the load meets with the fault and without it."""
     diagnosed: str = "server"
     """The host on which one would look."""
     cure: Callable[[], object] | None = None
@@ -81,8 +84,18 @@ class Scene:
         options = {"address": self.stage.server.address} | self.load | others
         return self.stage.client.program("load", **options)
 
+    @contextmanager
+    def under_load(self, **others: object) -> Iterator[Running]:
+        """Keep the load going for `seconds`, or until the block ends."""
+        running = self.start_load(**others)
+        try:
+            yield running
+        finally:
+            running.stop()
+
     @property
     def seconds(self) -> float:
+        """How long the load starts exchanges; the last one may end later."""
         return float(self.load.get("seconds", 3.0))
 
 
@@ -118,20 +131,18 @@ class Measurement:
 
 def measure(scene: Scene, **others: object) -> Measurement:
     """Put the scene's load on it, and read the hosts before, after and meanwhile."""
-    hosts = scene.stage.hosts
+    watched = {who: _Watched(host.proc, host) for who, host in scene.stage.hosts.items()}
     log = reading.KernelLog()
     try:
-        before = {who: reading.counters(host.proc) for who, host in hosts.items()}
         running = scene.start_load(**others)
-        seen: Numbers = {}
         while running.popen.poll() is None:
-            for who, host in hosts.items():
-                _note(seen, who, _gauges(scene, host))
+            for host in watched.values():
+                host.look()
+            if scene.served_by:
+                watched[scene.diagnosed].note(reading.descriptors(scene.served_by()))
             time.sleep(EVERY_S)
         load = _load(running.said(timeout_s=10))
-        for who, host in hosts.items():
-            after = reading.counters(host.proc)
-            seen |= {f"{who}.{name}": after[name] - before[who].get(name, 0) for name in after}
+        seen = {f"{who}.{name}": number for who, host in watched.items() for name, number in host.summary().items()}
         lines = log.lines()
     finally:
         log.close()
@@ -140,22 +151,37 @@ def measure(scene: Scene, **others: object) -> Measurement:
     return Measurement(load, seen)
 
 
-def _gauges(scene: Scene, host: Host) -> dict[str, int]:
-    found = reading.states(host.proc)
-    found |= reading.queues(host.run("ss", "-Hltn"))
-    if scene.served_by and host is scene.stage.hosts[scene.diagnosed]:
-        found |= reading.descriptors(scene.served_by())
-    if tracked := host.run("cat", *TRACKED, check=False).split():
-        used, most = map(int, tracked)
-        found["conntrack.used_percent"] = 100 * used // most
-    first, last = map(int, host.value("net.ipv4.ip_local_port_range").split())
-    found["ports.used_percent"] = 100 * len(reading.local_ports(host.proc) & set(range(first, last + 1))) // (last - first + 1)
-    return found
+class _Watched:
+    """What is read of a host. `look` reads files alone: it has to be there at the worst moment."""
 
+    def __init__(self, proc: Path, host: Host) -> None:
+        self.proc = proc
+        self.host = host
+        self.before = reading.counters(proc)
+        self.most: Numbers = {}
+        self.limits = reading.queue_limits(host.run("ss", "-Hltn"))
+        first, last = map(int, host.value("net.ipv4.ip_local_port_range").split())
+        self.ports = range(first, last + 1)
 
-def _note(seen: Numbers, who: str, found: dict[str, int]) -> None:
-    for name, number in found.items():
-        seen[f"{who}.{name}"] = max(seen.get(f"{who}.{name}", 0), number)
+    def look(self) -> None:
+        """Note states, queues and ports as they are now."""
+        self.note(reading.states(self.proc))
+        self.note(reading.queues(self.proc, self.limits))
+        used = sum(port in self.ports for port in reading.local_ports(self.proc))
+        self.note({"ports.used_percent": 100 * used // len(self.ports)})
+
+    def note(self, numbers: dict[str, int]) -> None:
+        """Keep the most of each number."""
+        for name, number in numbers.items():
+            self.most[name] = max(self.most.get(name, 0), number)
+
+    def summary(self) -> Numbers:
+        """Give the most of what `look` saw, and how much the counters rose since the beginning."""
+        if tracked := self.host.run("cat", *TRACKED, check=False).split():
+            used, most = map(int, tracked)
+            self.note({"conntrack.used_percent": 100 * used // most})
+        after = reading.counters(self.proc)
+        return self.most | {name: number - self.before.get(name, 0) for name, number in after.items()}
 
 
 def _load(said: dict[str, Any]) -> Load:

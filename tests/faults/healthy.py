@@ -22,14 +22,16 @@ def many_time_wait(stage: Stage, _faulty: bool) -> Iterator[Scene]:
     """The server closes first, 150 times a second: hundreds of connections in TIME_WAIT, as they should be."""
     stage.server.program("serve")
     stage.server.wait_listening(PORT)
-    yield Scene(stage, {"per_s": 150, "seconds": 3.0, "first": "them", "linger_s": 0.01}, shows={"server.state.TIME_WAIT": 300})
+    yield Scene(
+        stage, {"per_s": 150, "seconds": 3.0, "first": "them", "linger_s": 0.01}, shows={"server.state.TIME_WAIT": 300}
+    )
 
 
 @contextmanager
 def long_idle(stage: Stage, _faulty: bool) -> Iterator[Scene]:
     """Forty connections on which a request comes every two seconds, with SO_KEEPALIVE."""
     Nginx(stage.server).start()
-    yield Scene(stage, {"shape": "pool", "per_s": 40, "gap_s": 2.0, "seconds": 4.5, "keepalive": True}, shows={})
+    yield Scene(stage, {"shape": "pool", "per_s": 40, "gap_s": 2.0, "seconds": 4.1, "keepalive": True}, shows={})
 
 
 @contextmanager

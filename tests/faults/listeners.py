@@ -85,12 +85,13 @@ def abort_on_overflow(stage: Stage, faulty: bool) -> Iterator[Scene]:
     server.wait_listening(PORT)
     yield Scene(
         stage,
-        {"per_s": 60, "seconds": 4.0, "speak_after_s": 0.1},
+        {"per_s": 60, "seconds": 3.0, "speak_after_s": 0.1},
         shows={
             "load.ECONNRESET": 10,
             "server.TcpExt.EmbryonicRsts": 10,
             "client.Tcp.EstabResets": 10,
         },
+        besides=("timeout",),
         cure=lambda: server.set(ABORT, 0),
     )
 
@@ -100,7 +101,7 @@ def slow_accept(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """A server that waits 0.2 s after each accept() gets thirty connections a second."""
     stage.server.program("serve", backlog=8, accept_every_s=0.2 if faulty else 0.0)
     stage.server.wait_listening(PORT)
-    yield Scene(stage, {"per_s": 30, "seconds": 4.0, "connect_timeout_s": 1.2}, shows=OVERFLOWS)
+    yield Scene(stage, {"per_s": 30, "seconds": 3.0, "connect_timeout_s": 1.2}, shows=OVERFLOWS)
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def syn_flood(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 
 @contextmanager
-def syn_flood_without_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
+def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """The same flood, and a kernel that may send no cookies: clients are refused with the flood."""
     with _flood(stage, faulty, cookies=0) as scene:
         scene.shows = {"server.TcpExt.TCPReqQFullDrop": 1000, "server.state.SYN_RECV": 60, "load.timeout": 30}

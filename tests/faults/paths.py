@@ -45,7 +45,7 @@ def firewall_reject(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 @contextmanager
 def firewall_drop(stage: Stage, faulty: bool) -> Iterator[Scene]:
-    """The service listens, and a firewall in front of it swallows SYNs. The client's kernel gives up after its second."""
+    """The service listens, and a firewall in front of it swallows SYNs. The client's kernel gives up after 3 s."""
     _serve(stage)
     stage.client.set("net.ipv4.tcp_syn_retries", 1)
     if faulty:
@@ -85,19 +85,24 @@ def port_exhaustion(stage: Stage, faulty: bool) -> Iterator[Scene]:
 def conntrack_full(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """The server's table of tracked connections is full of established ones, so none is thrown out for a new one.
 
-    The limit is the machine's and read-only within the lab, so the table is filled up to it: 262,144 flows here. For the
-    same reason the way out is not to track the busy port; where the limit is one's own, it is raised.
+    The limit is the machine's and read-only within the lab, so the table is filled up to it: mostly 262,144 flows. For
+    the same reason the way out is not to track the busy port; where the limit is one's own, it is raised.
     """
     server = stage.server
     server.rules(TRACKING)
     server.undo.callback(server.run, "conntrack", "--flush", check=False)
     if faulty:
-        server.program("flows", count=int(server.value(TRACKED_MAX)) + 64).said(timeout_s=60)
+        server.program("flows", count=int(server.value(TRACKED_MAX))).said(timeout_s=60)
     _serve(stage)
     yield Scene(
         stage,
         {"per_s": 20, "seconds": 3.0},
-        shows={"load.timeout": 40, "server.conntrack.drop": 40, "server.conntrack.used_percent": 95},
+        shows={
+            "load.timeout": 40,
+            "server.conntrack.drop": 40,
+            "server.conntrack.used_percent": 95,
+            "log.conntrack_full": 1,
+        },
         still=("server.Tcp.InSegs",),
         cure=lambda: server.rules(TRACKING + NOT_TRACKED),
     )
@@ -139,7 +144,7 @@ def packet_loss(stage: Stage, faulty: bool) -> Iterator[Scene]:
     yield Scene(
         stage,
         {"per_s": 40, "seconds": 3.0, "answer_timeout_s": 5.0, "connect_timeout_s": 5.0},
-        shows={"server.Tcp.RetransSegs": 50, "client.TcpExt.TCPOFOQueue": 50},
+        shows={"server.Tcp.RetransSegs": 50, "client.TcpExt.TCPOFOQueue": 10},
     )
 
 
@@ -167,7 +172,7 @@ def _middlebox(stage: Stage, faulty: bool, *, verdict: str) -> Iterator[Scene]:
     _serve(stage)
     yield Scene(
         stage,
-        {"shape": "pool", "per_s": 10, "gap_s": IDLE_S + 1.0, "seconds": 6.5, "keepalive": True},
+        {"shape": "pool", "per_s": 10, "gap_s": IDLE_S + 1.0, "seconds": 4.0, "keepalive": True},
         shows={},
         diagnosed="client",
         cure=keep_alive,

@@ -16,7 +16,7 @@ BACKEND = 8081
 def idle_shorter_than_pool(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """nginx closes a client's connection after 1 s of silence; the client's pool uses it again after 1.5 s.
 
-    Behind nginx is a server that keeps its connections for 30 s. The pool does not look whether its connection has ended.
+    Behind nginx is a server that keeps its connections for 30 s. The pool does not look whether its connection ended.
     """
     stage.server.program("serve", port=BACKEND)
     nginx = Nginx(stage.server, http=UPSTREAM, server=f"keepalive_timeout {1 if faulty else 10}s; {PASS}").start()
@@ -27,7 +27,7 @@ def idle_shorter_than_pool(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
     yield Scene(
         stage,
-        {"shape": "pool", "per_s": 20, "gap_s": 1.5, "seconds": 4.5},
+        {"shape": "pool", "per_s": 20, "gap_s": 1.5, "seconds": 4.0},
         shows={"load.EOF": 20, "server.Tcp.OutRsts": 20},
         cure=cure,
     )
@@ -37,8 +37,8 @@ def idle_shorter_than_pool(stage: Stage, faulty: bool) -> Iterator[Scene]:
 def upstream_idle_race(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """The server behind nginx closes idle connections after 0.9 s, nginx keeps them for 60 s and meets one that closes.
 
-    The two have to happen at the same moment, so nginx is away from 0.0 to 0.4 s of each second: clients ask at 0.1 s, the
-    server closes at about 0.3 s (0.9 s after it answered), and nginx then sees both. A POST is not tried again, and
+    The two have to happen at the same moment, so nginx is away from 0.0 to 0.4 s of each second: clients ask at 0.1 s,
+    the server closes at about 0.3 s (0.9 s after it answered), and nginx then sees both. A POST is not tried again, and
     becomes a 502.
     """
     stage.server.program("serve", port=BACKEND, idle_timeout_s=0.9 if faulty else 30.0)
@@ -47,7 +47,14 @@ def upstream_idle_race(stage: Stage, faulty: bool) -> Iterator[Scene]:
     with stage.server.pausing(lambda: [nginx.worker()], from_s=0.0, until_s=0.4):
         yield Scene(
             stage,
-            {"shape": "pulse", "phase_s": 0.1, "per_s": 8, "request_bytes": 10, "seconds": 6.0, "answer_timeout_s": 2.0},
+            {
+                "shape": "pulse",
+                "phase_s": 0.1,
+                "per_s": 8,
+                "request_bytes": 10,
+                "seconds": 4.0,
+                "answer_timeout_s": 2.0,
+            },
             shows={"load.HTTP 502": 8},
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 STATES = {
@@ -38,9 +39,7 @@ def counters(proc: Path) -> dict[str, int]:
         for names, values in zip(lines[::2], lines[1::2], strict=True):
             prefix, _, columns = names.partition(":")
             numbers = values.partition(":")[2].split()
-            found |= {
-                f"{prefix}.{name}": int(number) for name, number in zip(columns.split(), numbers, strict=True)
-            }
+            found |= {f"{prefix}.{name}": int(number) for name, number in zip(columns.split(), numbers, strict=True)}
     return found | _conntrack(proc)
 
 
@@ -63,16 +62,32 @@ def local_ports(proc: Path) -> set[int]:
     return {local for local, _, _ in _sockets(proc)}
 
 
-def queues(said: str) -> dict[str, int]:
-    """Sum up what `ss -Hltn` says: the most that waits in a queue, the smallest queue, and how many are over full."""
+def queue_limits(said: str) -> dict[int, int]:
+    """Give the most that may wait in front of each port, from what `ss -Hltn` says."""
     rows = [line.split() for line in said.splitlines()]
-    rows = [row for row in rows if row[3].rpartition(":")[2] != "22"]
-    if not rows:
+    return {int(row[3].rpartition(":")[2]): int(row[2]) for row in rows}
+
+
+def queues(proc: Path, limits: Mapping[int, int], *, but_port: int = 22) -> dict[str, int]:
+    """Give the most that waits in a queue, the smallest queue, and how many hold more than they may.
+
+    The kernel takes one more than the limit, and only then calls a queue full.
+    """
+    rows = [line.split() for line in (proc / "net/tcp").read_text().splitlines()[1:]]
+    # A listener has in rx_queue what waits in front of accept().
+    waiting = {
+        int(row[1].partition(":")[2], 16): int(row[4].partition(":")[2], 16)
+        for row in rows
+        if STATES.get(row[3]) == "LISTEN"
+    }
+    waiting.pop(but_port, None)
+    if not waiting:
         return {}
+    known = [limits[port] for port in waiting if port in limits]
     return {
-        "listener.waiting": max(int(row[1]) for row in rows),
-        "listener.limit": min(int(row[2]) for row in rows),
-        "listener.over_full": sum(int(row[1]) > int(row[2]) for row in rows),
+        "listener.waiting": max(waiting.values()),
+        "listener.limit": min(known, default=0),
+        "listener.over_full": sum(number > limits[port] for port, number in waiting.items() if port in limits),
     }
 
 

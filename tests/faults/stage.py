@@ -70,9 +70,16 @@ class Running:
         """End it, and all that it started."""
         if self.popen.stdin:
             self.popen.stdin.close()
-        for pid in self.everything():
+        ended = self.everything()
+        for pid in ended:
             signal_if_there(pid, signal.SIGKILL)
         self.popen.wait(timeout_s)
+        deadline_s = time.monotonic() + timeout_s
+        # A worker ends a moment after its master, whom alone we wait for.
+        while left := [pid for pid in ended if Path(f"/proc/{pid}").exists()]:
+            if time.monotonic() > deadline_s:
+                raise LabError(f"processes {left} do not end")
+            time.sleep(0.01)
         if self.popen.stdout:
             self.popen.stdout.close()
 

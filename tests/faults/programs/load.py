@@ -95,8 +95,8 @@ def connect(options):
 def exchange(connection, options, last):
     """Send a request, read the answer, and give its status."""
     body = b"x" * options["request_bytes"]
-    lines = ["%s / HTTP/1.1" % ("POST" if body else "GET"), "Host: lab"]
-    lines += ["Content-Length: %d" % len(body)] if body else []
+    lines = [f"{'POST' if body else 'GET'} / HTTP/1.1", "Host: lab"]
+    lines += [f"Content-Length: {len(body)}"] if body else []
     lines += ["Connection: close"] if last else []
     connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
     received = b""
@@ -137,7 +137,7 @@ def once(options, tally, number):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         finally:
             connection.close()
-        outcome = "done" if status < 500 else "HTTP %d" % status
+        outcome = "done" if status < 500 else f"HTTP {status}"
     except (OSError, EarlyEnd) as error:
         outcome = outcome_of(error)
     tally.add(outcome, time.monotonic() - began_s)
@@ -173,27 +173,28 @@ def pool(options, tally, until_s):
             try:
                 connection = connection or connect(options)
                 status = exchange(connection, options, last=False)
-                outcome = "done" if status < 500 else "HTTP %d" % status
+                outcome = "done" if status < 500 else f"HTTP {status}"
             except (OSError, EarlyEnd) as error:
                 outcome = outcome_of(error)
                 if connection:
                     connection.close()
                 connection = None
             tally.add(outcome, time.monotonic() - began_s)
-            rest(began_s)
+            rest()
         if connection:
             connection.close()
 
-    def rest(began_s):
+    def rest():
         # A phase keeps the pool in step with what happens once a second elsewhere.
         if options["shape"] == "pulse":
             now_s = time.monotonic() - options["phase_s"]
-            time.sleep(int(now_s) + 1 - now_s)
+            wait_s = int(now_s) + 1 - now_s
         else:
-            time.sleep(options["gap_s"])
+            wait_s = options["gap_s"]
+        time.sleep(max(0.0, min(wait_s, until_s - time.monotonic())))
 
     if options["shape"] == "pulse":
-        rest(0)
+        rest()
     run(work, options["per_s"])
 
 

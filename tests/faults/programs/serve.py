@@ -102,7 +102,7 @@ def main():
     threading.stack_size(256 * 1024)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("0.0.0.0", options["port"]))
+    listener.bind(("", options["port"]))
     listener.listen(options["backlog"])
     threading.Thread(target=accept, args=(listener, options), daemon=True).start()
     sys.stdin.read()
