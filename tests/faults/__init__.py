@@ -42,14 +42,14 @@ FAULTS = (
     Fault("accept-queue-overflow", QUEUE, "sysctl", listeners.SOMAXCONN, listeners.somaxconn_small),
     Fault("backlog-small", "listen.backlog_small_in_app", "app", None, listeners.backlog_small, also=(QUEUE,)),
     Fault("backlog-captured", "listen.somaxconn_captured", "app", None, listeners.somaxconn_captured, also=(QUEUE,)),
-    Fault("slow-accept", QUEUE, "app", None, listeners.slow_accept, also=("listen.backlog_small_in_app",)),
+    Fault("slow-accept", QUEUE, "app", None, listeners.slow_accept),
     Fault(
         "abort-on-overflow",
         "listen.abort_on_overflow",
         "sysctl",
         listeners.ABORT,
         listeners.abort_on_overflow,
-        also=(QUEUE,),
+        also=(QUEUE, "listen.backlog_small_in_app"),
     ),
     Fault("syn-flood", "listen.syn_queue_full", "network", None, listeners.syn_flood),
     Fault(

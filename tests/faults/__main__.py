@@ -49,7 +49,8 @@ def rows(faults: list[Fault]) -> Iterator[str]:
                 signs = ", ".join(f"`{name}` {measured[name]:.0f}" for name in shown if not name.startswith("load."))
                 remedy = f"{fault.remedy or ''}{f': `{fault.key}`' if fault.key else ''}"
                 well = told(without.load) if without else ""
-                yield f"| {fault.name} | {fault.cause or 'none'} | {remedy} | {told(measured.load)} | {well} | {signs} |"
+                cells = fault.name, fault.cause or "none", remedy, told(measured.load), well, signs
+                yield f"| {' | '.join(cells)} |"
         finally:
             lab.down()
 

@@ -9,12 +9,12 @@ from tests.faults.fault import Scene
 from tests.faults.nginx import Nginx
 from tests.faults.stage import Stage
 
-FEW, MANY = 48, 4096
+FEW, MANY = 32, 4096
 
 
 @contextmanager
 def descriptor_limit(stage: Stage, faulty: bool) -> Iterator[Scene]:
-    """A real nginx may have 48 descriptors, and eighty clients keep their connections open."""
+    """A real nginx may have 32 descriptors, and eighty clients keep their connections open."""
 
     def limit(count: int) -> str:
         return f"worker_rlimit_nofile {count};"

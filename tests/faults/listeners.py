@@ -12,7 +12,7 @@ from tests.faults.stage import Stage
 SOMAXCONN = "net.core.somaxconn"
 ABORT = "net.ipv4.tcp_abort_on_overflow"
 SYNCOOKIES = "net.ipv4.tcp_syncookies"
-FEW, MANY = 16, 4096
+FEW, USUAL, MANY = 16, 128, 4096
 BARE_ACK = "tcp flags & (fin | syn | rst | psh | ack) == ack"
 
 # Sixty clients at once, 0.1 s into each second; a worker that is away for the 0.4 s around that, as a slow disk would
@@ -98,10 +98,14 @@ def abort_on_overflow(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 @contextmanager
 def slow_accept(stage: Stage, faulty: bool) -> Iterator[Scene]:
-    """A server that waits 0.2 s after each accept() gets thirty connections a second."""
-    stage.server.program("serve", backlog=8, accept_every_s=0.2 if faulty else 0.0)
+    """A server that waits 0.2 s after each accept() gets a hundred connections a second, in front of a queue of 128.
+
+    That is all that the kernel allows here, so neither the backlog nor the kernel's limit stands out.
+    """
+    stage.server.set(SOMAXCONN, USUAL)
+    stage.server.program("serve", backlog=USUAL, accept_every_s=0.2 if faulty else 0.0)
     stage.server.wait_listening(PORT)
-    yield Scene(stage, {"per_s": 30, "seconds": 3.0, "connect_timeout_s": 1.2}, shows=OVERFLOWS)
+    yield Scene(stage, {"per_s": 100, "seconds": 4.0, "connect_timeout_s": 1.2, "workers": 250}, shows=OVERFLOWS)
 
 
 @contextmanager
@@ -113,6 +117,7 @@ def syn_flood(stage: Stage, faulty: bool) -> Iterator[Scene]:
             "server.TcpExt.SyncookiesSent": 1000,
             "server.TcpExt.SyncookiesRecv": 30,
             "server.state.SYN_RECV": 60,
+            "log.possible_syn_flooding": 1,
         }
         scene.still = ("server.TcpExt.TCPReqQFullDrop", "load.timeout")
         yield scene

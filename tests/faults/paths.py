@@ -123,6 +123,7 @@ def idle_middlebox(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """
     with _middlebox(stage, faulty, verdict="drop") as scene:
         scene.shows = {"load.timeout": 10, "client.TcpExt.TCPTimeouts": 10, "client.Tcp.RetransSegs": 10}
+        scene.still = ("client.TcpExt.TCPKeepAlive",)
         yield scene
 
 
@@ -131,7 +132,7 @@ def idle_middlebox_reset(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """The same firewall, which answers with a reset in the server's name."""
     with _middlebox(stage, faulty, verdict="reject with tcp reset") as scene:
         scene.shows = {"load.ECONNRESET": 10, "client.Tcp.EstabResets": 10}
-        scene.still = ("server.Tcp.OutRsts",)
+        scene.still = ("server.Tcp.OutRsts", "client.TcpExt.TCPKeepAlive")
         yield scene
 
 

@@ -55,7 +55,7 @@ def upstream_idle_race(stage: Stage, faulty: bool) -> Iterator[Scene]:
                 "seconds": 4.0,
                 "answer_timeout_s": 2.0,
             },
-            shows={"load.HTTP 502": 8},
+            shows={"load.HTTP 502": 8, "server.Tcp.OutRsts": 8},
         )
 
 
