@@ -29,6 +29,8 @@ def unread_data(stage: Stage, faulty: bool) -> Iterator[Scene]:
             "server.TcpExt.TCPAbortOnClose": 80,
             "server.Tcp.OutRsts": 80,
             "client.Tcp.EstabResets": 80,
+            # Who aborts counts it here as well.
+            "server.Tcp.EstabResets": 80,
         }
         yield scene
 
@@ -43,6 +45,8 @@ def linger_zero(stage: Stage, faulty: bool) -> Iterator[Scene]:
             "server.TcpExt.TCPAbortOnData": 80,
             "server.Tcp.OutRsts": 80,
             "client.Tcp.EstabResets": 80,
+            # Who aborts counts it here as well.
+            "server.Tcp.EstabResets": 80,
         }
         yield scene
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +66,7 @@ class Scene:
     stage: Stage
     load: dict[str, Any]
     """Options of programs/load.py; `address` is the server's unless given."""
-    shows: dict[str, float]
+    shows: Mapping[str, float]
     """Names of a measurement, and how much each is at least while the fault is there; without it, less than a tenth."""
     still: tuple[str, ...] = ()
     """Names of a measurement that are zero although one might expect them to rise."""

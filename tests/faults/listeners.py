@@ -119,7 +119,7 @@ def syn_flood(stage: Stage, faulty: bool) -> Iterator[Scene]:
             "server.state.SYN_RECV": 60,
             "log.possible_syn_flooding": 1,
         }
-        scene.still = ("server.TcpExt.TCPReqQFullDrop", "load.timeout")
+        scene.still = ("server.TcpExt.TCPReqQFullDrop", "server.TcpExt.ListenOverflows", "load.timeout")
         yield scene
 
 
@@ -128,7 +128,7 @@ def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """The same flood, and a kernel that may send no cookies: clients are refused with the flood."""
     with _flood(stage, faulty, cookies=0) as scene:
         scene.shows = {"server.TcpExt.TCPReqQFullDrop": 1000, "server.state.SYN_RECV": 60, "load.timeout": 30}
-        scene.still = ("server.TcpExt.SyncookiesSent",)
+        scene.still = ("server.TcpExt.SyncookiesSent", "server.TcpExt.ListenOverflows")
         scene.cure = lambda: stage.server.set(SYNCOOKIES, 1)
         yield scene
 

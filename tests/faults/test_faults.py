@@ -46,6 +46,8 @@ def test_the_hosts_show_the_fault_and_nothing_of_it_without(fault: Fault, stages
     with stages(fault) as stage, fault.make(stage, True) as scene:
         ill = measure(scene)
         missed = {name: (ill[name], least) for name, least in scene.shows.items() if ill[name] < least}
+        for host in stage.hosts.values():
+            host.lab.ssh(host.name, "true", timeout_s=10)  # a diagnosis has to get in
 
     assert not said_too_much, well.load
     assert set(well.load.errors) <= set(scene.besides)
@@ -98,5 +100,5 @@ def named(scene: Scene) -> set[str]:
 def expected(scene: Scene) -> float:
     """Give how many exchanges the load makes where nothing is in its way."""
     if scene.load.get("shape") == "pool":
-        return scene.load["per_s"] * scene.seconds // scene.load["gap_s"]
-    return scene.load["per_s"] * scene.seconds
+        return float(scene.load["per_s"] * scene.seconds // scene.load["gap_s"])
+    return float(scene.load["per_s"] * scene.seconds)

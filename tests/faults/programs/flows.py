@@ -1,8 +1,8 @@
 """Put flows into the connection tracking table until it is full. Run on a host as root: python3 -c TEXT OPTIONS.
 
-OPTIONS: count. They are established TCP connections between addresses that nobody has, as a gateway knows them; the
-kernel may throw out any others to make room. It never makes more than 1,000,000. Needs Python 3.8 and its standard
-library.
+OPTIONS: count, assured. The flows are established TCP connections between addresses that nobody has, as a gateway knows
+them. To make room for a new one the kernel throws out one that is not assured, and no other. It never makes more than
+1,000,000. Needs Python 3.8 and its standard library.
 """
 
 import json
@@ -18,8 +18,7 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE = 1, 4, 0x400
 NLMSG_ERROR = 2
 NESTED = 0x8000
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_TIMEOUT = 1, 2, 3, 4, 7
-# Seen in both directions, assured, confirmed.
-STATUS = 0x2 | 0x4 | 0x8
+SEEN_REPLY, ASSURED, CONFIRMED = 0x2, 0x4, 0x8
 ESTABLISHED = 3
 
 
@@ -38,7 +37,7 @@ def flow_tuple(kind, source, target, source_port, target_port):
     return attribute(kind | NESTED, attribute(1 | NESTED, addresses) + attribute(2 | NESTED, ports))
 
 
-def message(number, acknowledge):
+def message(number, status, acknowledge):
     """Give the message that makes flow `number`."""
     source = struct.pack("!BBH", 198, 18, number // 60000 + 1)
     target, port = b"\xc6\x13\x00\x01", 1024 + number % 60000
@@ -46,7 +45,7 @@ def message(number, acknowledge):
         struct.pack("BBH", socket.AF_INET, 0, 0)
         + flow_tuple(CTA_TUPLE_ORIG, source, target, port, 443)
         + flow_tuple(CTA_TUPLE_REPLY, target, source, 443, port)
-        + attribute(CTA_STATUS, struct.pack("!I", STATUS))
+        + attribute(CTA_STATUS, struct.pack("!I", status))
         + attribute(CTA_TIMEOUT, struct.pack("!I", 3600))
         + attribute(CTA_PROTOINFO | NESTED, attribute(1 | NESTED, attribute(1, bytes([ESTABLISHED]))))
     )
@@ -56,14 +55,16 @@ def message(number, acknowledge):
 
 
 def main():
-    count = min(MOST, json.loads(sys.argv[1])["count"])
+    options = json.loads(sys.argv[1])
+    count = min(MOST, options["count"])
+    status = SEEN_REPLY | CONFIRMED | (ASSURED if options["assured"] else 0)
     refused = 0
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
         netlink.bind((0, 0))
         batch = 64
         for first in range(0, count, batch):
             numbers = range(first, min(first + batch, count))
-            netlink.send(b"".join(message(number, number == numbers[-1]) for number in numbers))
+            netlink.send(b"".join(message(number, status, number == numbers[-1]) for number in numbers))
             # An answer to the last, and one to each that was refused.
             while True:
                 answer = netlink.recv(65536)
