@@ -11,7 +11,8 @@ pytestmark = pytest.mark.lab
 
 TRACES = r"""
 for process in /proc/[0-9]*; do
-    read -r name <"$process/comm" && echo "process $name"
+    # The first is the host, and still a shell when the host is young.
+    [ "$process" = /proc/1 ] || ! read -r name <"$process/comm" || echo "process $name"
 done 2>/dev/null
 nft list ruleset
 ip -br address
