@@ -66,6 +66,6 @@ setpriv --bounding-set "$dropped" /usr/sbin/sshd -E /var/log/sshd.log 3<&- </dev
 
 echo ready
 exec 3<&- </dev/null >/dev/null
-# Detached processes of an ssh session end up here; the kernel reaps them if their parent ignores SIGCHLD.
-trap '' CHLD
-exec sleep infinity
+# Detached processes of an ssh session end up here; the kernel reaps them if their parent ignores SIGCHLD. dash does not
+# hand a `trap '' CHLD` on.
+exec env --ignore-signal=CHLD sleep infinity

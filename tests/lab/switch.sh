@@ -58,7 +58,7 @@ END
 
 echo ready
 exec 3<&- </dev/null >/dev/null
-# Orphans of all hosts end up here; the kernel reaps them if their parent ignores SIGCHLD.
-trap '' CHLD
-[ -z "$lifeline" ] || exec cat "$lifeline"
-exec sleep infinity
+# Orphans of all hosts end up here; the kernel reaps them if their parent ignores SIGCHLD. dash does not hand a
+# `trap '' CHLD` on.
+[ -z "$lifeline" ] || exec env --ignore-signal=CHLD cat "$lifeline"
+exec env --ignore-signal=CHLD sleep infinity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_names_processes_and_listeners_are_the_hosts_own(lab: Lab, hosts: Hosts)
     assert lab.run(one, ["cat", "/proc/1/comm"]).stdout == "sleep\n"
     assert one.address in lab.run(one, ["ss", "-Hltn"]).stdout
     assert two.address not in lab.run(one, ["ss", "-Hltn"]).stdout
+
+
+def test_a_process_whose_parent_has_ended_leaves_no_zombie(lab: Lab, hosts: Hosts) -> None:
+    [host] = hosts(1)
+
+    lab.run(host, ["sh", "-c", "(sleep 0.2 & exec true)"])
+    time.sleep(0.5)
+
+    said = lab.run(host, ["sh", "-c", "cat /proc/[0-9]*/stat"], check=False).stdout
+    assert "(sshd)" in said
+    assert ") Z " not in said
 
 
 def test_sysctl_d_is_that_of_a_fresh_debian(lab: Lab, hosts: Hosts) -> None:

@@ -1,0 +1,42 @@
+"""The list of faults agrees with itself, with the catalogue and with the manual."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tcptune.knowledge.catalogue import catalogue
+from tests.faults import FAULTS, HEALTHY, STORIES
+
+PAGE = Path(__file__).parents[2] / "docs/explanation/faults.md"
+REMEDIES = {"app", "limit", "network", "proxy", "sysctl"}
+
+
+def test_each_fault_has_a_name_of_its_own_and_a_remedy_that_fits() -> None:
+    names = [fault.name for fault in (*FAULTS, *HEALTHY)]
+
+    assert len(set(names)) == len(names)
+    assert {fault.remedy for fault in FAULTS} <= REMEDIES
+    assert [fault.name for fault in FAULTS if (fault.key is not None) != (fault.remedy == "sysctl")] == []
+    assert all(fault.cause not in fault.also for fault in FAULTS)
+
+
+def test_a_host_that_is_well_has_neither_cause_nor_remedy() -> None:
+    assert {(fault.cause, fault.remedy, fault.key) for fault in HEALTHY} == {(None, None, None)}
+
+
+def test_a_key_that_cures_is_in_the_catalogue() -> None:
+    assert {fault.key for fault in FAULTS if fault.key} - {str(key) for key in catalogue()} == set()
+
+
+def test_the_manual_has_a_row_for_each() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines() if "|" in line]
+    told = {
+        row[0]: (row[1], row[2].partition(":")[0], row[2].partition("`")[2].rstrip("`"))
+        for row in rows
+        if len(row) == 6
+    }
+
+    wanted = {fault.name: (fault.cause or "none", fault.remedy or "", fault.key or "") for fault in (*FAULTS, *HEALTHY)}
+    assert {name: told.get(name) for name in wanted} == wanted
+    assert len(told) == len(wanted) + 2, "the heading and the line below it"
+    assert set(STORIES) <= {row[0] for row in rows if len(row) == 4}
