@@ -13,14 +13,8 @@ from tcptune.captures.resets import explain
 from tcptune.captures.symptoms import symptoms
 from tcptune.captures.table import FLOWS, FlowTable
 from tcptune.captures.together import Together
-from tcptune.domain.captures import (
-    CaptureFile,
-    CaptureFinding,
-    CaptureReport,
-    CauseCount,
-    Confidence,
-    FlowCounts,
-)
+from tcptune.domain.captures import CaptureFile, CaptureFinding, CaptureReport, CauseCount, FlowCounts
+from tcptune.domain.causes import Confidence
 from tcptune.knowledge.captures import capture_causes
 
 EXAMPLES = 50
@@ -117,8 +111,8 @@ class Analysis:
                 cause=causes[name],
                 flows=sum(tally.sure.values()),
                 high=tally.sure[Confidence.HIGH],
-                medium=tally.sure[Confidence.MEDIUM],
-                low=tally.sure[Confidence.LOW],
+                likely=tally.sure[Confidence.LIKELY],
+                possible=tally.sure[Confidence.POSSIBLE],
                 by=tuple(tally.by.most_common(_SENDERS_SHOWN)),
             )
             for name, tally in self._tallies.items()

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from tcptune.captures.cases import MIDDLEBOX, Case, Naming, endpoint
 from tcptune.captures.flows import SECOND, Flow, Side
-from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence
+from tcptune.domain.captures import UNKNOWN, CaptureFinding
+from tcptune.domain.causes import Confidence
 
 RECORDS = 200_000
 """Flows that are remembered of each end: about 500 bytes each, so 100 MB."""
@@ -134,7 +135,7 @@ def _opening(
             return
         # A proxy or a firewall that changes sequence numbers hides a connection, but then all to that port.
         what = f"the SYNs to {endpoint(flow.server)} never reached the other end: dropped on the way there"
-        confidence = sure if known_path else Confidence.MEDIUM
+        confidence = sure if known_path else Confidence.LIKELY
         yield case.finding("connect_timeout.drop", confidence, UNKNOWN, what, signs=_ended(sure, there), seen=seen)
     elif other.answered:
         what = f"{endpoint(flow.server)} answered the SYN, and the answer was dropped on the way back"
@@ -149,7 +150,7 @@ def _sure(there: Watched, time_ns: int) -> Confidence | None:
     """Return how sure it is that a capture was going on at a time; None where it was not, or long over."""
     if there.start_ns - SECOND <= time_ns <= there.last_ns:
         return Confidence.HIGH
-    return Confidence.MEDIUM if there.last_ns < time_ns <= there.last_ns + _AFTERWARDS_NS else None
+    return Confidence.LIKELY if there.last_ns < time_ns <= there.last_ns + _AFTERWARDS_NS else None
 
 
 def _ended(sure: Confidence, there: Watched) -> tuple[str, ...]:

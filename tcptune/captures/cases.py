@@ -6,7 +6,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from tcptune.captures.flows import SECOND, Flow, Mark, Side
-from tcptune.domain.captures import CaptureFinding, Confidence, Seen
+from tcptune.domain.captures import CaptureFinding, Seen
+from tcptune.domain.causes import Confidence
 
 MIDDLEBOX = "a middlebox"
 Naming = Callable[[int], str]

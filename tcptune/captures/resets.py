@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tcptune.captures.cases import MIDDLEBOX, Case, endpoint
 from tcptune.captures.flows import SECOND, Mark, Reset, Side, Silence
 from tcptune.captures.forgery import CERTAIN, Weighed, lacks_data, unfit, weigh
-from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence, Seen
+from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
+from tcptune.domain.causes import Confidence
 from tcptune.knowledge.captures import gap_like
 
 _LONG_S = 30.0
@@ -82,7 +83,7 @@ def _refused(a: _Asked) -> _Answer | None:
     if a.weighed.forged:
         what = f"the refusal does not come from where {endpoint(a.side)} is"
         return _Answer("refused.firewall_reject", _sure(a.weighed), MIDDLEBOX, what, seen)
-    confidence = Confidence.HIGH if a.usual_ttl is not None else Confidence.MEDIUM
+    confidence = Confidence.HIGH if a.usual_ttl is not None else Confidence.LIKELY
     return _Answer("refused.closed_port", confidence, endpoint(a.side), "the SYN was answered with a reset", seen)
 
 
@@ -99,7 +100,7 @@ def _cancelled(a: _Asked) -> _Answer | None:
         what = f"the SYN-ACK came after {delay_s:.1f} s, when the client had given up"
         return _Answer("connect.cancelled_by_client", Confidence.HIGH, endpoint(a.side), what, seen)
     return _Answer(
-        "connect.tried_only", Confidence.MEDIUM, endpoint(a.side), "a SYN-ACK was answered with a reset at once", seen
+        "connect.tried_only", Confidence.LIKELY, endpoint(a.side), "a SYN-ACK was answered with a reset at once", seen
     )
 
 
@@ -116,7 +117,7 @@ def _tried(a: _Asked) -> _Answer | None:
     if not flow.established or not a.reset.acks or a.weighed.forged or a.reset.silence:
         return None
     what = "the client opened the connection and aborted it without a byte"
-    return _Answer("connect.tried_only", Confidence.MEDIUM, endpoint(a.side), what)
+    return _Answer("connect.tried_only", Confidence.LIKELY, endpoint(a.side), what)
 
 
 def _late(a: _Asked) -> _Answer | None:
@@ -135,7 +136,7 @@ def _after_fin(a: _Asked) -> _Answer | None:
             return None
         what = f"{closed} had closed, and answered something of {writes} that is not in the capture"
         seen = a.case.seen(a.side.fin, f"FIN of {closed}")
-        return _Answer("reset.write_after_peer_close", Confidence.MEDIUM, writes, what, seen)
+        return _Answer("reset.write_after_peer_close", Confidence.LIKELY, writes, what, seen)
     data, crossed = a.side.after_fin
     silence = a.side.fin_silence
     seen = (
@@ -146,7 +147,7 @@ def _after_fin(a: _Asked) -> _Answer | None:
     if crossed and silence is not None:
         like = gap_like(silence.seconds)
         what = f"{closed} closed after {silence.seconds:.1f} s without data{_known(silence)}, and {writes} used it then"
-        return _Answer("reset.keepalive_race", Confidence.HIGH if like else Confidence.MEDIUM, closed, what, seen)
+        return _Answer("reset.keepalive_race", Confidence.HIGH if like else Confidence.LIKELY, closed, what, seen)
     unaware = ", not knowing of it" if crossed else ""
     idle = f" after {silence.seconds:.1f} s without data{_known(silence)}" if silence is not None else ""
     what = f"{closed} had closed{idle}, and {writes} wrote afterwards{unaware}"
@@ -187,7 +188,7 @@ def _handshake(a: _Asked) -> _Answer | None:
     # A server that has said anything but SYN-ACKs had taken the connection.
     if flow.server.segments > len(flow.server.opening) or (a.reset.silence and a.reset.silence.seconds >= _LONG_S):
         return None
-    confidence = Confidence.LOW if flow.client.sent_bytes else Confidence.MEDIUM
+    confidence = Confidence.POSSIBLE if flow.client.sent_bytes else Confidence.LIKELY
     what = "the client's confirmation of the handshake was answered with a reset"
     return _Answer("listen.abort_on_overflow", confidence, endpoint(a.side), what, a.case.seen(confirmed, "ACK"))
 
@@ -201,9 +202,9 @@ def _timed(a: _Asked) -> _Answer | None:
     if silence.after == a.reset.at:
         waiting = "waiting for an answer" if a.side.unheard else "without data"
         what = f"{who} aborted after {silence.seconds:.1f} s {waiting}, as {like.who}"
-        return _Answer("reset.idle_timeout", Confidence.MEDIUM, who, what, seen)
+        return _Answer("reset.idle_timeout", Confidence.LIKELY, who, what, seen)
     what = f"{who} aborted as it was used again after {silence.seconds:.1f} s, as {like.who}"
-    return _Answer("reset.keepalive_race", Confidence.MEDIUM, who, what, seen)
+    return _Answer("reset.keepalive_race", Confidence.LIKELY, who, what, seen)
 
 
 def _aborted(a: _Asked) -> _Answer | None:
@@ -212,18 +213,18 @@ def _aborted(a: _Asked) -> _Answer | None:
     who = endpoint(a.side)
     if a.thin:
         what = f"{who} aborted; why, the data would tell that was not captured"
-        return _Answer("reset.aborted", Confidence.MEDIUM, who, what)
+        return _Answer("reset.aborted", Confidence.LIKELY, who, what)
     if a.reset.unanswered and not _whole(a.other):
         what = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered"
         seen = a.case.seen(a.other.last_data, f"data of {endpoint(a.other)}")
-        return _Answer("reset.unread_data_on_close", Confidence.MEDIUM, who, what, seen)
+        return _Answer("reset.unread_data_on_close", Confidence.LIKELY, who, what, seen)
     flow = a.case.flow
     if a.side is flow.server and flow.opened and not flow.server.sent_bytes and not flow.client.sent_bytes:
         what = f"{who} aborted a connection on which nobody had said anything"
-        return _Answer("listen.closed_with_queue", Confidence.MEDIUM, who, what)
+        return _Answer("listen.closed_with_queue", Confidence.LIKELY, who, what)
     what = f"{who} aborted where a FIN would have been"
     return _Answer(
-        "reset.so_linger_zero", Confidence.MEDIUM, who, what, a.case.seen(a.side.last_data, f"the last data of {who}")
+        "reset.so_linger_zero", Confidence.LIKELY, who, what, a.case.seen(a.side.last_data, f"the last data of {who}")
     )
 
 
@@ -235,15 +236,15 @@ def _no_socket(a: _Asked) -> _Answer | None:
     long = silence is not None and silence.seconds >= _LONG_S and not silence.probed
     if long and silence is not None and a.usual_ttl is None:
         what = f"{who} knows nothing of the connection after {silence.seconds:.1f} s without data{_known(silence)}"
-        return _Answer("reset.l4_idle_middlebox", Confidence.LOW, UNKNOWN, what, seen)
+        return _Answer("reset.l4_idle_middlebox", Confidence.POSSIBLE, UNKNOWN, what, seen)
     after = f", after {silence.seconds:.1f} s without data{_known(silence)}" if long and silence is not None else ""
     what = f"{who} answered as a host does that has no such connection{after}"
-    confidence = Confidence.LOW if a.thin else Confidence.MEDIUM
+    confidence = Confidence.POSSIBLE if a.thin else Confidence.LIKELY
     return _Answer("reset.half_open_peer_reboot", confidence, who, what, seen)
 
 
 def _unexplained(a: _Asked) -> _Answer:
-    return _Answer("reset.unexplained", Confidence.LOW, UNKNOWN, f"a reset with the address of {endpoint(a.side)}")
+    return _Answer("reset.unexplained", Confidence.POSSIBLE, UNKNOWN, f"a reset with the address of {endpoint(a.side)}")
 
 
 _RULES: tuple[Callable[[_Asked], _Answer | None], ...] = (
@@ -275,7 +276,7 @@ def _whole(side: Side) -> bool:
 
 
 def _sure(weighed: Weighed) -> Confidence:
-    return Confidence.HIGH if weighed.weight >= CERTAIN else Confidence.MEDIUM
+    return Confidence.HIGH if weighed.weight >= CERTAIN else Confidence.LIKELY
 
 
 def _known(silence: Silence) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from tcptune.captures.cases import Case, endpoint, host
 from tcptune.captures.flows import SECOND, Mark, Side, apart
-from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence, Seen
+from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
+from tcptune.domain.causes import Confidence
 
 _UNANSWERED_S = 3.0
 """Linux sends a SYN again after 1 s: who was watched for this long, and did not, has given up."""
@@ -42,7 +43,7 @@ def _opening(case: Case) -> Iterator[CaptureFinding]:
         what = f"the SYN was answered after {waited_s:.1f} s, when it had been sent again"
         yield case.finding(
             "connect_latency.steps",
-            Confidence.MEDIUM,
+            Confidence.LIKELY,
             endpoint(server),
             what,
             signs=(f"{len(client.opening)} SYNs",),
@@ -52,7 +53,7 @@ def _opening(case: Case) -> Iterator[CaptureFinding]:
         spoken = "and sent data" if client.sent_bytes else "and sent nothing"
         yield case.finding(
             "listen.accept_queue_overflow",
-            Confidence.MEDIUM if client.sent_bytes else Confidence.LOW,
+            Confidence.LIKELY if client.sent_bytes else Confidence.POSSIBLE,
             endpoint(server),
             f"the server repeated its SYN-ACK after the client had confirmed it {spoken}",
             seen=(*_all(case, server.opening, "SYN-ACK"), *case.seen(server.opening_again, "SYN-ACK again")),
@@ -60,7 +61,7 @@ def _opening(case: Case) -> Iterator[CaptureFinding]:
     elif client.last_ack is None and len(server.opening) > 2:
         yield case.finding(
             "connect_timeout.drop",
-            Confidence.MEDIUM,
+            Confidence.LIKELY,
             UNKNOWN,
             "SYN-ACKs were sent again and again, and never confirmed: lost on the way back, or a forged SYN",
             seen=_all(case, server.opening, "SYN-ACK"),
@@ -89,7 +90,7 @@ def _silent_server(case: Case, client: Side, server: Side) -> Iterator[CaptureFi
     if times > 1 or waited_s >= _UNANSWERED_S:
         yield case.finding(
             "connect_timeout.drop",
-            Confidence.HIGH if times > 2 else Confidence.MEDIUM,
+            Confidence.HIGH if times > 2 else Confidence.LIKELY,
             UNKNOWN,
             f"no answer to {'a SYN' if times == 1 else 'SYNs'} to {endpoint(server)} within {waited_s:.1f} s",
             signs=(f"seconds after the first: {when}",),
@@ -121,7 +122,7 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
             )
             yield case.finding(
                 "drop.pmtu_blackhole",
-                Confidence.HIGH if heard or asked else Confidence.MEDIUM,
+                Confidence.HIGH if heard or asked else Confidence.LIKELY,
                 UNKNOWN,
                 f"{endpoint(side)} sent {run.length} bytes {run.times + 1} times, and smaller segments passed",
                 signs=(sizes, icmp),
@@ -130,7 +131,7 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
             continue
         what = f"{endpoint(side)} sent the same {run.length} bytes {run.times + 1} times within {lasted_s:.1f} s"
         # Who still speaks has not vanished: one direction of the way may have.
-        confidence = Confidence.LOW if heard else Confidence.HIGH
+        confidence = Confidence.POSSIBLE if heard else Confidence.HIGH
         yield case.finding("timeout.peer_vanished", confidence, endpoint(other), what, seen=seen)
 
 
@@ -144,7 +145,7 @@ def _closed_window(case: Case) -> Iterator[CaptureFinding]:
         times = "once" if side.closed_windows == 1 else f"{side.closed_windows} times"
         still = ", and still at the end" if side.closed_since is not None else ""
         what = f"{endpoint(side)} took nothing for {total / SECOND:.1f} s, its window closed {times}{still}"
-        confidence = Confidence.HIGH if total >= SECOND else Confidence.MEDIUM
+        confidence = Confidence.HIGH if total >= SECOND else Confidence.LIKELY
         yield case.finding(
             "perf.slow_reader", confidence, endpoint(side), what, seen=case.seen(side.closed_first, "window 0")
         )
@@ -159,7 +160,7 @@ def _loss(case: Case) -> Iterator[CaptureFinding]:
         if share > LOSSY:
             yield case.finding(
                 "perf.loss",
-                Confidence.HIGH if share > VERY_LOSSY else Confidence.MEDIUM,
+                Confidence.HIGH if share > VERY_LOSSY else Confidence.LIKELY,
                 UNKNOWN,
                 f"{endpoint(side)} sent {lost} of {side.data_segments} data segments again: {share:.1%}",
                 signs=(f"{side.needless} more were sent again needlessly, as D-SACK says",) if side.needless else (),
@@ -191,7 +192,7 @@ def _tls(case: Case) -> Iterator[CaptureFinding]:
         yield case.finding("reset.tls_before_ready", Confidence.HIGH, endpoint(ender), what, seen=seen)
     elif case.waited_s(hello) >= _HELLO_S and flow.client.run is None:
         what = f"no answer to the ClientHello within {case.waited_s(hello):.1f} s"
-        yield case.finding("reset.tls_before_ready", Confidence.MEDIUM, endpoint(flow.server), what, seen=seen)
+        yield case.finding("reset.tls_before_ready", Confidence.LIKELY, endpoint(flow.server), what, seen=seen)
 
 
 def _http(case: Case) -> Iterator[CaptureFinding]:
@@ -213,7 +214,7 @@ def _http(case: Case) -> Iterator[CaptureFinding]:
         what = f"{total - missing} of {total} bytes of {kind} when {who} ended it"
         yield case.finding(
             cause,
-            Confidence.HIGH if ender is side else Confidence.MEDIUM,
+            Confidence.HIGH if ender is side else Confidence.LIKELY,
             endpoint(ender),
             what,
             seen=(*case.seen(mark, "the head of the message"), *case.seen(end, "the end")),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from tcptune.captures.cases import Case, endpoint
 from tcptune.captures.flows import MILLISECOND, Flow
-from tcptune.domain.captures import UNKNOWN, CaptureFinding, Confidence
+from tcptune.domain.captures import UNKNOWN, CaptureFinding
+from tcptune.domain.causes import Confidence
 
 _CRASH_NS = 200 * MILLISECOND
 _CRASH_FLOWS = 3
@@ -69,7 +70,7 @@ class Together:
                 continue
             told |= {(who, when), (who, when + 1)}
             what = f"{who} aborted {together} connections within {2 * _CRASH_NS // MILLISECOND} ms"
-            changed = {"cause": "reset.process_crash", "confidence": Confidence.MEDIUM, "what": what, "signs": ()}
+            changed = {"cause": "reset.process_crash", "confidence": Confidence.LIKELY, "what": what, "signs": ()}
             yield first.model_copy(update=changed)
 
     def _handshake(self, case: Case) -> None:
@@ -80,7 +81,7 @@ class Together:
             who = endpoint(flow.server)
             seen = case.seen(flow.client.opening[0], f"SYN to {who}, one of them")
             found = self._servers[key] = _Server(
-                case.finding("listen.syn_queue_full", Confidence.LOW, UNKNOWN, who, seen=seen)
+                case.finding("listen.syn_queue_full", Confidence.POSSIBLE, UNKNOWN, who, seen=seen)
             )
             if len(self._servers) > _MOST_SERVERS:
                 self._servers.popitem(last=False)
@@ -99,7 +100,7 @@ class Together:
             what = f"{server.half_open} of {server.asked} handshakes with {who} were never finished"
             yield server.seen.model_copy(
                 update={
-                    "confidence": Confidence.MEDIUM if answered else Confidence.LOW,
+                    "confidence": Confidence.LIKELY if answered else Confidence.POSSIBLE,
                     "flow": f"many > {who}",
                     "what": what,
                     "signs": (f"{server.answered} of them were answered with a SYN-ACK",),

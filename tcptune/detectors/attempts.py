@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, Seen
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.sockets import PeerUse, SocketState
 
 FAILS = "Tcp.AttemptFails"

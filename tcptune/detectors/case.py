@@ -9,22 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, NofileProposal, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, NofileProposal, Proposal, Source
 from tcptune.domain.facts import Absent, HostFacts, Value
+from tcptune.domain.rates import NotMeasured, Rates, began_again, rates, reading, seconds_between
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import Sockets
 from tcptune.domain.state import Listener, Listeners, Process
 from tcptune.domain.strain import Drops, KernelMessage, Pressure
 from tcptune.domain.values import numbers
 from tcptune.knowledge.causes import thresholds
-
-_WITNESSES = tuple(
-    f"Tcp.{name}"
-    for name in ("InSegs", "OutSegs", "ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "OutRsts", "InErrs")
-)
-"""Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
-
 
 NOT_HELD = "these facts do not hold it; `tcptune facts --evidence` asks for it"
 
@@ -80,25 +74,28 @@ class Case:
     @cached_property
     def elapsed_s(self) -> float:
         """Time between the samples, by the host's own clock where it tells."""
-        one, other = self.first.pressure, self.second.pressure
-        if one is not None and other is not None:
-            return other.uptime_s - one.uptime_s
-        return (self.second.collected_at - self.first.collected_at).total_seconds()
+        return seconds_between(self.first, self.second)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """What grew. Raises NotKnown where the samples cannot be compared."""
+        found = rates(Sampled(first=self.first, second=self.second))
+        if isinstance(found, NotMeasured):
+            raise NotKnown(found.why)
+        return found
 
     def incomparable(self) -> str | None:
         """Say why no difference of the two samples means anything; None where they can be compared."""
         if self.first.host != self.second.host:
             return f"the samples are of two hosts, {self.first.host} and {self.second.host}"
-        if self.first.system.boot_id != self.second.system.boot_id:
-            return "it was booted between the samples"
         if self.elapsed_s < self.bound("window"):
             return f"{self.elapsed_s:g} s lie between the samples, {self.bound('window'):g} s are asked for"
         before, after = self.first.counters, self.second.counters
         if before is None or after is None:
             gaps = (self.second if after is None else self.first).gaps
             return f"no counters: {gaps.get('counters', 'the facts hold none')}"
-        back = next((n for n in _WITNESSES if n in before and n in after and after[n] < before[n]), None)
-        return f"{back} went backwards: the network namespace was made anew" if back else None
+        unfit = began_again(reading(self.first), reading(self.second))
+        return unfit.why if unfit else None
 
     @staticmethod
     def bound(name: str) -> float:
@@ -111,12 +108,12 @@ class Case:
 
     def grown(self, name: str) -> int:
         """Return by how much a counter grew. Raises NotKnown."""
-        if not self.has(name):
+        found = self.rates.counters.get(name)
+        if found is None and name in self.rates.fell:
+            raise NotKnown(f"{name} went backwards")
+        if found is None:
             raise NotKnown(f"{name} is not among its counters: an older kernel, or what counts it is not loaded")
-        after, before = (self.second.counters or {})[name], (self.first.counters or {})[name]
-        if after < before:
-            raise NotKnown(f"{name} went backwards, {before} to {after}")
-        return after - before
+        return found.grew
 
     def grown_if_counted(self, name: str) -> int:
         """Return by how much a counter grew; 0 where this kernel does not count it, for what only adds to a sum."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import NOT_HELD, Case, NotKnown, Seen
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
 from tcptune.domain.strain import KernelMessage
 
 MAX = "net.netfilter.nf_conntrack_max"

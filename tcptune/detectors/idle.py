@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, Seen
 from tcptune.detectors.resets import many_received
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
 from tcptune.domain.sockets import PeerUse, PortUse, SocketState
 from tcptune.domain.surroundings import IdleTimeout
 from tcptune.knowledge.surroundings import idle_timeouts

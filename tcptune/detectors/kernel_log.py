@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import NOT_HELD, Case, Clue, NotKnown
-from tcptune.domain.diagnosis import Confidence, Evidence, Source
+from tcptune.domain.causes import Confidence
+from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.strain import KernelMessage
 from tcptune.knowledge.causes import kernel_patterns
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, NofileProposal, Operator, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, NofileProposal, Operator, Proposal, Source
 from tcptune.domain.sockets import SocketState
 from tcptune.domain.state import Process
 from tcptune.domain.strain import KernelMessage

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, Operator, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
 from tcptune.domain.state import Listener
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.surroundings import program

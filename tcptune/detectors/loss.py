@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, Seen
-from tcptune.domain.diagnosis import Confidence, Evidence, Source
+from tcptune.domain.causes import Confidence
+from tcptune.domain.diagnosis import Evidence, Source
 
 AGAIN = "Tcp.RetransSegs"
 SENT = "Tcp.OutSegs"

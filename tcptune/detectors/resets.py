@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, NotKnown, Seen
-from tcptune.domain.causes import RemedyKind
-from tcptune.domain.diagnosis import Confidence, Evidence, NotExplained, Operator, Proposal, Source
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.diagnosis import Evidence, NotExplained, Operator, Proposal, Source
 from tcptune.domain.state import Listener
 from tcptune.domain.strain import KernelMessage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.detectors.case import Case, Clue, Seen
-from tcptune.domain.causes import Cause
-from tcptune.domain.diagnosis import CauseFound, Confidence, Gap, HostDiagnosis, NotExplained, Remedy
+from tcptune.domain.causes import Cause, Confidence
+from tcptune.domain.diagnosis import CauseFound, Gap, HostDiagnosis, NotExplained, Remedy
 from tcptune.knowledge.causes import causes
 
 

@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
+from tcptune.domain.causes import Confidence, Known
 from tcptune.domain.values import Frozen
 
 UNKNOWN = "unknown"
-
-
-class Confidence(StrEnum):
-    """How sure a cause is."""
-
-    HIGH = "high"
-    """The packets leave no other reading that is not named beside it."""
-    MEDIUM = "medium"
-    """The packets fit, and fit something else, too: see how to tell apart."""
-    LOW = "low"
-    """A guess worth a look."""
-
-
-class RemedyKind(StrEnum):
-    """Where a remedy is done."""
-
-    SYSCTL = "sysctl"
-    LIMIT = "limit"
-    PROXY = "proxy"
-    APP = "app"
-    NETWORK = "network"
-    NONE = "none"
-    """Nothing is to be done, or no setting helps; the action says which."""
-
-
-class Remedy(Frozen):
-    """One thing to do, or that it is of no use to do anything."""
-
-    kind: RemedyKind
-    action: str = Field(min_length=1)
 
 
 class CaptureCause(Frozen):
@@ -52,7 +22,7 @@ class CaptureCause(Frozen):
     """Nobody lost anything: it is listed, and is no finding for the exit code."""
     tell_apart: tuple[str, ...] = ()
     """What else it could be, and how to find out."""
-    remedies: tuple[Remedy, ...] = Field(min_length=1)
+    remedies: tuple[Known, ...] = Field(min_length=1)
     """Ordered by closeness to the cause."""
     kernel_change_helps: bool
     source: str
@@ -100,8 +70,8 @@ class CauseCount(Frozen):
     cause: CaptureCause
     flows: int
     high: int
-    medium: int
-    low: int
+    likely: int
+    possible: int
     by: tuple[tuple[str, int], ...]
     """Who did it how often, the most frequent first; a bounded list."""
 

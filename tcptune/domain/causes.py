@@ -14,6 +14,23 @@ from tcptune.domain.values import Frozen
 CAUSE_ID = r"^[a-z0-9_]+(?:\.[a-z0-9_]+)?$"
 
 
+class Confidence(StrEnum):
+    """How sure a cause is."""
+
+    HIGH = "high"
+    """The kernel counts or logs this very thing, or a limit was read at its end. What else gives these numbers was
+    looked at and is not there."""
+    LIKELY = "likely"
+    """It is what usually gives these numbers. One other cause that is named beside it gives them, too."""
+    POSSIBLE = "possible"
+    """The numbers fit several causes, or a state was seen that has done no harm yet."""
+
+    @property
+    def rank(self) -> int:
+        """0 for the surest."""
+        return list(Confidence).index(self)
+
+
 class RemedyKind(StrEnum):
     """What a remedy changes."""
 

@@ -27,7 +27,7 @@ class Rule(StrEnum):
     """Connections are reused where the configuration means them to be."""
 
 
-class Remedy(Frozen):
+class KnobChange(Frozen):
     """One change that cures a finding."""
 
     hop: str
@@ -67,7 +67,7 @@ class Broken(Frozen):
     """The values that were compared, each with where it is from."""
     causes: tuple[str, ...]
     """Ids of the causes that this makes."""
-    remedies: tuple[Remedy, ...]
+    remedies: tuple[KnobChange, ...]
     """The first is the best; one of them is enough."""
     otherwise: str = ""
     """What to do where neither side can be changed."""

@@ -10,29 +10,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from tcptune.domain.causes import CAUSE_ID, Apart, RemedyKind
+from tcptune.domain.causes import CAUSE_ID, Apart, Confidence, RemedyKind
 from tcptune.domain.concerns import Owner
 from tcptune.domain.facts import Unread
 from tcptune.domain.values import Frozen, KernelText, SysctlKey
 
 DIAGNOSIS_FORMAT_VERSION: Literal[1] = 1
-
-
-class Confidence(StrEnum):
-    """How sure a cause is."""
-
-    HIGH = "high"
-    """The kernel counts or logs this very thing, or a limit was read at its end. What else gives these numbers was
-    looked at and is not there."""
-    LIKELY = "likely"
-    """It is what usually gives these numbers. One other cause that is named beside it gives them, too."""
-    POSSIBLE = "possible"
-    """The numbers fit several causes, or a state was seen that has done no harm yet."""
-
-    @property
-    def rank(self) -> int:
-        """0 for the surest."""
-        return list(Confidence).index(self)
 
 
 class Source(StrEnum):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from tcptune.domain.chain import Aspect, Hop, Known, time_text
-from tcptune.domain.chain_verdicts import Broken, Fine, Judged, NotJudged, Remedy, Rule
+from tcptune.domain.chain_verdicts import Broken, Fine, Judged, KnobChange, NotJudged, Rule
 from tcptune.domain.concerns import Severity
 
 LEAST_MARGIN_S = 1.0
@@ -84,7 +84,7 @@ def _idle(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
     )
 
 
-def _closes_first(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> tuple[Remedy, ...]:
+def _closes_first(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> tuple[KnobChange, ...]:
     keeps, closes = requester.settings[Aspect.SENDS_IDLE].value, receiver.settings[Aspect.RECEIVES_IDLE].value
     assert closes is not None  # noqa: S101  # the caller looked
     # What forgets the connection on the way bounds both, where no keepalive probe comes before.
@@ -243,7 +243,7 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
     )
 
 
-def _answers_first(requester: Hop, receiver: Hop, waits_s: float, inner_s: float | None) -> tuple[Remedy, ...]:
+def _answers_first(requester: Hop, receiver: Hop, waits_s: float, inner_s: float | None) -> tuple[KnobChange, ...]:
     found = []
     if Aspect.RESPONSE not in receiver.fixed and waits_s > LEAST_MARGIN_S:
         found.append(_remedy(receiver, Aspect.RESPONSE, waits_s - margin(waits_s)))
@@ -305,14 +305,14 @@ def _limit(known: Known | None) -> float:
     return math.inf if known is None or known.value is None else known.value
 
 
-def _remedy(hop: Hop, aspect: Aspect, value: float) -> Remedy:
+def _remedy(hop: Hop, aspect: Aspect, value: float) -> KnobChange:
     known, counted = hop.settings.get(aspect), aspect is Aspect.RECEIVES_REQUESTS
     before = "not known" if known is None else f"{known.value:g}" if counted else time_text(known.value)
     # Whole seconds are what most programs take; a timeout below a second stays what it is.
     rounded = value if value < 1 else float(f"{value:.6g}")
     # One setting of a load balancer's is several of ours.
     others = ", ".join(one.value for one in hop.together if one is not aspect) if aspect in hop.together else ""
-    return Remedy(
+    return KnobChange(
         hop=hop.name,
         knob=hop.knob(aspect),
         before=before,

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 
 from tcptune.domain.gate_rules import CounterRule, LevelRule, ShareRule
 from tcptune.domain.gates import Cause, CounterReading, CountersUnread, Window
+from tcptune.domain.rates import NotMeasured, backwards, began_again
 
 _CLOCK_S = 1.0
 """Facts carry whole seconds, so two of them are apart by a second less or more than they say."""
-_WITNESSES = tuple(
-    f"Tcp.{name}"
-    for name in ("InSegs", "OutSegs", "ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "OutRsts", "InErrs")
-)
-"""Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,6 @@ class Measured:
         return self.traffic_per_s >= rule.min_traffic_per_s and self.exposure != 0
 
 
-@dataclass(frozen=True)
-class NotMeasured:
-    """Why a rule has no number over a window."""
-
-    cause: Cause
-    why: str
-
-
 def measure(rule: CounterRule, window: Window, least_s: float) -> Measured | NotMeasured:
     """Return the number of `rule` over a window of at least `least_s` seconds, or why there is none."""
     first, last = window.first, window.last
@@ -58,7 +46,7 @@ def measure(rule: CounterRule, window: Window, least_s: float) -> Measured | Not
         began_again(first, last)
         or _too_short(elapsed_s, least_s)
         or _lacking((*rule.counters, *share_of, *rule.traffic), first, last)
-        or _any_backwards((*(() if level else rule.counters), *share_of, *rule.traffic), first, last)
+        or backwards((*(() if level else rule.counters), *share_of, *rule.traffic), first, last)
     ):
         return unfit
     traffic_per_s = _sum_of(rule.traffic, first, last) / elapsed_s
@@ -68,14 +56,6 @@ def measure(rule: CounterRule, window: Window, least_s: float) -> Measured | Not
     events = _sum_of(rule.counters, first, last)
     exposure = _sum_of(share_of, first, last) / 100 if share_of else elapsed_s
     return Measured(events / exposure if exposure else 0.0, exposure, traffic_per_s)
-
-
-def began_again(first: CounterReading, last: CounterReading) -> NotMeasured | None:
-    """Return why two readings of a host cannot be compared: it was booted, or its counters ran backwards."""
-    if first.boot_id != last.boot_id:
-        return NotMeasured(Cause.REBOOTED, f"it was booted between {first.at:%H:%M:%S} and {last.at:%H:%M:%S}")
-    known = [name for name in _WITNESSES if name in first.counters and name in last.counters]
-    return _any_backwards(known, first, last)
 
 
 def _too_short(elapsed_s: float, least_s: float) -> NotMeasured | None:
@@ -90,19 +70,6 @@ def _lacking(names: Sequence[str], first: CounterReading, last: CounterReading) 
         return None
     why = f"{missing[0]} is not among its counters: an older kernel, or what counts it is not loaded"
     return NotMeasured(Cause.LACKING, why)
-
-
-def _any_backwards(names: Sequence[str], first: CounterReading, last: CounterReading) -> NotMeasured | None:
-    # Each alone: where two are added up, the growth of one could hide that the other began again.
-    return next((_backwards(name, first, last) for name in names if last.counters[name] < first.counters[name]), None)
-
-
-def _backwards(name: str, first: CounterReading, last: CounterReading) -> NotMeasured:
-    return NotMeasured(
-        Cause.REBOOTED,
-        f"{name} went backwards, {first.counters[name]} to {last.counters[name]}: "
-        "it was booted, or its network namespace was made anew",
-    )
 
 
 def _sum_of(names: Sequence[str], first: CounterReading, last: CounterReading) -> int:

@@ -12,8 +12,9 @@ from tcptune.domain.effects import HostEffect, Outcome, RateEffect
 from tcptune.domain.gate_rules import CounterRule
 from tcptune.domain.gates import Window
 from tcptune.domain.quantities import spelled
+from tcptune.domain.rates import NotMeasured
 from tcptune.knowledge.gates import built_in_rules
-from tcptune.planning.counter_rates import Measured, NotMeasured, measure
+from tcptune.planning.counter_rates import Measured, measure
 
 _NOISE = 3.0
 """Standard deviations of a count of independent events that are put down to chance: 1 in 700."""

@@ -11,8 +11,8 @@ from tcptune.domain.captures import (
     CapturePlan,
     CaptureReport,
     CauseCount,
-    RemedyKind,
 )
+from tcptune.domain.causes import RemedyKind
 from tcptune.reports.layout import count, wrapped
 
 _EXAMPLES = 3
@@ -90,7 +90,7 @@ def _report(result: CaptureReport) -> list[str]:
 def _cause(found: CauseCount, examples: Sequence[CaptureFinding]) -> list[str]:
     sure = ", ".join(
         f"{number} {word}"
-        for number, word in ((found.high, "high"), (found.medium, "medium"), (found.low, "low"))
+        for number, word in ((found.high, "high"), (found.likely, "likely"), (found.possible, "possible"))
         if number
     )
     who = ", ".join(f"{name} ({number})" for name, number in found.by)
@@ -159,7 +159,7 @@ def _markdown(result: CaptureReport) -> list[str]:
         (
             one.cause.id,
             one.cause.title,
-            f"{one.flows} ({one.high} high, {one.medium} medium, {one.low} low)",
+            f"{one.flows} ({one.high} high, {one.likely} likely, {one.possible} possible)",
             ", ".join(f"{name} ({number})" for name, number in one.by),
             "; ".join(one.cause.tell_apart),
             "; ".join(f"{remedy.kind.value}: {remedy.action}" for remedy in one.cause.remedies),

@@ -11,9 +11,9 @@ from tcptune.adapters.transport import FleetTransport
 from tcptune.adapters.workers import ThreadWorkers
 from tcptune.cli import wiring
 from tcptune.domain.facts import HostFacts, Unread
+from tcptune.domain.rates import Rates, rates
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState
-from tcptune.planning.rates import Rates, rates
 from tcptune.workflows.collect import Collector
 from tcptune.workflows.evidence import Sampler
 from tests.acceptance.command import Tcptune

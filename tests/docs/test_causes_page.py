@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptune.detectors import DETECTORS
-from tcptune.domain.diagnosis import Confidence
+from tcptune.domain.causes import Confidence
 from tcptune.domain.quantities import spelled
 from tcptune.knowledge.causes import causes, thresholds
 from tests.docs.test_reference import REFERENCE, rows, sections

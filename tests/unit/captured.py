@@ -11,17 +11,17 @@ from tcptune.domain.captures import (
     CaptureFinding,
     CaptureReport,
     CauseCount,
-    Confidence,
     FlowCounts,
     Seen,
 )
+from tcptune.domain.causes import Confidence
 from tcptune.knowledge.captures import capture_causes
 
 
 def finding(number: int, cause: str, by: str) -> CaptureFinding:
     return CaptureFinding(
         cause=cause,
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.LIKELY,
         flow=f"10.0.0.1:{40000 + number} > 10.0.0.2:80",
         by=by,
         what=f"{by} aborted after 80 bytes that it had not answered",
@@ -54,11 +54,13 @@ CAPTURE = CaptureReport(
             cause=capture_causes()["reset.unread_data_on_close"],
             flows=7,
             high=0,
-            medium=6,
-            low=1,
+            likely=6,
+            possible=1,
             by=(("10.0.0.2:80", 6), ("10.0.0.3:80", 1)),
         ),
-        CauseCount(cause=capture_causes()["reset.late"], flows=1, high=1, medium=0, low=0, by=(("10.0.0.1:40009", 1),)),
+        CauseCount(
+            cause=capture_causes()["reset.late"], flows=1, high=1, likely=0, possible=0, by=(("10.0.0.1:40009", 1),)
+        ),
     ),
     findings=(*FINDINGS, LATE),
     notes=("packets of link type 105 are not decoded: see tcpdump.org/linktypes.html",),

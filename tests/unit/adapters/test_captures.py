@@ -19,7 +19,8 @@ from scapy.utils import PcapNgWriter, PcapWriter
 
 from tcptune.adapters import captures
 from tcptune.adapters.captures import packet_files
-from tcptune.domain.captures import CaptureReport, Confidence
+from tcptune.domain.captures import CaptureReport
+from tcptune.domain.causes import Confidence
 from tcptune.errors import CaptureError, TcptuneError
 from tcptune.workflows.pcap import analyse, analyse_both
 from tests.unit.captures.talk import Talk
@@ -316,7 +317,7 @@ def test_both_ends_prove_who_did_not_reset(ran_on: bool, tmp_path: Path) -> None
 
     assert [(one.cause, one.by) for one in found.proven] == [("reset.security_device", "a middlebox")]
     # A capture that has nothing later may have been over when the reset was sent.
-    assert found.proven[0].confidence is (Confidence.HIGH if ran_on else Confidence.MEDIUM)
+    assert found.proven[0].confidence is (Confidence.HIGH if ran_on else Confidence.LIKELY)
     assert (found.shared, found.clock_ahead_s, found.judged) == (1, 30.0, True)
 
 

@@ -12,7 +12,7 @@ from tcptune.captures import flows
 from tcptune.captures.analysis import EXAMPLES, Analysis
 from tcptune.captures.packets import Segment
 from tcptune.captures.table import FlowTable
-from tcptune.domain.captures import Confidence
+from tcptune.domain.causes import Confidence
 from tcptune.knowledge import captures as knowledge
 from tcptune.knowledge.captures import capture_causes, gap_like, known_gaps
 
@@ -51,7 +51,7 @@ def test_a_flood_of_syns_is_seen_even_where_no_flow_of_it_could_be_judged(answer
 
     assert [one.cause for one in found.findings] == ["listen.syn_queue_full"]
     assert found.findings[0].what == "1200 of 1200 handshakes with 10.0.0.2:80 were never finished"
-    assert found.findings[0].confidence is (Confidence.MEDIUM if answered else Confidence.LOW)
+    assert found.findings[0].confidence is (Confidence.LIKELY if answered else Confidence.POSSIBLE)
 
 
 def test_a_few_handshakes_that_are_not_finished_are_no_flood() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tcptune.domain.captures import Confidence
+from tcptune.domain.causes import Confidence
 
 from .talk import Talk, only, report
 
 SERVER, CLIENT, MIDDLEBOX = "10.0.0.2:80", "10.0.0.1:40000", "a middlebox"
-HIGH, MEDIUM, LOW = Confidence.HIGH, Confidence.MEDIUM, Confidence.LOW
+HIGH, MEDIUM, LOW = Confidence.HIGH, Confidence.LIKELY, Confidence.POSSIBLE
 
 
 def test_a_syn_to_a_closed_port_is_refused_by_the_host() -> None:

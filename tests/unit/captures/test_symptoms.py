@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tcptune.domain.captures import Confidence
+from tcptune.domain.causes import Confidence
 
 from .talk import Talk, only, report
 
 SERVER, CLIENT = "10.0.0.2:80", "10.0.0.1:40000"
-HIGH, MEDIUM = Confidence.HIGH, Confidence.MEDIUM
+HIGH, MEDIUM = Confidence.HIGH, Confidence.LIKELY
 
 
 def syns(talk: Talk, *pauses: float) -> Talk:
@@ -94,7 +94,7 @@ def test_a_peer_that_still_speaks_has_not_vanished() -> None:
     again(talk, b"x" * 100, 0.2, 0.4, 0.8, 1.6)
     found = only(report(talk.say(talk.server, "PA", b"news", ack=heard)))
 
-    assert (found.cause, found.confidence) == ("timeout.peer_vanished", Confidence.LOW)
+    assert (found.cause, found.confidence) == ("timeout.peer_vanished", Confidence.POSSIBLE)
 
 
 def test_data_that_a_full_accept_queue_does_not_take_is_no_vanished_peer() -> None:

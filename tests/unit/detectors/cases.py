@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tcptune.domain.diagnosis import Confidence
+from tcptune.domain.causes import Confidence
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import KeepAlive, PeerUse, SocketProcess, SocketState, StateCount, StateOwner
 from tcptune.domain.state import Conntrack, Listeners, NetNamespace, Process, Virtualization

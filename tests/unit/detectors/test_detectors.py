@@ -9,8 +9,8 @@ import pytest
 import tcptune.detectors as family
 from tcptune.detectors import DETECTORS, judge
 from tcptune.detectors.verdict import ordered
-from tcptune.domain.causes import Look
-from tcptune.domain.diagnosis import CauseFound, Confidence, HostDiagnosis
+from tcptune.domain.causes import Confidence, Look
+from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
 from tcptune.knowledge.causes import causes, thresholds
 from tests.unit.detectors.cases import CASES, HEALTHY, Faulty
 

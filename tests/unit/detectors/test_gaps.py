@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tcptune.detectors import DETECTORS, judge
 from tcptune.detectors.case import Clue
-from tcptune.domain.diagnosis import Confidence, Evidence, Source
+from tcptune.domain.causes import Confidence
+from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.facts import Unreadable
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount

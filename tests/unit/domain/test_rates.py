@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.gates import Cause
+from tcptune.domain.rates import NotMeasured, Rates, rates
 from tcptune.domain.samples import Sampled
 from tcptune.domain.strain import Drops, LinkDrops, Pressure, SoftnetCpu
-from tcptune.planning.counter_rates import NotMeasured
-from tcptune.planning.rates import Rates, rates
 from tests.unit.builders import NOW, facts
 
 OVERFLOWS, SEGMENTS, RETRANS = "TcpExt.ListenOverflows", "Tcp.OutSegs", "Tcp.RetransSegs"

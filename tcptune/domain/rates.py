@@ -6,13 +6,12 @@ named and neither has a number. Levels, such as the connections that are open no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tcptune.domain.facts import HostFacts
 from tcptune.domain.gates import Cause, CounterReading
 from tcptune.domain.samples import Sampled
-from tcptune.planning.counter_rates import NotMeasured, began_again
 
 _LEVELS = frozenset(
     {
@@ -29,6 +28,21 @@ _LEVELS_OF = "sockstat"
 """sockstat.TCP.inuse and its like, of both families."""
 _MEMORY = ("swapped_in_pages", "swapped_out_pages", "oom_kills", "neighbours_refused")
 """What of `Pressure` only grows."""
+
+
+_WITNESSES = tuple(
+    f"Tcp.{name}"
+    for name in ("InSegs", "OutSegs", "ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "OutRsts", "InErrs")
+)
+"""Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Why a rule has no number over a window."""
+
+    cause: Cause
+    why: str
 
 
 @dataclass(frozen=True)
@@ -85,9 +99,9 @@ class Rates:
 def rates(sampled: Sampled) -> Rates | NotMeasured:
     """Return what grew between the samples, or why they cannot be compared: a boot, or a new network namespace."""
     first, second = sampled.first, sampled.second
-    if unfit := began_again(_reading(first), _reading(second)):
+    if unfit := began_again(reading(first), reading(second)):
         return unfit
-    seconds = _seconds(first, second)
+    seconds = seconds_between(first, second)
     if seconds <= 0:
         return NotMeasured(Cause.UNREAD, "no time lies between the samples, or the second is older than the first")
     before, after = dict(_counted(first)), dict(_counted(second))
@@ -100,13 +114,37 @@ def rates(sampled: Sampled) -> Rates | NotMeasured:
     )
 
 
-def _reading(facts: HostFacts) -> CounterReading:
+def began_again(first: CounterReading, last: CounterReading) -> NotMeasured | None:
+    """Return why two readings of a host cannot be compared: it was booted, or its counters ran backwards."""
+    if first.boot_id != last.boot_id:
+        return NotMeasured(Cause.REBOOTED, f"it was booted between {first.at:%H:%M:%S} and {last.at:%H:%M:%S}")
+    known = [name for name in _WITNESSES if name in first.counters and name in last.counters]
+    return backwards(known, first, last)
+
+
+def backwards(names: Sequence[str], first: CounterReading, last: CounterReading) -> NotMeasured | None:
+    """Return which of the counters began again between two readings; None where none of them did."""
+    # Each alone: where two are added up, the growth of one could hide that the other began again.
+    return next((_backwards(name, first, last) for name in names if last.counters[name] < first.counters[name]), None)
+
+
+def _backwards(name: str, first: CounterReading, last: CounterReading) -> NotMeasured:
+    return NotMeasured(
+        Cause.REBOOTED,
+        f"{name} went backwards, {first.counters[name]} to {last.counters[name]}: "
+        "it was booted, or its network namespace was made anew",
+    )
+
+
+def reading(facts: HostFacts) -> CounterReading:
+    """Return the counters of facts, as gates look at them."""
     return CounterReading(
         host=facts.host, at=facts.collected_at, boot_id=facts.system.boot_id, counters=facts.counters or {}
     )
 
 
-def _seconds(first: HostFacts, second: HostFacts) -> float:
+def seconds_between(first: HostFacts, second: HostFacts) -> float:
+    """Return the time between two samples, by the host's own clock where it told it."""
     if first.pressure is not None and second.pressure is not None:
         return round(second.pressure.uptime_s - first.pressure.uptime_s, 2)
     return (second.collected_at - first.collected_at).total_seconds()
