@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tcptune.knowledge.catalogue import catalogue
+from tcptune.knowledge.causes import causes
 from tests.faults import FAULTS, HEALTHY, STORIES
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/faults.md"
@@ -18,6 +19,13 @@ def test_each_fault_has_a_name_of_its_own_and_a_remedy_that_fits() -> None:
     assert {fault.remedy for fault in FAULTS} <= REMEDIES
     assert [fault.name for fault in FAULTS if (fault.key is not None) != (fault.remedy == "sysctl")] == []
     assert all(fault.cause not in fault.also for fault in FAULTS)
+
+
+def test_causes_and_their_remedies_are_those_that_a_diagnosis_knows() -> None:
+    for fault in FAULTS:
+        assert {fault.cause, *fault.also} - set(causes()) == set(), fault.name
+        assert fault.cause is not None
+        assert fault.remedy in {one.kind.value for one in causes()[fault.cause].remedies}, fault.name
 
 
 def test_a_host_that_is_well_has_neither_cause_nor_remedy() -> None:
