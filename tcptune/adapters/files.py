@@ -21,6 +21,7 @@ from tcptune.probes import captured
 
 if TYPE_CHECKING:
     from tcptune.domain.changes import Plan
+    from tcptune.domain.service import ServiceReport
 
 _COLLECTED: TypeAdapter[Collected] = TypeAdapter(HostFacts | Unread)
 
@@ -117,6 +118,24 @@ def read_plan(path: Path) -> Plan:
             hint="make it again; a plan is not edited",
         )
     return plan
+
+
+def read_probe(path: Path) -> ServiceReport:
+    """Return the report that `tcptune probe --format json` wrote. Raises InputError."""
+    from tcptune.domain.service import SERVICE_FORMAT_VERSION, ServiceReport
+
+    with _opened(path, InputError) as lines:
+        text = "".join(lines)
+    if _field(text, "tcptune") != "probe":
+        raise InputError(f"{path}: this is no report of a probe", hint="tcptune probe HOST:PORT --format json -o FILE")
+    if (version := _field(text, "format_version")) != SERVICE_FORMAT_VERSION:
+        raise InputError(f"{path}: format version {version}; this tcptune reads {SERVICE_FORMAT_VERSION}")
+    try:
+        return ServiceReport.model_validate_json(text)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: the report is damaged: {where}: {first['msg']}", hint="make it again") from None
 
 
 def write_whole(path: Path, chunks: Iterable[str]) -> None:

@@ -25,9 +25,12 @@ from tcptune.detectors import (
     tcp_memory,
     verdict,
 )
-from tcptune.detectors.case import Case, Clue, NotKnown, Seen
+from tcptune.detectors.case import Case, NotKnown, Seen
+from tcptune.detectors.clues import Heard
 from tcptune.domain.diagnosis import Gap, HostDiagnosis
 from tcptune.domain.samples import Sampled
+
+NOTHING = Heard()
 
 Detector = Callable[[Case], Iterable[Seen]]
 
@@ -67,15 +70,17 @@ DETECTORS: dict[str, Detector] = {
 """Name of a group -> its detector. Of causes that are as sure, the first here is named first."""
 
 
-def judge(sampled: Sampled, clues: Iterable[Clue] = ()) -> HostDiagnosis:
+def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
     """Return what is wrong with a host, and what was not judged.
 
-    `clues` is what was found elsewhere: in logs of applications, in a capture, by a probe. One that fits a cause found
-    here is added to its evidence; one that does not is a cause of its own.
+    `heard` is what was found elsewhere: in logs of applications, in a capture, by a probe. What fits a cause found here
+    is added to its evidence; what does not is a cause of its own.
     """
     case = Case.of(sampled)
+    told = list(heard.looked_at(sampled.first.collected_at))
     if why := case.incomparable():
-        return HostDiagnosis(host=sampled.host, window_s=0, not_judged=(Gap(group="all", why=why),))
+        rest = verdict.of_files(told, heard.unexplained, (Gap(group="all", why=why), *heard.not_judged))
+        return rest.model_copy(update={"host": sampled.host})
     seen: list[Seen] = []
     gaps: list[Gap] = []
     for name, detector in DETECTORS.items():
@@ -85,7 +90,6 @@ def judge(sampled: Sampled, clues: Iterable[Clue] = ()) -> HostDiagnosis:
                 seen.append(one)  # noqa: PERF402
         except NotKnown as gap:
             gaps.append(Gap(group=name, why=str(gap)))
-    told = list(clues)
     try:
         told += kernel_log.judge(case)
     except NotKnown as gap:
@@ -95,4 +99,4 @@ def judge(sampled: Sampled, clues: Iterable[Clue] = ()) -> HostDiagnosis:
     except NotKnown as gap:
         left = ()
         gaps.append(Gap(group="resets", why=str(gap)))
-    return verdict.of(case, seen, told, left, gaps)
+    return verdict.of(case, seen, told, (left, heard.unexplained), (*gaps, *heard.not_judged))

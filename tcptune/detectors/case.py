@@ -6,7 +6,8 @@ What a kernel does not count is not a zero: a detector that asks for it stops, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 
 from tcptune.domain.causes import Confidence, RemedyKind
@@ -57,6 +58,17 @@ class Clue:
     about: str | None = None
     alone: bool = True
     """False for what may be of somebody else: it supports a cause that was found, and makes none."""
+    ended: datetime | None = None
+    """When the last of it happened; None where that is not known, or is now."""
+    fresh: bool = True
+    """False for what is older than the samples: it names a cause, and makes none surer."""
+    here: tuple[tuple[RemedyKind, str], ...] = ()
+    """The first remedy of a kind with the names and numbers of this clue."""
+
+    def stale(self) -> Clue:
+        """Return the clue as one of the past: a cause that it names alone is merely possible."""
+        when = f"; the last of it was at {self.ended:%Y-%m-%d %H:%M} UTC" if self.ended else ""
+        return replace(self, confidence=Confidence.POSSIBLE, because=f"{self.because}{when}", fresh=False)
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,42 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.detectors.case import Case, Clue, Seen
 from tcptune.domain.causes import Cause, Confidence
-from tcptune.domain.diagnosis import CauseFound, Gap, HostDiagnosis, NotExplained, Remedy
+from tcptune.domain.diagnosis import FILES, CauseFound, Gap, HostDiagnosis, NotExplained, Remedy, Source
 from tcptune.knowledge.causes import causes
 
 
 def of(
-    case: Case, seen: Iterable[Seen], clues: Iterable[Clue], left: tuple[NotExplained, ...], gaps: Iterable[Gap]
+    case: Case,
+    seen: Iterable[Seen],
+    clues: Iterable[Clue],
+    left: tuple[Sequence[NotExplained], Sequence[NotExplained]],
+    gaps: Iterable[Gap],
 ) -> HostDiagnosis:
-    """Return the verdict: roots first, the surest first, each followed by what it brings about."""
+    """Return the verdict: roots first, the surest first, each followed by what it brings about.
+
+    `left` is what is not explained: resets of this host, which a cause of resets explains, and what files show.
+    """
+    resets, others = left
     saw = list(seen)
-    found = joined([_found(one) for one in saw if not one.harmless], clues)
+    told = list(clues)
+    found = lowered(joined([_found(one) for one in saw if not one.harmless], told), told)
     return HostDiagnosis(
         host=case.second.host,
         window_s=round(case.elapsed_s, 2),
         causes=ordered(found),
         harmless=tuple(_found(one) for one in saw if one.harmless),
-        unexplained=() if _explained(found) else left,
+        unexplained=(*(() if _explained(found) else resets), *others),
+        not_judged=tuple(gaps),
+    )
+
+
+def of_files(clues: Sequence[Clue], left: Iterable[NotExplained], gaps: Iterable[Gap]) -> HostDiagnosis:
+    """Return the verdict on files alone, without a host."""
+    return HostDiagnosis(
+        host=FILES,
+        window_s=0,
+        causes=ordered(lowered(joined((), clues), clues)),
+        unexplained=tuple(left),
         not_judged=tuple(gaps),
     )
 
@@ -29,31 +49,62 @@ def of(
 def joined(found: Sequence[CauseFound], clues: Iterable[Clue]) -> list[CauseFound]:
     """Add clues to the causes that they name; a cause that nobody has found yet is added.
 
-    Two independent looks that agree make a cause one step surer.
+    A cause is as sure as the surest that speaks for it. Two independent looks that are as sure, such as counters and a
+    log, make it one step surer; two logs are one look.
     """
     result = list(found)
-    for clue in clues:
+    # What makes a cause comes before what merely supports one.
+    for clue in sorted(clues, key=lambda one: not one.alone):
         place = next((i for i, one in enumerate(result) if one.cause == clue.cause and _same(one, clue)), None)
-        if place is None and not clue.alone:
-            continue
-        if place is None:
-            result.append(_found(Seen(clue.cause, clue.confidence, clue.because, (clue.evidence,), about=clue.about)))
-            continue
-        one = result[place]
-        if not clue.alone:
-            result[place] = one.model_copy(update={"evidence": (*one.evidence, clue.evidence)})
-            continue
-        sure = min(one.confidence, clue.confidence, key=lambda level: level.rank)
-        if one.confidence is clue.confidence is Confidence.POSSIBLE:
-            sure = Confidence.LIKELY
-        result[place] = one.model_copy(
-            update={
-                "confidence": sure,
-                "because": f"{one.because}; {clue.because}",
-                "evidence": (*one.evidence, clue.evidence),
-            }
-        )
+        if place is None and clue.alone:
+            seen = Seen(
+                clue.cause, clue.confidence, clue.because, (clue.evidence,), about=clue.about, here=dict(clue.here)
+            )
+            result.append(_found(seen))
+        elif place is not None:
+            result[place] = _with(result[place], clue)
     return result
+
+
+def lowered(found: Sequence[CauseFound], clues: Iterable[Clue]) -> list[CauseFound]:
+    """Take a step from causes that a capture tells apart: it shows for sure what looks the same, and not them."""
+    shown = {one.cause: one for one in clues if one.evidence.source is Source.PCAP and one.fresh}
+    sure = {name for name, one in shown.items() if one.confidence is Confidence.HIGH}
+    return [_less_sure(one, sure) if one.cause not in shown else one for one in found]
+
+
+def _less_sure(one: CauseFound, sure: Iterable[str]) -> CauseFound:
+    other = next((name for name in sure if name in {apart.cause for apart in one.alternatives}), None)
+    if other is None or one.confidence is not Confidence.LIKELY:
+        return one
+    because = f"{one.because}; less sure for a capture shows {other}"
+    return one.model_copy(update={"confidence": one.confidence.less_sure, "because": because})
+
+
+def _with(one: CauseFound, clue: Clue) -> CauseFound:
+    evidence = (*one.evidence, clue.evidence)
+    if not clue.alone:
+        return one.model_copy(update={"evidence": evidence})
+    because = f"{one.because}; {clue.because}"
+    if not clue.fresh:
+        return one.model_copy(update={"evidence": evidence, "because": because})
+    sure = min(one.confidence, clue.confidence, key=lambda level: level.rank)
+    new = clue.evidence.source.look not in {told.source.look for told in one.evidence}
+    if new and one.confidence is clue.confidence:
+        sure = sure.surer
+    return one.model_copy(
+        update={"confidence": sure, "because": because, "evidence": evidence, "remedies": _spelled(one, clue)}
+    )
+
+
+def _spelled(one: CauseFound, clue: Clue) -> tuple[Remedy, ...]:
+    """Return the remedies, with what a clue knows of names and numbers where nothing is known yet."""
+    left = dict(clue.here)
+    result: list[Remedy] = []
+    for remedy in one.remedies:
+        here = left.pop(remedy.kind, None)
+        result.append(remedy.model_copy(update={"here": here}) if here and remedy.here is None else remedy)
+    return tuple(result)
 
 
 def ordered(found: Sequence[CauseFound]) -> tuple[CauseFound, ...]:

@@ -30,6 +30,16 @@ class Confidence(StrEnum):
         """0 for the surest."""
         return list(Confidence).index(self)
 
+    @property
+    def surer(self) -> Confidence:
+        """One step surer."""
+        return list(Confidence)[max(0, self.rank - 1)]
+
+    @property
+    def less_sure(self) -> Confidence:
+        """One step less sure."""
+        return list(Confidence)[min(len(Confidence) - 1, self.rank + 1)]
+
 
 class RemedyKind(StrEnum):
     """What a remedy changes."""

@@ -16,6 +16,8 @@ from tcptune.domain.facts import Unread
 from tcptune.domain.values import Frozen, KernelText, SysctlKey
 
 DIAGNOSIS_FORMAT_VERSION: Literal[1] = 1
+FILES = "files"
+"""What `elsewhere` is called: no host, but files that were given."""
 
 
 class Source(StrEnum):
@@ -35,6 +37,15 @@ class Source(StrEnum):
     LOG = "log"
     PCAP = "pcap"
     PROBE = "probe"
+    CHAIN = "chain"
+
+    @property
+    def look(self) -> Source | None:
+        """Which independent look it belongs to: None is the host's own numbers, whichever they are."""
+        return self if self in _LOOKS else None
+
+
+_LOOKS = frozenset({Source.KERNEL_LOG, Source.LOG, Source.PCAP, Source.PROBE, Source.CHAIN})
 
 
 class Evidence(Frozen):
@@ -162,13 +173,20 @@ class FleetDiagnosis(Frozen):
     format_version: Literal[1] = DIAGNOSIS_FORMAT_VERSION
     hosts: tuple[HostDiagnosis, ...]
     unread: tuple[Unread, ...] = ()
+    elsewhere: HostDiagnosis | None = None
+    """What files say that no host here shows. None where there was no file, or a single host has all of it."""
+
+    @property
+    def judged(self) -> tuple[HostDiagnosis, ...]:
+        """The hosts, and the files where they have something of their own to say."""
+        return (*self.hosts, self.elsewhere) if self.elsewhere is not None else self.hosts
 
     @property
     def found(self) -> tuple[HostDiagnosis, ...]:
-        """Hosts with something wrong."""
-        return tuple(host for host in self.hosts if host.found)
+        """Where something is wrong."""
+        return tuple(one for one in self.judged if one.found)
 
     @property
     def in_part(self) -> tuple[HostDiagnosis, ...]:
-        """Hosts that were not judged in full."""
-        return tuple(host for host in self.hosts if host.not_judged)
+        """What was not judged in full."""
+        return tuple(one for one in self.judged if one.not_judged)

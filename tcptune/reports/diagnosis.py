@@ -15,7 +15,7 @@ _IN = "      "
 def terminal(result: FleetDiagnosis) -> str:
     """Return the hosts with something wrong first, then those not judged, then those that are well."""
     lines: list[str] = []
-    for host in sorted(result.hosts, key=lambda one: (not one.found, one.well)):
+    for host in sorted(result.judged, key=lambda one: (not one.found, one.well)):
         lines += [*_host(host), ""]
     for one in result.unread:
         lines += [f"? {one.host}  could not be read: {one.error}", *([f"    try: {one.hint}"] if one.hint else [])]
@@ -46,7 +46,10 @@ def _state(host: HostDiagnosis) -> str:
         return count(len(host.causes), "cause") + window
     if host.unexplained:
         return f"something is wrong, and its cause is not known{window}"
-    return f"nothing was found, and not all was judged{window}" if host.not_judged else f"nothing is wrong{window}"
+    if host.not_judged:
+        return f"nothing was found, and not all was judged{window}"
+    # Files say what happened to those who wrote them: silence is no proof that a host is well.
+    return f"nothing is wrong{window}" if host.window_s else "nothing was found in them"
 
 
 def _cause(one: CauseFound, number: int) -> Iterator[str]:
@@ -98,7 +101,10 @@ def _advice(remedy: Remedy) -> str:
 
 def _summary(result: FleetDiagnosis) -> str:
     total = len(result.hosts) + len(result.unread)
-    parts = [f"something is wrong on {len(result.found)} of {count(total, 'host')}"]
+    wrong = sum(host.found for host in result.hosts)
+    parts = [f"something is wrong on {wrong} of {count(total, 'host')}"] if total else ["no host was looked at"]
+    if result.elsewhere is not None:
+        parts += [f"the files tell of {count(len(result.elsewhere.causes), 'cause')}"]
     parts += [f"{len(result.in_part)} not judged in full"] if result.in_part else []
     parts += [f"{len(result.unread)} could not be read"] if result.unread else []
     return f"Diagnosis: {', '.join(parts)}. Nothing has been changed."

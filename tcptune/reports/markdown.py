@@ -107,7 +107,7 @@ def _audit(result: FleetAudit) -> str:
 @_text.register
 def _diagnosis(result: FleetDiagnosis) -> str:
     lines = ["# Diagnosis", ""]
-    for host in result.hosts:
+    for host in result.judged:
         for level, (title, head, rows) in enumerate(diagnosis.markdown_host(host)):
             table = _table(head, rows)
             lines += [f"{'###' if level else '##'} {_cell(title)}", "", *table] if table or not level else []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
-from tcptune.detectors import judge
+from tcptune.detectors import NOTHING, judge
+from tcptune.detectors.clues import Heard
+from tcptune.detectors.verdict import of_files
 from tcptune.domain.diagnosis import FleetDiagnosis, HostDiagnosis
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.samples import HostSamples, Sampled
@@ -12,17 +15,28 @@ from tcptune.domain.samples import HostSamples, Sampled
 ONCE = "it is in one of the two samples only"
 
 
-def diagnose(samples: Iterable[HostSamples]) -> FleetDiagnosis:
-    """Return what is wrong with all hosts, by host name."""
+def diagnose(samples: Iterable[HostSamples], heard: Heard = NOTHING) -> FleetDiagnosis:
+    """Return what is wrong with all hosts, by host name; and what files say that none of them shows.
+
+    Of a single host all that files say is evidence. Of several nobody knows which host a file is of: there it supports
+    what is found, and the rest of it is told apart.
+    """
+    coming = iter(samples)
+    at_first = list(islice(coming, 2))
+    single = len(at_first) == 1 and not isinstance(at_first[0], Unread)
     hosts: list[HostDiagnosis] = []
     unread: list[Unread] = []
-    for one in samples:
+    for one in chain(at_first, coming):
         if isinstance(one, Unread):
             unread.append(one)
         else:
-            hosts.append(judge(one))
+            hosts.append(judge(one, heard if single else heard.supporting()))
+    rest = heard.besides(cause.cause for host in hosts for cause in host.causes)
+    told_already = single or heard is NOTHING or (hosts and rest == NOTHING)
     return FleetDiagnosis(
-        hosts=tuple(sorted(hosts, key=lambda one: one.host)), unread=tuple(sorted(unread, key=lambda one: one.host))
+        hosts=tuple(sorted(hosts, key=lambda one: one.host)),
+        unread=tuple(sorted(unread, key=lambda one: one.host)),
+        elsewhere=None if told_already else of_files(rest.clues, rest.unexplained, rest.not_judged),
     )
 
 

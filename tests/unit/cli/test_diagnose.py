@@ -82,9 +82,69 @@ def test_where_no_setting_helps_no_profile_is_written(tcptune: Command, tmp_path
     assert "no kernel setting helps: fix.yml was not written" in said.err
 
 
+LOG = (
+    "2026/03/14 15:09:26 [error] 7#7: *1 recv() failed (104: Connection reset by peer) while reading response header"
+    " from upstream"
+)
+CHAIN = """\
+chain: shop
+format_version: 1
+hops:
+  - name: proxy
+    layer: 7
+    sends: {idle_timeout: 60s, requests: never, response_timeout: 10s}
+  - name: app
+    layer: 7
+    receives: {idle_timeout: 5s, requests: never, answer_within: 5s}
+"""
+
+
+def test_files_are_judged_without_a_host_and_none_is_read(
+    tcptune: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCPTUNE_INVENTORY", "gone.ini")
+    (tmp_path / "error.log").write_text(LOG + "\n")
+    (tmp_path / "chain.yml").write_text(CHAIN)
+
+    alone = tcptune("diagnose", "--log", "error.log")
+    assert alone.code == 10
+    assert "reset.keepalive_race  possible" in alone.out
+    assert "no host was looked at, the files tell of 1 cause" in alone.out
+
+    both = tcptune("diagnose", "--log", "error.log", "--chain", "chain.yml", "--format", "json")
+    assert both.code == 10, both.err
+    [cause] = json.loads(both.out)["elsewhere"]["causes"]
+    assert (cause["cause"], cause["confidence"]) == ("reset.keepalive_race", "likely")
+    assert [one["source"] for one in cause["evidence"]] == ["log", "chain"]
+
+
+def test_files_are_evidence_on_the_host_that_is_looked_at(tcptune: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("2026-03-14T15:09:26Z accept() failed: Too many open files\n")
+
+    said = tcptune("diagnose", "--facts", *put(tmp_path, sampled()), "--log", "app.log", "--format", "json")
+
+    found = json.loads(said.out)
+    assert (said.code, found["elsewhere"]) == (10, None)
+    assert [one["cause"] for one in found["hosts"][0]["causes"]] == ["limit.emfile"]
+
+
+def test_files_that_tell_of_nothing_are_no_health(tcptune: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("all is well\n")
+
+    quiet = tcptune("diagnose", "--log", "app.log")
+    assert (quiet.code, "nothing was found in them" in quiet.out) == (0, True)
+
+    unread = tcptune("diagnose", "--log", "gone.log")
+    assert (unread.code, "gone.log: No such file" in unread.out) == (4, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        ("diagnose --pcap hosts.ini", 3, "hosts.ini: "),
+        ("diagnose --chain hosts.ini", 3, "hosts.ini"),
+        ("diagnose --probe hosts.ini", 3, "hosts.ini: this is no report of a probe"),
+        ("diagnose --log hosts.ini --log hosts.ini", 3, "hosts.ini: this is the file hosts.ini once more"),
         ("diagnose --facts gone.jsonl gone.jsonl", 3, "gone.jsonl: No such file"),
         ("diagnose --facts hosts.ini hosts.ini", 3, "hosts.ini:1: this is no facts file"),
         ("diagnose --facts hosts.ini", 2, "requires 2 arguments"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tcptune.detectors import DETECTORS, judge
 from tcptune.detectors.case import Clue
+from tcptune.detectors.clues import Heard
 from tcptune.domain.causes import Confidence
 from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.facts import Unreadable
@@ -118,7 +119,7 @@ def test_a_clue_from_elsewhere_makes_a_cause_surer_or_is_one() -> None:
     ]
     likely = CASES["a lossy path"].sampled
 
-    found = {one.cause: one for one in judge(likely, clues).causes}
+    found = {one.cause: one for one in judge(likely, Heard(tuple(clues))).causes}
 
     assert list(found) == ["perf.loss", "reset.keepalive_race", "perf.slow_reader"]
     assert found["reset.keepalive_race"].evidence == (said,)
@@ -129,7 +130,7 @@ def test_two_looks_that_agree_are_surer_than_one() -> None:
     said = Evidence(source=Source.PCAP, name="resets of another TTL", value=3, unit="resets")
     clue = Clue("reset.security_device", Confidence.POSSIBLE, "the TTL is another", said)
 
-    found = judge(CASES["segments that do not fit"].sampled, [clue])
+    found = judge(CASES["segments that do not fit"].sampled, Heard((clue,)))
 
     assert [(one.cause, one.confidence) for one in found.causes][:1] == [("reset.security_device", Confidence.LIKELY)]
     assert found.causes[0].evidence[-1] == said

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from tcptune.detectors.clues import from_capture, from_logs
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Between, Elements, Leave
 from tcptune.domain.explanation import CauseList
@@ -297,6 +298,7 @@ DIAGNOSIS = diagnose(
     ]
 )
 
+DIAGNOSIS_OF_FILES = diagnose((), from_logs(LOGS) + from_capture(captured.CAPTURE))
 CAUSES = CauseList.model_validate(
     {
         **(search_causes("haproxy nolinger") or CauseList(word="")).model_dump(),
@@ -314,6 +316,7 @@ RESULTS: dict[str, BaseModel] = {
     "cause": page(causes()["listen.syn_queue_full"]),
     "causes": CAUSES,
     "diagnosis": DIAGNOSIS,
+    "diagnosis_of_files": DIAGNOSIS_OF_FILES,
     "concerns": CONCERNS,
     "lint": LINT,
     "logs": LOGS,

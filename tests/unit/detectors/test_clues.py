@@ -1,0 +1,225 @@
+"""What files say, alone and beside what a host shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tcptune.detectors import NOTHING, clues, judge
+from tcptune.detectors.clues import Heard
+from tcptune.domain.captures import CaptureFile, CaptureReport, CauseCount, FlowCounts
+from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.chain import Aspect, Chain, Hop, Known, Origin
+from tcptune.domain.diagnosis import CauseFound, HostDiagnosis, Source
+from tcptune.domain.logs import LogSource
+from tcptune.domain.service import Error, Stage, StageResult, Try, target
+from tcptune.knowledge.captures import capture_causes
+from tcptune.knowledge.service_errors import service_errors
+from tcptune.knowledge.timeout_chain import products
+from tcptune.knowledge.wording import wording
+from tcptune.planning.chain import assess
+from tcptune.planning.logs.tally import Tally
+from tcptune.planning.service import summary
+from tcptune.workflows.diagnose import diagnose
+from tests.unit.builders import NOW
+from tests.unit.detectors.cases import CASES
+from tests.unit.detectors.hosts import sampled
+
+RACE, CLOSED, REJECT = "reset.keepalive_race", "refused.closed_port", "refused.firewall_reject"
+RESET_104 = "recv() failed (104: Connection reset by peer) while reading response header from upstream"
+REFUSED = CASES["a closed port"].sampled
+
+
+def logged(*lines: str, at: timedelta = timedelta(0), unread: str | None = None) -> Heard:
+    stamp = (NOW + at).strftime("%Y/%m/%d %H:%M:%S")
+    tally = Tally(wording())
+    tally.begin(written=NOW)
+    for line in lines:
+        tally.add(f"{stamp} [error] 7#7: *1 {line}".encode())
+    source = LogSource(path="error.log", form="plain", bytes=1, lines=len(lines), unread=unread)
+    return clues.from_logs(tally.report([source]))
+
+
+def captured(*found: tuple[str, Confidence], damage: str = "") -> Heard:
+    counts = [
+        CauseCount(
+            cause=capture_causes()[name],
+            flows=3,
+            high=3 if sure is Confidence.HIGH else 0,
+            likely=3 if sure is Confidence.LIKELY else 0,
+            possible=3 if sure is Confidence.POSSIBLE else 0,
+            by=(),
+        )
+        for name, sure in found
+    ]
+    return clues.from_capture(
+        CaptureReport(
+            files=(CaptureFile(name="a.pcap", packets=9, damage=damage),),
+            started=NOW,
+            duration_s=30,
+            segments=9,
+            flows=FlowCounts(total=3),
+            causes=tuple(counts),
+        )
+    )
+
+
+def chained() -> Heard:
+    said = {"origin": Origin.DECLARED, "said": "chain.yml:3"}
+    nginx = Hop(name="proxy", settings={Aspect.SENDS_IDLE: Known(value=60.0, **said)})
+    app = Hop(name="app", settings={Aspect.RECEIVES_IDLE: Known(value=5.0, **said)})
+    return clues.from_chain(assess(Chain(name="shop", origin="chain.yml", hops=(nginx, app)), products(), {}))
+
+
+def tried(error: Error) -> Heard:
+    stages = (StageResult(stage=Stage.CONNECT, ms=1, error=error),)
+    tries = [
+        Try(target=0, round=0, stages=(StageResult(stage=Stage.DNS, ms=1),)),
+        Try(target=0, round=0, address="192.0.2.1", stages=stages, syn_retransmits=0),
+    ]
+    return clues.from_probe(summary([target("db:5432")], tries, service_errors(), count=1, origin="web1"))
+
+
+def only(found: HostDiagnosis, cause: str) -> CauseFound:
+    [one] = [one for one in found.causes if one.cause == cause]
+    return one
+
+
+def test_a_line_of_a_log_makes_its_likeliest_cause_possible_and_the_others_nothing() -> None:
+    found = diagnose((), logged(RESET_104)).elsewhere
+
+    assert found is not None
+    assert [(one.cause, one.confidence) for one in found.causes] == [(RACE, Confidence.POSSIBLE)]
+    assert RESET_104 in found.causes[0].because
+    assert [(e.source, e.value, e.unit) for e in found.causes[0].evidence] == [(Source.LOG, 1, "line")]
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("accept() failed: Too many open files", "limit.emfile"),
+        ("nf_conntrack: table full, dropping packet", "drop.conntrack_full"),
+    ],
+)
+def test_an_errno_with_one_cause_is_likely(line: str, cause: str) -> None:
+    assert only(judge(sampled(), logged(line)), cause).confidence is Confidence.LIKELY
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "sure"),
+    [
+        (Error.REFUSED, "refused.closed_port", Confidence.POSSIBLE),
+        (Error.NO_LOCAL_PORT, "port_exhaustion", Confidence.LIKELY),
+    ],
+)
+def test_what_a_probe_met_is_likely_where_it_has_one_cause(error: Error, cause: str, sure: Confidence) -> None:
+    one = only(judge(sampled(), tried(error)), cause)
+
+    assert one.confidence is sure
+    assert (one.evidence[0].name, one.evidence[0].value) == (f"db:5432 from web1: connect, {error}", 1)
+
+
+def test_a_log_and_a_chain_agree_and_are_surer_than_each() -> None:
+    one = only(judge(sampled(), chained()), RACE)
+    assert (one.confidence, one.evidence[0].source) == (Confidence.POSSIBLE, Source.CHAIN)
+
+    both = only(judge(sampled(), logged(RESET_104) + chained()), RACE)
+    assert both.confidence is Confidence.LIKELY
+    assert {e.source for e in both.evidence} == {Source.LOG, Source.CHAIN}
+
+    three = judge(sampled(), logged(RESET_104) + chained() + captured((RACE, Confidence.LIKELY)))
+    assert only(three, RACE).confidence is Confidence.HIGH
+
+
+def test_two_looks_of_one_kind_are_one_look() -> None:
+    twice = logged(RESET_104) + logged(RESET_104)
+
+    assert only(judge(sampled(), twice), RACE).confidence is Confidence.POSSIBLE
+
+
+def test_a_chain_names_the_hop_to_change() -> None:
+    here = [one.here for one in only(judge(sampled(), chained()), RACE).remedies if one.kind is RemedyKind.PROXY]
+
+    assert here[0] is not None
+    assert "proxy: " in here[0] or "app: " in here[0]
+
+
+def test_what_ended_long_before_makes_nothing_surer() -> None:
+    old = logged("accept() failed: Too many open files", at=-timedelta(hours=2))
+    found = only(judge(sampled(), old + captured()), "limit.emfile")
+
+    assert found.confidence is Confidence.POSSIBLE
+    assert "the last of it was at" in found.because
+    assert only(judge(sampled(), old + chained()), "limit.emfile").confidence is Confidence.POSSIBLE
+
+
+def test_a_capture_makes_a_likely_cause_of_the_host_certain() -> None:
+    alone = only(judge(REFUSED), CLOSED)
+    assert alone.confidence is Confidence.LIKELY
+
+    both = only(judge(REFUSED, captured((CLOSED, Confidence.LIKELY))), CLOSED)
+    assert both.confidence is Confidence.HIGH
+    assert both.evidence[-1].name == f"a.pcap, {capture_causes()[CLOSED].title}"
+
+
+def test_a_capture_of_what_looks_the_same_takes_a_step_from_the_other() -> None:
+    found = judge(REFUSED, captured((REJECT, Confidence.HIGH)))
+
+    assert [(one.cause, one.confidence) for one in found.causes] == [
+        (REJECT, Confidence.HIGH),
+        (CLOSED, Confidence.POSSIBLE),
+    ]
+    assert f"a capture shows {REJECT}" in only(found, CLOSED).because
+    weaker = judge(REFUSED, captured((REJECT, Confidence.LIKELY)))
+    assert only(weaker, CLOSED).confidence is Confidence.LIKELY
+
+
+def test_what_packets_alone_show_is_told_as_not_explained_and_harmless_ends_are_not_told() -> None:
+    found = judge(sampled(), captured(("reset.unexplained", Confidence.HIGH), ("reset.late", Confidence.HIGH)))
+
+    assert found.causes == ()
+    assert [one.what for one in found.unexplained] == [
+        "reset.unexplained: " + capture_causes()["reset.unexplained"].title
+    ]
+
+
+def test_files_that_could_not_be_read_to_the_end_are_not_judged() -> None:
+    found = judge(sampled(), logged(unread="Permission denied") + captured(damage="ends in the middle of packet 3"))
+
+    assert [(gap.group, gap.why) for gap in found.not_judged] == [
+        ("log", "error.log: Permission denied"),
+        ("capture", "a.pcap ends in the middle of packet 3"),
+    ]
+    assert not found.well
+
+
+def test_of_several_hosts_a_file_supports_what_is_found_and_the_rest_is_told_apart() -> None:
+    heard = captured((CLOSED, Confidence.LIKELY)) + logged(RESET_104)
+    other = sampled()
+    named = type(other)(
+        first=other.first.model_copy(update={"host": "b"}), second=other.second.model_copy(update={"host": "b"})
+    )
+
+    found = diagnose([REFUSED, named], heard)
+
+    closed = only(next(host for host in found.hosts if host.host != "b"), CLOSED)
+    assert (closed.confidence, closed.evidence[-1].source) == (Confidence.LIKELY, Source.PCAP)
+    assert next(host for host in found.hosts if host.host == "b").causes == ()
+    assert found.elsewhere is not None
+    assert [one.cause for one in found.elsewhere.causes] == [RACE]
+
+
+def test_a_host_whose_samples_cannot_be_compared_keeps_what_files_say() -> None:
+    good = sampled()
+    booted = good.second.model_copy(update={"system": good.second.system.model_copy(update={"boot_id": "x" * 36})})
+
+    found = judge(good.model_copy(update={"second": booted}), logged(RESET_104))
+
+    assert [one.cause for one in found.causes] == [RACE]
+    assert [gap.group for gap in found.not_judged] == ["all"]
+
+
+def test_no_file_tells_nothing() -> None:
+    assert diagnose([sampled()], NOTHING).elsewhere is None
+    assert diagnose((), logged()).elsewhere is not None
