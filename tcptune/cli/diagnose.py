@@ -85,7 +85,8 @@ def diagnose(
     not be judged is listed; a host with such a line is never called well. Without root, programs' sockets and the
     kernel's log are not seen.
 
-    Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host could not be read or judged in full.
+    Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host or a file could not be read or
+    judged in full, 3 if a file is not what it is given for.
 
       tcptune diagnose -i hosts.yml --limit web1 --window 30s
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
