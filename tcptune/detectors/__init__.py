@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tcptune.detectors import (
+    agreeing,
     attempts,
     conntrack,
     drops,
@@ -90,6 +91,12 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
                 seen.append(one)  # noqa: PERF402
         except NotKnown as gap:
             gaps.append(Gap(group=name, why=str(gap)))
+    try:
+        answers = list(agreeing.answered(case, told))
+        told = agreeing.settled(told, answers)
+        seen += answers
+    except NotKnown as gap:
+        gaps.append(Gap(group="files", why=str(gap)))
     try:
         told += kernel_log.judge(case)
     except NotKnown as gap:

@@ -62,6 +62,10 @@ class Clue:
     """When the last of it happened; None where that is not known, or is now."""
     fresh: bool = True
     """False for what is older than the samples: it names a cause, and makes none surer."""
+    port: int | None = None
+    """Of the host that was looked at, where the clue is about one of its listeners; else None."""
+    at: str | None = None
+    """That host, as the clue calls it."""
     here: tuple[tuple[RemedyKind, str], ...] = ()
     """The first remedy of a kind with the names and numbers of this clue."""
 

@@ -17,7 +17,7 @@ from tcptune.domain.chain_verdicts import Broken, ChainReport, Link
 from tcptune.domain.concerns import Severity
 from tcptune.domain.diagnosis import Evidence, Gap, NotExplained, Source
 from tcptune.domain.logs import LogReport, PhraseCount
-from tcptune.domain.service import Failure, Retried, ServiceReport
+from tcptune.domain.service import Failure, Retried, ServiceReport, Target
 from tcptune.knowledge.causes import causes
 
 LONG_BEFORE = timedelta(hours=1)
@@ -197,7 +197,8 @@ def from_probe(report: ServiceReport) -> Heard:
     for service in report.services:
         name = f"{service.target.name}{origin}"
         for failure in service.failures:
-            clues += _tried(name, failure, f"{failure.stage}, {failure.error}", failure.took.count, "tries")
+            what = f"{failure.stage}, {failure.error}"
+            clues += _tried(name, failure, what, failure.took.count, "tries", service.target)
         for retried in (address.retried for address in service.addresses):
             if retried is not None:
                 clues += _tried(name, retried, "SYNs sent again", retried.syns, "SYNs")
@@ -206,7 +207,9 @@ def from_probe(report: ServiceReport) -> Heard:
     return Heard(clues=tuple(clues), not_judged=tuple(gaps))
 
 
-def _tried(name: str, failed: Failure | Retried, what: str, number: int, unit: str) -> Iterator[Clue]:
+def _tried(
+    name: str, failed: Failure | Retried, what: str, number: int, unit: str, target: Target | None = None
+) -> Iterator[Clue]:
     for place, cause in enumerate(failed.causes):
         yield Clue(
             cause=cause,
@@ -214,4 +217,6 @@ def _tried(name: str, failed: Failure | Retried, what: str, number: int, unit: s
             because=f"a probe met it: {failed.means}",
             evidence=Evidence(source=Source.PROBE, name=f"{name}: {what}", value=number, unit=unit),
             alone=place == 0,
+            port=target.port if target else None,
+            at=target.host if target else None,
         )

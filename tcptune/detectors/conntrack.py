@@ -11,7 +11,7 @@ from tcptune.domain.strain import KernelMessage
 
 MAX = "net.netfilter.nf_conntrack_max"
 BUCKETS = "net.netfilter.nf_conntrack_buckets"
-_DROPS = ("nf_conntrack.drop", "nf_conntrack.early_drop")
+_DROP, _EARLY = "nf_conntrack.drop", "nf_conntrack.early_drop"
 _ENTRY_BYTES = 384
 """With extensions, rounded up (include/net/netfilter/nf_conntrack.h)."""
 _MOST_OF_MEMORY = 0.1
@@ -28,18 +28,18 @@ def full(case: Case) -> Iterator[Seen]:
     if table.count is None or not table.max:
         raise NotKnown("how full the table is was not read")
     share = 100 * table.count / table.max
-    dropped = sum(case.grown_if_counted(name) for name in _DROPS)
+    dropped, evicted = case.grown_if_counted(_DROP), case.grown_if_counted(_EARLY)
     logged = case.logged(KernelMessage.CONNTRACK_FULL)
-    if share < case.bound("conntrack-used") and not logged:
+    if share < case.bound("conntrack-used") and not logged and not dropped:
         return
-    sure = bool(logged or dropped or table.count >= table.max)
+    sure = bool(logged or dropped)
     wanted = 2 * table.max
     memory = case.second.system.memory_bytes
     fits = memory is None or wanted * _ENTRY_BYTES <= _MOST_OF_MEMORY * memory
     yield Seen(
         cause="drop.conntrack_full",
         confidence=Confidence.HIGH if sure else Confidence.POSSIBLE,
-        because="the kernel drops new connections for it" if sure else "the next burst takes the rest of the table",
+        because=_because(sure=sure, evicted=bool(evicted), full=table.count >= table.max),
         evidence=(
             Evidence(
                 source=Source.CONNTRACK,
@@ -48,7 +48,7 @@ def full(case: Case) -> Iterator[Seen]:
                 unit="connections",
                 threshold=float(table.max),
             ),
-            *case.seen_if_counted(*_DROPS),
+            *case.seen_if_counted(_DROP, _EARLY),
         ),
         here={
             RemedyKind.SYSCTL: f"{MAX} = {wanted}"
@@ -57,6 +57,16 @@ def full(case: Case) -> Iterator[Seen]:
         settings=tuple(_proposals(case, wanted)) if fits else (),
         ruled_out=("connect_timeout.drop", "listen.accept_queue_overflow"),
     )
+
+
+def _because(*, sure: bool, evicted: bool, full: bool) -> str:
+    if sure:
+        return "the kernel drops new connections for it"
+    if evicted:
+        return "connections that are not assured are thrown out for new ones: nobody sees an error yet"
+    if full:
+        return "it is full, and no new connection was dropped within the window"
+    return "the next burst takes the rest of the table"
 
 
 def _proposals(case: Case, wanted: int) -> Iterator[Proposal]:

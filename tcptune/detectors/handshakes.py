@@ -50,14 +50,26 @@ def syn_queue(case: Case) -> Iterator[Seen]:
             here[RemedyKind.APP] = "these are real clients: a larger backlog, and a somaxconn that allows it"
         else:
             here[RemedyKind.NETWORK] = f"{sent} cookies sent, {returned} came back: filter the flood before this host"
+    sure = Confidence.HIGH
+    if overflows(case):
+        # Half-open connections pile up behind a full accept queue: the kernel sends cookies, and warns of a flood.
+        sure = Confidence.POSSIBLE
+        because += "; but the accept queue overflows as well, which a flood does not move"
+        here, settings = {}, ()
+        evidence.append(case.seen("TcpExt.ListenOverflows", "listen-overflows"))
     yield Seen(
         cause="listen.syn_queue_full",
-        confidence=Confidence.HIGH,
+        confidence=sure,
         because=because,
         evidence=tuple(evidence),
         here=here,
         settings=settings,
     )
+
+
+def overflows(case: Case) -> bool:
+    """Say whether accept queues overflow, too. Raises NotKnown."""
+    return case.rate("TcpExt.ListenOverflows") >= case.bound("listen-overflows")
 
 
 def cancelled(case: Case) -> Iterator[Seen]:

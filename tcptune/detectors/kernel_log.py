@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptune.detectors.case import NOT_HELD, Case, Clue, NotKnown
+from tcptune.detectors.handshakes import overflows
 from tcptune.domain.causes import Confidence
 from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.strain import KernelMessage
@@ -39,11 +40,16 @@ def judge(case: Case) -> Iterator[Clue]:
                 cause=pattern.cause,
                 confidence=Confidence.POSSIBLE if message in _NOT_SURE else Confidence.HIGH,
                 because=_because(newest, elsewhere=case.shares_log),
-                alone=not case.shares_log,
+                alone=not case.shares_log and not _of_accept_queue(case, message),
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
                 ),
             )
+
+
+def _of_accept_queue(case: Case, message: KernelMessage) -> bool:
+    """Say whether a full accept queue made the line: the kernel warns of a flood then, too."""
+    return message is KernelMessage.POSSIBLE_SYN_FLOODING and overflows(case)
 
 
 def _because(line: str, *, elsewhere: bool) -> str:

@@ -131,6 +131,13 @@ def stray(case: Case) -> int:
     return max(0, case.grown(OUT) - sum(case.grown_if_counted(name) for name in _OWN))
 
 
+def many_stray(case: Case) -> bool:
+    """Say whether these are more than scanners and late segments make. Raises NotKnown."""
+    sent = stray(case)
+    often = sent / case.elapsed_s >= case.bound("stray-resets")
+    return often and case.share_of_opens(sent) >= case.bound("stray-resets-share")
+
+
 def unexplained(case: Case) -> Iterator[NotExplained]:
     """Yield resets that are too many, and whose reason no counter of this host tells."""
     if many_received(case):
@@ -139,9 +146,7 @@ def unexplained(case: Case) -> Iterator[NotExplained]:
             evidence=(case.seen(ESTAB, "received-resets"), case.seen(OUT), *case.seen_if_counted(ON_CLOSE, ON_DATA)),
             next="a capture tells who sent them; diagnose the other end as well",
         )
-    sent = stray(case)
-    often = sent / case.elapsed_s >= case.bound("stray-resets")
-    if often and case.share_of_opens(sent) >= case.bound("stray-resets-share"):
+    if many_stray(case):
         yield NotExplained(
             what="this host answers segments for sockets that do not exist",
             evidence=(case.seen(OUT, "stray-resets"), *case.seen_if_counted(*_OWN)),
@@ -175,6 +180,9 @@ def _on_data(case: Case, sure: Confidence) -> Seen:
             ruled_out=("reset.so_linger_zero",) if ended - close < data / 2 else (),
         )
     explained = ended <= (data + close) / _MOSTLY
+    # A client that gives up and throws its connection away makes the same numbers, by design.
+    if case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens"):
+        sure = Confidence.LIKELY
     return Seen(
         cause="reset.so_linger_zero",
         confidence=sure if explained else Confidence.LIKELY,

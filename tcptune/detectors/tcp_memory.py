@@ -13,8 +13,10 @@ ABORTS = "TcpExt.TCPAbortOnMemory"
 MAX_ORPHANS = "net.ipv4.tcp_max_orphans"
 TCP_MEM = "net.ipv4.tcp_mem"
 RMEM = "net.ipv4.tcp_rmem"
+WMEM = "net.ipv4.tcp_wmem"
 WANT_ZERO = "TcpExt.TCPWantZeroWindowAdv"
 _USUAL_RMEM = 6291456
+_USUAL_WMEM = 4194304
 _USUAL_PARTS = (0.046, 0.0625, 0.093)
 """Of the memory: what the kernel gives tcp_mem by itself (net/ipv4/tcp.c, tcp_init_mem)."""
 
@@ -48,7 +50,8 @@ def orphans_and_memory(case: Case) -> Iterator[Seen]:
 
 
 def buffers(case: Case) -> Iterator[Seen]:
-    """Name receive buffers that are smaller than what peers were promised."""
+    """Name send buffers that hold connections back, and receive buffers that are smaller than what was promised."""
+    yield from _sending(case)
     if case.rate(WANT_ZERO) < case.bound("overfull-windows"):
         return
     sizes = case.numbers(RMEM)
@@ -70,6 +73,43 @@ def buffers(case: Case) -> Iterator[Seen]:
                 value=f"{sizes[0]} {sizes[1]} {_USUAL_RMEM}",
                 actual=case.text(RMEM),
                 why="receive buffers are smaller than what the path holds",
+            ),
+        )
+        if small
+        else (),
+    )
+
+
+def _sending(case: Case) -> Iterator[Seen]:
+    if case.second.sockets is None or case.second.sockets.send_buffer_limited is None:
+        return
+    limited, sizes = case.second.sockets.send_buffer_limited, case.numbers(WMEM)
+    if limited < case.bound("buffer-limited") or sizes is None or len(sizes) != 3:
+        return
+    small = sizes[2] < _USUAL_WMEM
+    yield Seen(
+        cause="perf.window_limited",
+        confidence=Confidence.LIKELY if small else Confidence.POSSIBLE,
+        because="connections wait for their own send buffer for half of the time"
+        + (f", and none may be larger than {sizes[2]}" if small else "; programs may have set it themselves"),
+        evidence=(
+            Evidence(
+                source=Source.SOCKETS,
+                name="held back by the send buffer",
+                value=limited,
+                unit="connections",
+                threshold=case.bound("buffer-limited"),
+            ),
+            case.setting(WMEM),
+        ),
+        here={RemedyKind.SYSCTL: f"{WMEM} = {sizes[0]} {sizes[1]} {_USUAL_WMEM} at least"} if small else {},
+        settings=(
+            Proposal(
+                key=WMEM,
+                operator=Operator.AT_LEAST,
+                value=f"{sizes[0]} {sizes[1]} {_USUAL_WMEM}",
+                actual=case.text(WMEM),
+                why="send buffers are smaller than what the path holds",
             ),
         )
         if small

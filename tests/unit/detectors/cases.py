@@ -117,6 +117,28 @@ CASES = {
         ),
         helps=True,
     ),
+    "a full accept queue that looks like a flood": Faulty(
+        "listen.accept_queue_overflow",
+        HIGH,
+        sampled(
+            {**OVERFLOWS, "TcpExt.TCPReqQFullDoCookies": 900, "TcpExt.SyncookiesSent": 900},
+            first={"listeners": listening(512, 511)},
+            second={"kernel_log": log(possible_syn_flooding=1)},
+        ),
+    ),
+    "bursts that are met twice": Faulty(
+        "listen.accept_queue_overflow",
+        HIGH,
+        sampled(
+            OVERFLOWS,
+            {"net.core.somaxconn": "511"},
+            first={
+                "listeners": listening(512, 511),
+                "sockets": sockets(ports=[CLIENTS.model_copy(update={"unaccepted": 512, "waiting_s": 0.3})]),
+            },
+        ),
+        helps=True,
+    ),
     "a flood with cookies": Faulty(
         "listen.syn_queue_full",
         HIGH,
@@ -182,6 +204,26 @@ CASES = {
                 "kernel_log": log(conntrack_full=40),
             },
         ),
+        helps=True,
+    ),
+    "a tracking table that throws out": Faulty(
+        "drop.conntrack_full",
+        POSSIBLE,
+        sampled(
+            {"nf_conntrack.early_drop": 3000},
+            first={"conntrack": Conntrack(loaded=True, count=262_144, max=262_144, buckets=65536)},
+        ),
+        helps=True,
+    ),
+    "clients that give up and throw away": Faulty(
+        "reset.so_linger_zero",
+        LIKELY,
+        sampled({"TcpExt.TCPAbortOnData": 1500, "Tcp.OutRsts": 1550, "Tcp.EstabResets": 1600}, counters=CLIENT),
+    ),
+    "send buffers that are too small": Faulty(
+        "perf.window_limited",
+        LIKELY,
+        sampled(sysctl={"net.ipv4.tcp_wmem": "4096 16384 65536"}, first={"sockets": sockets(send_buffer_limited=9)}),
         helps=True,
     ),
     "a range without a port": Faulty(

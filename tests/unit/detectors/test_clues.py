@@ -14,6 +14,7 @@ from tcptune.domain.chain import Aspect, Chain, Hop, Known, Origin
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis, Source
 from tcptune.domain.logs import LogSource
 from tcptune.domain.service import Error, Stage, StageResult, Try, target
+from tcptune.domain.state import Listeners
 from tcptune.knowledge.captures import capture_causes
 from tcptune.knowledge.service_errors import service_errors
 from tcptune.knowledge.timeout_chain import products
@@ -24,7 +25,7 @@ from tcptune.planning.service import summary
 from tcptune.workflows.diagnose import diagnose
 from tests.unit.builders import NOW
 from tests.unit.detectors.cases import CASES
-from tests.unit.detectors.hosts import sampled
+from tests.unit.detectors.hosts import NGINX, SSH, SSHD, WEB, sampled
 
 RACE, CLOSED, REJECT = "reset.keepalive_race", "refused.closed_port", "refused.firewall_reject"
 RESET_104 = "recv() failed (104: Connection reset by peer) while reading response header from upstream"
@@ -72,13 +73,13 @@ def chained() -> Heard:
     return clues.from_chain(assess(Chain(name="shop", origin="chain.yml", hops=(nginx, app)), products(), {}))
 
 
-def tried(error: Error) -> Heard:
+def tried(error: Error, host: str = "db") -> Heard:
     stages = (StageResult(stage=Stage.CONNECT, ms=1, error=error),)
     tries = [
         Try(target=0, round=0, stages=(StageResult(stage=Stage.DNS, ms=1),)),
         Try(target=0, round=0, address="192.0.2.1", stages=stages, syn_retransmits=0),
     ]
-    return clues.from_probe(summary([target("db:5432")], tries, service_errors(), count=1, origin="web1"))
+    return clues.from_probe(summary([target(f"{host}:5432")], tries, service_errors(), count=1, origin="web1"))
 
 
 def only(found: HostDiagnosis, cause: str) -> CauseFound:
@@ -118,6 +119,46 @@ def test_what_a_probe_met_is_likely_where_it_has_one_cause(error: Error, cause: 
 
     assert one.confidence is sure
     assert (one.evidence[0].name, one.evidence[0].value) == (f"db:5432 from web1: connect, {error}", 1)
+
+
+LISTENS = Listeners(source="ss", listeners=(WEB.model_copy(update={"port": 5432}), SSH), processes=(NGINX, SSHD))
+
+
+def test_a_refusal_where_somebody_listens_and_the_kernel_sent_nothing_is_a_firewall_s() -> None:
+    quiet = {"Tcp.OutRsts": 0}
+
+    found = judge(sampled(quiet, first={"listeners": LISTENS}), tried(Error.REFUSED, host="web1"))
+
+    assert [(one.cause, one.confidence) for one in found.causes] == [(REJECT, Confidence.LIKELY)]
+    assert found.causes[0].evidence[0].name == "listener on port 5432"
+
+
+def test_a_refusal_where_nobody_listens_is_a_closed_port() -> None:
+    found = judge(sampled({"Tcp.OutRsts": 200}), tried(Error.REFUSED, host="web1"))
+
+    assert [(one.cause, one.confidence) for one in found.causes] == [(CLOSED, Confidence.HIGH)]
+    assert {e.source for e in found.causes[0].evidence} == {Source.LISTENER, Source.COUNTER, Source.PROBE}
+
+
+def test_a_listener_on_loopback_alone_refuses_everybody_else() -> None:
+    local = LISTENS.model_copy(update={"listeners": (WEB.model_copy(update={"port": 5432, "address": "127.0.0.1"}),)})
+
+    found = judge(sampled({"Tcp.OutRsts": 200}, first={"listeners": local}), tried(Error.REFUSED, host="web1"))
+
+    assert found.causes[0].cause == CLOSED
+
+
+def test_a_refusal_of_another_host_says_nothing_of_this_one_s_listeners() -> None:
+    one = only(judge(sampled({"Tcp.OutRsts": 200}), tried(Error.REFUSED)), CLOSED)
+
+    assert (one.confidence, [e.source for e in one.evidence]) == (Confidence.POSSIBLE, [Source.PROBE])
+
+
+def test_a_race_that_a_chain_makes_is_likely_where_the_host_answers_for_closed_connections() -> None:
+    one = only(judge(sampled({"Tcp.OutRsts": 1500}), chained()), RACE)
+
+    assert one.confidence is Confidence.LIKELY
+    assert [e.source for e in one.evidence] == [Source.COUNTER, Source.CHAIN]
 
 
 def test_a_log_and_a_chain_agree_and_are_surer_than_each() -> None:

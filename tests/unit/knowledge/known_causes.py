@@ -28,7 +28,7 @@ CAUSES = (
     ("reset.conntrack_lowered", True, "source", 1, 2, ("sysctl", "sysctl"), 0),
     ("reset.half_open_peer_reboot", False, "source", 1, 2, ("app", "sysctl"), 0),
     ("reset.process_crash", False, "experiment", 1, 3, ("app", "limit"), 0),
-    ("reset.tw_overflow", True, "experiment", 1, 2, ("sysctl",), 0),
+    ("reset.tw_overflow", True, "experiment", 1, 2, ("sysctl",), 1),
     ("reset.orphan_or_memory", True, "source", 1, 3, ("app", "sysctl"), 0),
     ("reset.security_device", False, "source", 1, 2, ("network",), 0),
     ("reset.tls_before_ready", False, "source", 1, 3, ("app",), 0),

@@ -1,0 +1,68 @@
+"""What files say, and this host's own numbers answer: who refused, and whether connections close under their users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tcptune.detectors.case import Case, Clue, Seen
+from tcptune.detectors.resets import OUT, many_stray, stray
+from tcptune.domain.causes import Confidence
+from tcptune.domain.diagnosis import Evidence, Source
+from tcptune.domain.state import Listener
+
+CLOSED, REJECTED = "refused.closed_port", "refused.firewall_reject"
+RACES = ("reset.keepalive_race", "reset.write_after_peer_close")
+_LOOPBACK = ("127.", "::1")
+
+
+def answered(case: Case, clues: Iterable[Clue]) -> Iterator[Seen]:
+    """Yield what this host's numbers say to clues. Raises NotKnown."""
+    told = [one for one in clues if one.alone and one.fresh]
+    yield from _refused(case, told)
+    race = next((one for one in told if one.cause in RACES), None)
+    if race is not None and many_stray(case):
+        yield Seen(
+            cause=race.cause,
+            confidence=Confidence.POSSIBLE,
+            because="this host answers segments for connections that it has closed",
+            evidence=(case.seen(OUT, "stray-resets"),),
+        )
+
+
+def settled(clues: Iterable[Clue], found: Iterable[Seen]) -> list[Clue]:
+    """Return the clues without those that this host's numbers exclude."""
+    excluded = {cause for one in found for cause in one.ruled_out if one.cause in {CLOSED, REJECTED}}
+    return [one for one in clues if one.cause not in excluded or one.at is None]
+
+
+def _refused(case: Case, told: Iterable[Clue]) -> Iterator[Seen]:
+    """Tell a closed port from a firewall: by the listener, and by the resets that this kernel has sent or not."""
+    refused = next((one for one in told if one.cause == CLOSED and one.at == case.second.host), None)
+    if refused is None:
+        return
+    there = [one for one in case.listeners.listeners if one.port == refused.port and _public(one)]
+    sent = stray(case)
+    if there and sent < case.bound("attempts"):
+        yield Seen(
+            cause=REJECTED,
+            confidence=Confidence.LIKELY,
+            because=f"port {refused.port} is listened on, and this kernel has refused nobody: a rule answers for it",
+            evidence=(_listener(refused, "listens"), case.seen(OUT)),
+            ruled_out=(CLOSED,),
+        )
+    elif not there:
+        yield Seen(
+            cause=CLOSED,
+            confidence=Confidence.HIGH if sent else Confidence.LIKELY,
+            because=f"nobody listens on port {refused.port} here" + (", and this kernel sends resets" if sent else ""),
+            evidence=(_listener(refused, "none, or on loopback alone"), case.seen(OUT)),
+            ruled_out=(REJECTED,) if sent else (),
+        )
+
+
+def _public(one: Listener) -> bool:
+    return not one.address.startswith(_LOOPBACK)
+
+
+def _listener(clue: Clue, value: str) -> Evidence:
+    return Evidence(source=Source.LISTENER, name=f"listener on port {clue.port}", value=value)
