@@ -14,7 +14,7 @@ PACKAGES := busybox conntrack git iproute2 nftables nginx-light openssh-client o
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
+.PHONY: help demo test slow prove test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
   docs packages clean
 
 help:  ## List the targets.
@@ -28,6 +28,9 @@ test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARG
 
 slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+prove: $(VENV)/ready packages  ## Make every fault, and let the real command diagnose it blind. ARGS: names, --page FILE.
+	$(BIN)/python -m tests.faults.prove $(ARGS)
 
 test-vm: $(VENV)/ready packages  ## Run the tests on a virtual machine, power cuts included. The first run builds its image.
 	TCPTUNE_VM_RELEASES=bookworm $(BIN)/python -m pytest tests/vm -m vm -rA $(ARGS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tcptune.detectors.case import Case, Clue, Seen
-from tcptune.detectors.resets import OUT, many_stray, stray
+from tcptune.detectors.resets import ESTAB, OUT, many_received, many_stray, stray
 from tcptune.domain.causes import Confidence
 from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.state import Listener
 
 CLOSED, REJECTED = "refused.closed_port", "refused.firewall_reject"
+FORGOTTEN, TIMEOUTS = "reset.l4_idle_middlebox", "TcpExt.TCPTimeouts"
 RACES = ("reset.keepalive_race", "reset.write_after_peer_close")
 _LOOPBACK = ("127.", "::1")
 
@@ -19,6 +20,9 @@ def answered(case: Case, clues: Iterable[Clue]) -> Iterator[Seen]:
     """Yield what this host's numbers say to clues. Raises NotKnown."""
     told = [one for one in clues if one.alone and one.fresh]
     yield from _refused(case, told)
+    forgets = next((one for one in told if one.cause == FORGOTTEN), None)
+    if forgets is not None:
+        yield from _forgotten(case)
     race = next((one for one in told if one.cause in RACES), None)
     if race is not None and many_stray(case):
         yield Seen(
@@ -26,6 +30,19 @@ def answered(case: Case, clues: Iterable[Clue]) -> Iterator[Seen]:
             confidence=Confidence.POSSIBLE,
             because="this host answers segments for connections that it has closed",
             evidence=(case.seen(OUT, "stray-resets"),),
+        )
+
+
+def _forgotten(case: Case) -> Iterator[Seen]:
+    """Name connections that end by a reset, or are not answered, where something is known to forget them."""
+    timeouts = case.grown(TIMEOUTS)
+    unanswered = timeouts >= case.bound("attempts") and case.share_of_opens(timeouts) >= case.bound("timeouts-share")
+    if unanswered or many_received(case):
+        yield Seen(
+            cause=FORGOTTEN,
+            confidence=Confidence.POSSIBLE,
+            because="segments are not answered" if unanswered else "connections end by resets that this host got",
+            evidence=(case.seen(TIMEOUTS), case.seen(ESTAB), *case.seen_if_counted("TcpExt.TCPKeepAlive")),
         )
 
 

@@ -6,13 +6,14 @@ hardly ever likely. How much surer they make what a host shows is settled in `ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tcptune.detectors.case import Clue
 from tcptune.domain.captures import CaptureFinding, CaptureReport, CauseCount
 from tcptune.domain.causes import Confidence, RemedyKind
+from tcptune.domain.chain import Aspect
 from tcptune.domain.chain_verdicts import Broken, ChainReport, Link
 from tcptune.domain.concerns import Severity
 from tcptune.domain.diagnosis import Evidence, Gap, NotExplained, Source
@@ -23,6 +24,7 @@ from tcptune.knowledge.causes import causes
 LONG_BEFORE = timedelta(hours=1)
 """What ended so long before a host was looked at makes nothing surer of what the host does now."""
 _KERNEL = "KERNEL"
+_KEEPALIVES = frozenset({Aspect.SENDS_KEEPALIVE.value, Aspect.RECEIVES_KEEPALIVE.value})
 
 
 @dataclass(frozen=True)
@@ -170,11 +172,7 @@ def from_chain(report: ChainReport) -> Heard:
 def _breaks(report: ChainReport, link: Link, broken: Broken) -> Iterator[Clue]:
     if broken.severity is not Severity.HARM:
         return
-    change = broken.remedies[0] if broken.remedies else None
-    here = f"{change.hop}: {change.knob} {change.before} -> {change.after}" if change else broken.otherwise
     for place, cause in enumerate(broken.causes):
-        kinds = [one.kind for one in causes()[cause].remedies]
-        kind = RemedyKind.PROXY if RemedyKind.PROXY in kinds else kinds[0]
         yield Clue(
             cause=cause,
             confidence=Confidence.POSSIBLE,
@@ -185,8 +183,22 @@ def _breaks(report: ChainReport, link: Link, broken: Broken) -> Iterator[Clue]:
                 value="; ".join(broken.evidence),
             ),
             alone=place == 0,
-            here=((kind, here),) if here else (),
+            here=tuple(_changes(broken, [one.kind for one in causes()[cause].remedies])),
         )
+
+
+def _changes(broken: Broken, kinds: Sequence[RemedyKind]) -> Iterator[tuple[RemedyKind, str]]:
+    """Yield the first change of each kind. A keepalive that no program has a knob for is the kernel's."""
+    usual = RemedyKind.PROXY if RemedyKind.PROXY in kinds else kinds[0]
+    told: set[RemedyKind] = set()
+    for change in broken.remedies:
+        kernel = change.knob in _KEEPALIVES and RemedyKind.SYSCTL in kinds
+        kind = RemedyKind.SYSCTL if kernel else usual
+        if kind not in told:
+            told.add(kind)
+            yield kind, f"{change.hop}: {change.knob} {change.before} -> {change.after}"
+    if not told and broken.otherwise:
+        yield usual, broken.otherwise
 
 
 def from_probe(report: ServiceReport) -> Heard:

@@ -7,7 +7,7 @@ are longer than the queue, and the question is who made it so short: the program
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
 from tcptune.domain.causes import Confidence, RemedyKind
@@ -133,7 +133,11 @@ def _about(case: Case, one: _Suspect, somaxconn: int | None, *, overflows: bool)
     captured = _captured(case, one, somaxconn)
     if captured is not None:
         yield captured
-    elif short and overflows:
+    if captured is not None and captured.confidence is not Confidence.HIGH and short and overflows:
+        # The kernel keeps no number that was asked for: only its configuration tells.
+        small = _small(case, one, somaxconn or 0)
+        yield replace(small, confidence=Confidence.POSSIBLE)
+    elif captured is None and short and overflows:
         yield _small(case, one, somaxconn or 0)
         if not _default(one) and one.backlog >= _LEAST:
             yield _perhaps_captured(case, one)

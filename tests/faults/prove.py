@@ -1,0 +1,271 @@
+"""python -m tests.faults.prove [NAME...] [--page FILE]: make faults, and let the real command diagnose them, blind.
+
+`tcptune diagnose` gets the inventory, the name of the host where one would look, and what its owner would have beside
+it: the log of a proxy, the timeouts of the chain, a probe of the service. Nothing tells it which fault was made. The
+right cause has to be named first, no wrong one for sure, and the remedy has to be of the right kind; a host that is
+well has no finding. Exits with 1 if anything of that is not so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.command import Tcptune
+from tests.faults import FAULTS, HEALTHY, Fault, Scene, Stage, missing
+from tests.faults.nginx import FOLDER, PORT
+from tests.lab import Lab, LabError
+
+WINDOW_S = 6
+BEFORE_S = 3.0
+"""How long a load runs before anybody looks: long enough for a log to have lines."""
+AFTER_S = 12.0
+"""How long it goes on beyond the window: two connections and a program that starts."""
+
+TWINS = {"backlog-small": "listen.somaxconn_captured", "backlog-captured": "listen.backlog_small_in_app"}
+"""Fault -> the cause that may be named first with it beside: the kernel keeps a queue's limit, and not what was asked."""
+
+HEADING = """\
+| Fault | Cause | Named first | How sure | Remedy | Read from | Named besides |
+|---|---|---|---|---|---|---|"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the command said of one fault."""
+
+    fault: Fault
+    code: int
+    causes: tuple[dict[str, Any], ...]
+    unexplained: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, fault: Fault, code: int, document: dict[str, Any]) -> Verdict:
+        """Take it out of the report of a single host."""
+        [host] = document["hosts"]
+        return cls(
+            fault,
+            code,
+            tuple(host["causes"]),
+            tuple(one["what"] for one in host["unexplained"]),
+            tuple(one["why"] for one in host["not_judged"]),
+        )
+
+    def mistakes(self) -> Iterator[str]:
+        """Yield what is wrong with it, one sentence each."""
+        if self.fault.cause is None:
+            yield from (f"names {one['cause']}" for one in self.causes)
+            yield from (f"does not explain: {one}" for one in self.unexplained)
+        else:
+            yield from self._of_causes()
+        yield from (f"did not judge: {one}" for one in self.gaps)
+        if self.code != (0 if self.fault.cause is None else 10):
+            yield f"exits with {self.code}"
+
+    @property
+    def right(self) -> dict[str, Any] | None:
+        """The right cause, where it was named."""
+        return next((one for one in self.causes if one["cause"] == self.fault.cause), None)
+
+    def kinds(self) -> list[str]:
+        """Give the kinds of remedies with the names and numbers of this host; without any, that of the first one."""
+        remedies = self.right["remedies"] if self.right else []
+        return [one["kind"] for one in remedies if one["here"]] or [one["kind"] for one in remedies[:1]]
+
+    def _of_causes(self) -> Iterator[str]:
+        first = [one["cause"] for one in self.causes[:1]]
+        if first not in ([self.fault.cause], [TWINS.get(self.fault.name)]):
+            yield f"names {first[0] if first else 'nothing'} first"
+        if self.right is None:
+            yield f"does not name {self.fault.cause}"
+            return
+        right = {str(self.fault.cause), *self.fault.also}
+        for one in self.causes:
+            if one["follows_from"] in right:
+                right.add(one["cause"])
+            if one["cause"] not in right and one["confidence"] == "high":
+                yield f"is sure of {one['cause']}, which is wrong"
+        if self.fault.remedy not in self.kinds():
+            yield f"remedies are {', '.join(self.kinds())}"
+        keys = [one["key"] for one in self.right["settings"]]
+        if keys and self.fault.remedy != "sysctl":
+            yield f"proposes {', '.join(keys)}"
+        if keys and self.fault.key not in keys:
+            yield f"proposes {', '.join(keys)}, and not {self.fault.key}"
+
+    def row(self) -> str:
+        """Give a row of the table."""
+        first, *others = self.causes or ({},)
+        sources = sorted({one["source"] for one in first.get("evidence", ())})
+        cells = (
+            self.fault.name,
+            f"`{self.fault.cause}`" if self.fault.cause else "none",
+            f"`{first['cause']}`" if first else "nothing",
+            first.get("confidence", ""),
+            ", ".join(dict.fromkeys(self.kinds())),
+            ", ".join(sources),
+            ", ".join(f"`{one['cause']}` ({one['confidence']})" for one in others),
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+def prove(fault: Fault, scene: Scene, tcptune: Tcptune, lab: Lab) -> Verdict:
+    """Let the command diagnose a scene under its load."""
+    host = scene.stage.hosts[scene.diagnosed]
+    with scene.under_load(seconds=BEFORE_S + WINDOW_S + AFTER_S):
+        time.sleep(BEFORE_S)
+        beside = GIVEN[fault.name](scene, tcptune, lab) if fault.name in GIVEN else ()
+        said = tcptune(
+            *("diagnose", "-i", str(lab.inventory), "--limit", host.name, "--window", f"{WINDOW_S}s"),
+            *beside,
+            *("--format", "json"),
+            expect={0, 4, 10},
+        )
+    return Verdict.of(fault, said.status, json.loads(said.stdout))
+
+
+def _probed(scene: Scene, tcptune: Tcptune, lab: Lab) -> tuple[str, ...]:
+    """Try the service from the client, by the name that the inventory has for the server."""
+    server, client = scene.stage.server, scene.stage.client
+    hosts = client.run("cat", "/etc/hosts")
+    client.run("tee", "/etc/hosts", text=f"{hosts}{server.address} {server.name}\n")
+    client.undo.callback(client.run, "tee", "/etc/hosts", text=hosts)
+    report = tcptune.file("probe.json")
+    tcptune(
+        *("probe", f"{server.name}:{PORT}", "--from", client.name, "-i", str(lab.inventory), "-n", "3"),
+        *("--interval", "0.2", "--timeout", "2", "--format", "json", "-o", str(report)),
+        expect=10,
+    )
+    return ("--probe", str(report))
+
+
+def _chained(text: str) -> Callable[[Scene, Tcptune, Lab], tuple[str, ...]]:
+    def given(_scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
+        return ("--chain", str(tcptune.file("chain.yml", text)))
+
+    return given
+
+
+def _logged(scene: Scene, tcptune: Tcptune, lab: Lab) -> tuple[str, ...]:
+    """Give the proxy's own log beside the timeouts of the chain."""
+    log = tcptune.file("error.log", scene.stage.server.run("cat", f"{FOLDER}/error.log"))
+    return (*_chained(RACING)(scene, tcptune, lab), "--log", str(log))
+
+
+POOLED = """\
+chain: pool
+hops:
+  - name: client
+    sends: {idle_timeout: never, requests: never, response_timeout: 1s}
+  - name: nginx
+    receives: {idle_timeout: 1s, requests: never, answer_within: 0.5s}
+"""
+RACING = """\
+chain: upstream
+hops:
+  - name: nginx
+    sends: {idle_timeout: 60s, requests: never, response_timeout: 60s}
+  - name: app
+    receives: {idle_timeout: 0.9s, requests: never, answer_within: 30s}
+"""
+FORGETFUL = """\
+chain: behind a firewall
+hops:
+  - name: client
+    sends: {idle_timeout: 10s, requests: never, response_timeout: 1s, tcp_keepalive: 2h}
+  - name: firewall
+    layer: 4
+    idle_timeout: 2s
+  - name: app
+    receives: {idle_timeout: 30s, requests: never, answer_within: 0.5s, tcp_keepalive: never}
+"""
+GIVEN: dict[str, Callable[[Scene, Tcptune, Lab], tuple[str, ...]]] = {
+    "closed-port": _probed,
+    "firewall-reject": _probed,
+    "proxy-idle-timeout": _chained(POOLED),
+    "upstream-idle-race": _logged,
+    "idle-drop": _chained(FORGETFUL),
+    "idle-reset": _chained(FORGETFUL),
+}
+"""What the owner of the service has beside the host, by fault: the kernel of one host alone cannot tell these."""
+
+PAGE = """\
+# Faults, diagnosed blind
+
+`make prove` makes each of the [faults](faults.md) for real, and lets `tcptune diagnose` look at one host while a load
+meets it. Nothing tells the command which fault was made. This page is what such a run wrote, on Linux {release}.
+
+The right cause has to be named first, no wrong one with high confidence, and the remedy has to be of the right kind, with
+the names and numbers of the host where the cause has some. Hosts that are well must have no finding.
+
+{table}
+
+Where a host's own numbers cannot tell, the command was given what the owner of the service has: a probe of the port by
+`tcptune probe`, the log of the proxy, a chain of timeouts. *Read from* says what the first cause rests on.
+
+Two causes are not told apart by any number of a kernel: a program that asks for a short queue, and one that got a short
+queue before `net.core.somaxconn` was raised. The kernel keeps the limit, and not what was asked. Both are named then,
+and neither is high.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Print a row for each fault as soon as it is known, and what is wrong with it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.prove", description="Diagnose faults blind.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="faults to make; all without any")
+    parser.add_argument("--page", type=Path, help="page of the manual to write: only of all faults, and all right")
+    given = parser.parse_args(words)
+    known = {fault.name: fault for fault in (*FAULTS, *HEALTHY)}
+    if unknown := set(given.names) - known.keys():
+        parser.error(f"no fault {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    if reasons := missing():
+        sys.stderr.write(f"error: {'; '.join(reasons)}\n")
+        return 1
+    print(HEADING, flush=True)
+    rows, wrong = [], 0
+    try:
+        for verdict in proved([known[name] for name in given.names or known]):
+            rows.append(verdict.row())
+            print(verdict.row(), flush=True)
+            for mistake in verdict.mistakes():
+                wrong += 1
+                sys.stderr.write(f"wrong: {verdict.fault.name}: {mistake}\n")
+    except LabError as error:
+        sys.stderr.write(f"error: {error}\n" + (f"  try: {error.hint}\n" if error.hint else ""))
+        return 1
+    if given.page and (wrong or given.names):
+        sys.stderr.write(f"error: {given.page} was not written: it is of all faults, and all right\n")
+        return 1
+    if given.page:
+        given.page.write_text(PAGE.format(release=os.uname().release, table="\n".join([HEADING, *rows])))
+    return 1 if wrong else 0
+
+
+def proved(faults: Iterable[Fault]) -> Iterator[Verdict]:
+    """Make each fault on hosts as new, and give its verdict."""
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        lab = Lab(Path(folder) / "lab", tied=True)
+        tcptune = Tcptune(Path(folder) / "tcptune")
+        try:
+            for fault in faults:
+                lab.up(fault.hosts)
+                with Stage(lab, lab.hosts) as stage, fault.make(stage, True) as scene:
+                    verdict = prove(fault, scene, tcptune, lab)
+                yield verdict
+                lab.reset(*lab.hosts)
+        finally:
+            tcptune.close()
+            lab.down()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
