@@ -109,9 +109,7 @@ def read_plan(path: Path) -> Plan:
     try:
         plan = Plan.model_validate_json(text)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PlanError(f"{path}: the plan is damaged: {where}: {first['msg']}", hint="make it again") from None
+        raise PlanError(f"{path}: the plan is damaged: {_first(problem)}", hint="make it again") from None
     if plan.plan_id != plan_digest(json.loads(text)):
         raise PlanError(
             f"{path}: the plan was changed after it was made: its content no longer gives its plan_id",
@@ -133,9 +131,7 @@ def read_probe(path: Path) -> ServiceReport:
     try:
         return ServiceReport.model_validate_json(text)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: the report is damaged: {where}: {first['msg']}", hint="make it again") from None
+        raise InputError(f"{path}: the report is damaged: {_first(problem)}", hint="make it again") from None
 
 
 def write_whole(path: Path, chunks: Iterable[str]) -> None:
@@ -193,6 +189,11 @@ def _opened(path: Path, error: type[InputError]) -> Iterator[IO[str]]:
         raise error(f"{path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise error(f"{path}: this is no text in UTF-8") from None
+
+
+def _first(problem: ValidationError) -> str:
+    first = problem.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def _field(text: str, name: str) -> object:

@@ -11,7 +11,8 @@ from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.state import Listener
 
 CLOSED, REJECTED = "refused.closed_port", "refused.firewall_reject"
-FORGOTTEN, TIMEOUTS = "reset.l4_idle_middlebox", "TcpExt.TCPTimeouts"
+FORGOTTEN = "reset.l4_idle_middlebox"
+TIMEOUTS, AGAIN = "TcpExt.TCPTimeouts", "Tcp.RetransSegs"
 RACES = ("reset.keepalive_race", "reset.write_after_peer_close")
 _LOOPBACK = ("127.", "::1")
 
@@ -36,13 +37,19 @@ def answered(case: Case, clues: Iterable[Clue]) -> Iterator[Seen]:
 def _forgotten(case: Case) -> Iterator[Seen]:
     """Name connections that end by a reset, or are not answered, where something is known to forget them."""
     timeouts = case.grown(TIMEOUTS)
-    unanswered = timeouts >= case.bound("attempts") and case.share_of_opens(timeouts) >= case.bound("timeouts-share")
+    # Loss is mostly mended by later segments; where nothing is answered, a timer sends each of them again.
+    unanswered = timeouts >= case.bound("attempts") and 2 * timeouts >= case.grown(AGAIN)
     if unanswered or many_received(case):
         yield Seen(
             cause=FORGOTTEN,
             confidence=Confidence.POSSIBLE,
             because="segments are not answered" if unanswered else "connections end by resets that this host got",
-            evidence=(case.seen(TIMEOUTS), case.seen(ESTAB), *case.seen_if_counted("TcpExt.TCPKeepAlive")),
+            evidence=(
+                case.seen(TIMEOUTS),
+                case.seen(AGAIN),
+                case.seen(ESTAB),
+                *case.seen_if_counted("TcpExt.TCPKeepAlive"),
+            ),
         )
 
 

@@ -51,67 +51,36 @@ def orphans_and_memory(case: Case) -> Iterator[Seen]:
 
 def buffers(case: Case) -> Iterator[Seen]:
     """Name send buffers that hold connections back, and receive buffers that are smaller than what was promised."""
-    yield from _sending(case)
-    if case.rate(WANT_ZERO) < case.bound("overfull-windows"):
-        return
-    sizes = case.numbers(RMEM)
+    limited = case.second.sockets.send_buffer_limited if case.second.sockets is not None else None
+    if limited is not None and limited >= case.bound("buffer-limited"):
+        held = Evidence(
+            source=Source.SOCKETS,
+            name="held back by the send buffer",
+            value=limited,
+            unit="connections",
+            threshold=case.bound("buffer-limited"),
+        )
+        yield _too_small(case, WMEM, _USUAL_WMEM, "connections wait for their own send buffer half of the time", held)
+    if case.rate(WANT_ZERO) >= case.bound("overfull-windows"):
+        overfull = case.seen(WANT_ZERO, "overfull-windows")
+        yield _too_small(case, RMEM, _USUAL_RMEM, "windows are full all the time", overfull)
+
+
+def _too_small(case: Case, key: str, usual: int, because: str, evidence: Evidence) -> Seen:
+    """Return the cause; likely where the kernel's limit was lowered. Raises NotKnown."""
+    sizes = case.numbers(key)
     if sizes is None or len(sizes) != 3:
-        raise NotKnown(f"{RMEM} is not three numbers here")
-    small = sizes[2] < _USUAL_RMEM
-    yield Seen(
+        raise NotKnown(f"{key} is not three numbers here")
+    small = sizes[2] < usual
+    wanted = f"{sizes[0]} {sizes[1]} {usual}"
+    why = "buffers are smaller than what the path holds"
+    return Seen(
         cause="perf.window_limited",
         confidence=Confidence.LIKELY if small else Confidence.POSSIBLE,
-        because="windows are full all the time" + (f", and no buffer may be larger than {sizes[2]}" if small else ""),
-        evidence=(case.seen(WANT_ZERO, "overfull-windows"), case.setting(RMEM)),
-        here={RemedyKind.SYSCTL: f"{RMEM} = {sizes[0]} {max(sizes[1], 131072)} {_USUAL_RMEM} at least"}
-        if small
-        else {},
-        settings=(
-            Proposal(
-                key=RMEM,
-                operator=Operator.AT_LEAST,
-                value=f"{sizes[0]} {sizes[1]} {_USUAL_RMEM}",
-                actual=case.text(RMEM),
-                why="receive buffers are smaller than what the path holds",
-            ),
-        )
-        if small
-        else (),
-    )
-
-
-def _sending(case: Case) -> Iterator[Seen]:
-    if case.second.sockets is None or case.second.sockets.send_buffer_limited is None:
-        return
-    limited, sizes = case.second.sockets.send_buffer_limited, case.numbers(WMEM)
-    if limited < case.bound("buffer-limited") or sizes is None or len(sizes) != 3:
-        return
-    small = sizes[2] < _USUAL_WMEM
-    yield Seen(
-        cause="perf.window_limited",
-        confidence=Confidence.LIKELY if small else Confidence.POSSIBLE,
-        because="connections wait for their own send buffer for half of the time"
-        + (f", and none may be larger than {sizes[2]}" if small else "; programs may have set it themselves"),
-        evidence=(
-            Evidence(
-                source=Source.SOCKETS,
-                name="held back by the send buffer",
-                value=limited,
-                unit="connections",
-                threshold=case.bound("buffer-limited"),
-            ),
-            case.setting(WMEM),
-        ),
-        here={RemedyKind.SYSCTL: f"{WMEM} = {sizes[0]} {sizes[1]} {_USUAL_WMEM} at least"} if small else {},
-        settings=(
-            Proposal(
-                key=WMEM,
-                operator=Operator.AT_LEAST,
-                value=f"{sizes[0]} {sizes[1]} {_USUAL_WMEM}",
-                actual=case.text(WMEM),
-                why="send buffers are smaller than what the path holds",
-            ),
-        )
+        because=because + (f", and no buffer may be larger than {sizes[2]}" if small else ""),
+        evidence=(evidence, case.setting(key)),
+        here={RemedyKind.SYSCTL: f"{key} = {wanted} at least"} if small else {},
+        settings=(Proposal(key=key, operator=Operator.AT_LEAST, value=wanted, actual=case.text(key), why=why),)
         if small
         else (),
     )

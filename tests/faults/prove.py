@@ -31,7 +31,7 @@ AFTER_S = 12.0
 """How long it goes on beyond the window: two connections and a program that starts."""
 
 TWINS = {"backlog-small": "listen.somaxconn_captured", "backlog-captured": "listen.backlog_small_in_app"}
-"""Fault -> the cause that may be named first with it beside: the kernel keeps a queue's limit, and not what was asked."""
+"""Fault -> the cause that may stand before the right one: the kernel keeps a queue's limit, and not what was asked."""
 
 HEADING = """\
 | Fault | Cause | Named first | How sure | Remedy | Read from | Named besides |
@@ -204,8 +204,8 @@ PAGE = """\
 `make prove` makes each of the [faults](faults.md) for real, and lets `tcptune diagnose` look at one host while a load
 meets it. Nothing tells the command which fault was made. This page is what such a run wrote, on Linux {release}.
 
-The right cause has to be named first, no wrong one with high confidence, and the remedy has to be of the right kind, with
-the names and numbers of the host where the cause has some. Hosts that are well must have no finding.
+The right cause has to be named first, no wrong one with high confidence, and the remedy has to be of the right kind,
+with the names and numbers of the host where the cause has some. Hosts that are well must have no finding.
 
 {table}
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tcptune.detectors import NOTHING, clues, judge
+from tcptune.detectors.agreeing import FORGOTTEN
 from tcptune.detectors.clues import Heard
 from tcptune.domain.captures import CaptureFile, CaptureReport, CauseCount, FlowCounts
 from tcptune.domain.causes import Confidence, RemedyKind
@@ -159,6 +160,38 @@ def test_a_race_that_a_chain_makes_is_likely_where_the_host_answers_for_closed_c
 
     assert one.confidence is Confidence.LIKELY
     assert [e.source for e in one.evidence] == [Source.COUNTER, Source.CHAIN]
+
+
+def behind_a_firewall() -> Heard:
+    said = {"origin": Origin.DECLARED, "said": "chain.yml:3"}
+
+    def known(value: float | None) -> Known:
+        return Known(value=value, **said)
+
+    client = Hop(name="client", settings={Aspect.SENDS_IDLE: known(600), Aspect.SENDS_KEEPALIVE: known(7200)})
+    nat = Hop(name="nat", layer=4, settings={Aspect.FLOW: known(60)})
+    app = Hop(name="app", settings={Aspect.RECEIVES_IDLE: known(900), Aspect.RECEIVES_KEEPALIVE: known(None)})
+    return clues.from_chain(assess(Chain(name="shop", origin="chain.yml", hops=(client, nat, app)), products(), {}))
+
+
+@pytest.mark.parametrize("grew", [{"TcpExt.TCPTimeouts": 3000}, {"Tcp.EstabResets": 1200, "TcpExt.TCPAbortOnData": 0}])
+def test_a_path_that_is_known_to_forget_is_likely_where_connections_end_unanswered_or_reset(
+    grew: dict[str, int],
+) -> None:
+    one = only(judge(sampled(grew), behind_a_firewall()), FORGOTTEN)
+
+    assert one.confidence is Confidence.LIKELY
+    assert [e.source for e in one.evidence][-1] is Source.CHAIN
+    assert only(judge(sampled(), behind_a_firewall()), FORGOTTEN).confidence is Confidence.POSSIBLE
+
+
+def test_a_keepalive_that_is_too_long_is_the_kernel_s_to_change_and_an_idle_timeout_the_program_s() -> None:
+    here = {one.kind: one.here for one in only(judge(sampled(), behind_a_firewall()), FORGOTTEN).remedies}
+
+    assert here[RemedyKind.SYSCTL] is not None
+    assert "sends.tcp_keepalive 7200 s" in here[RemedyKind.SYSCTL]
+    assert here[RemedyKind.APP] is not None
+    assert "sends.idle_timeout 600 s" in here[RemedyKind.APP]
 
 
 def test_a_log_and_a_chain_agree_and_are_surer_than_each() -> None:
