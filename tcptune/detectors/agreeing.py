@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tcptune.detectors.case import Case, Clue, Seen
-from tcptune.detectors.resets import ESTAB, OUT, many_received, many_stray, stray
+from tcptune.detectors.resets import ESTAB, OUT, many_received, stray
 from tcptune.domain.causes import Confidence
 from tcptune.domain.diagnosis import Evidence, Source
 from tcptune.domain.state import Listener
@@ -14,6 +14,7 @@ CLOSED, REJECTED = "refused.closed_port", "refused.firewall_reject"
 FORGOTTEN = "reset.l4_idle_middlebox"
 TIMEOUTS, AGAIN = "TcpExt.TCPTimeouts", "Tcp.RetransSegs"
 RACES = ("reset.keepalive_race", "reset.write_after_peer_close")
+SHARE = "stray-resets-share"
 _LOOPBACK = ("127.", "::1")
 
 
@@ -25,12 +26,14 @@ def answered(case: Case, clues: Iterable[Clue]) -> Iterator[Seen]:
     if forgets is not None:
         yield from _forgotten(case)
     race = next((one for one in told if one.cause in RACES), None)
-    if race is not None and many_stray(case):
+    sent = stray(case)
+    # Fewer than would be a riddle alone: somebody else has named the cause.
+    if race is not None and sent >= case.bound("attempts") and case.share_of_opens(sent) >= case.bound(SHARE):
         yield Seen(
             cause=race.cause,
             confidence=Confidence.POSSIBLE,
             because="this host answers segments for connections that it has closed",
-            evidence=(case.seen(OUT, "stray-resets"),),
+            evidence=(case.seen(OUT),),
         )
 
 
