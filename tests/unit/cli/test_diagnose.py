@@ -10,7 +10,9 @@ import pytest
 from tcptune.adapters.files import facts_lines, write_whole
 from tcptune.domain.facts import Unread
 from tcptune.domain.samples import Sampled
+from tests.unit.adapters.test_captures import write
 from tests.unit.builders import NOW
+from tests.unit.captures.talk import Talk
 from tests.unit.detectors.cases import CASES
 from tests.unit.detectors.hosts import sampled
 
@@ -116,6 +118,40 @@ def test_files_are_judged_without_a_host_and_none_is_read(
     [cause] = json.loads(both.out)["elsewhere"]["causes"]
     assert (cause["cause"], cause["confidence"]) == ("reset.keepalive_race", "likely")
     assert [one["source"] for one in cause["evidence"]] == ["log", "chain"]
+
+
+def test_a_capture_is_judged_as_pcap_judges_it(tcptune: Command, tmp_path: Path) -> None:
+    talk = Talk().handshake().ask()
+    write(tmp_path / "aborted.pcap", talk.abort(talk.server))
+
+    said = tcptune("diagnose", "--pcap", "aborted.pcap", "--format", "json")
+
+    [cause] = json.loads(said.out)["elsewhere"]["causes"]
+    assert (said.code, cause["cause"]) == (10, "reset.unread_data_on_close")
+    assert cause["evidence"] == [
+        {
+            "source": "pcap",
+            "name": "aborted.pcap, closed with data that it had not read",
+            "value": 1.0,
+            "unit": "flow",
+            "threshold": None,
+        }
+    ]
+
+
+def test_a_report_of_a_probe_is_taken_and_a_damaged_one_is_refused(tcptune: Command, tmp_path: Path) -> None:
+    tried = tcptune("probe", "127.0.0.1:1", "-n", "1", "--format", "json", "-o", "probe.json")
+    assert tried.code == 10, tried.err
+
+    said = tcptune("diagnose", "--probe", "probe.json")
+    assert (said.code, "refused.closed_port  possible" in said.out) == (10, True)
+    assert "127.0.0.1:1: connect, refused" in said.out
+
+    (tmp_path / "cut.json").write_text('{"tcptune": "probe", "format_version": 1}')
+    cut = tcptune("diagnose", "--probe", "cut.json")
+    assert (cut.code, "cut.json: the report is damaged: count: Field required" in cut.err) == (3, True)
+    (tmp_path / "newer.json").write_text('{"tcptune": "probe", "format_version": 2}')
+    assert "newer.json: format version 2" in tcptune("diagnose", "--probe", "newer.json").err
 
 
 def test_files_are_evidence_on_the_host_that_is_looked_at(tcptune: Command, tmp_path: Path) -> None:
