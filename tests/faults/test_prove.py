@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from tests.acceptance.command import Tcptune
+from tcptune.adapters.chains import load_chain
+from tcptune.knowledge.timeout_chain import products
+from tcptune.planning.chain import assess
+from tests.acceptance.command import Said, Tcptune
 from tests.faults import FAULTS, HEALTHY, Fault
 from tests.faults.conftest import Stages
-from tests.faults.prove import GIVEN, TWINS, Verdict, prove
+from tests.faults.nginx import FOLDER
+from tests.faults.prove import FORGETFUL, GIVEN, POOLED, RACING, TWINS, WINDOW_S, Verdict, prove
 from tests.lab import Lab
 
 BY_NAME = {fault.name: fault for fault in (*FAULTS, *HEALTHY)}
@@ -33,6 +40,92 @@ def test_the_command_finds_it(fault: Fault, stages: Stages, lab: Lab, tcptune: T
     print(verdict.row())
 
     assert list(verdict.mistakes()) == []
+
+
+class AHost:
+    """A host that answers with the texts that it is given."""
+
+    def __init__(self, name: str, files: dict[str, str]) -> None:
+        self.name, self.address, self.files = name, "10.0.0.2", files
+        self.undo = ExitStack()
+
+    def run(self, *argv: str, text: str | None = None) -> str:
+        if argv[0] == "tee":
+            self.files[argv[1]] = text or ""
+        return self.files[argv[1]]
+
+
+class AScene:
+    """A scene without hosts: what is asked of the command is looked at, and not what it finds."""
+
+    diagnosed = "server"
+
+    def __init__(self) -> None:
+        server = AHost("lab1", {f"{FOLDER}/error.log": "upstream prematurely closed connection"})
+        client = AHost("lab2", {"/etc/hosts": "127.0.0.1 localhost\n"})
+        self.stage = SimpleNamespace(server=server, client=client, hosts={"server": server, "client": client})
+        self.loads: list[dict[str, float]] = []
+
+    @contextmanager
+    def under_load(self, **options: float) -> Iterator[None]:
+        self.loads.append(options)
+        yield
+
+
+class ACommand:
+    """The command that answers each diagnosis with a host that is well."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls: list[tuple[str, ...]] = []
+
+    def file(self, name: str, text: str | None = None) -> Path:
+        path = self.folder / name
+        if text is not None:
+            path.write_text(text)
+        return path
+
+    def __call__(self, *words: str, **_expected: object) -> Said:
+        self.calls.append(words)
+        return Said(0, '{"hosts": [{"causes": [], "unexplained": [], "not_judged": []}]}', "")
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("linger-zero", ()),
+        ("firewall-reject", ("--probe", "probe.json")),
+        ("upstream-idle-race", ("--chain", "chain.yml", "--log", "error.log")),
+    ],
+)
+def test_the_command_gets_the_host_and_what_its_owner_has_beside_it(
+    name: str, beside: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.faults.prove.BEFORE_S", 0.0)
+    scene, command, lab = AScene(), ACommand(tmp_path), SimpleNamespace(inventory="inventory.yml")
+
+    found = prove(BY_NAME[name], cast("Any", scene), cast("Any", command), cast("Any", lab))
+
+    asked = command.calls[-1]
+    assert asked[:7] == ("diagnose", "-i", "inventory.yml", "--limit", "lab1", "--window", "6s")
+    assert tuple(Path(word).name for word in asked[7:-2]) == beside
+    assert list(found.mistakes())[-1] == "exits with 0"
+    assert scene.loads[0]["seconds"] > WINDOW_S
+    if "--probe" in beside:
+        assert command.calls[0][:2] == ("probe", "lab1:8080")
+        assert scene.stage.client.files["/etc/hosts"].endswith("10.0.0.2 lab1\n")
+        scene.stage.client.undo.close()
+        assert scene.stage.client.files["/etc/hosts"] == "127.0.0.1 localhost\n"
+
+
+@pytest.mark.parametrize("text", [POOLED, RACING, FORGETFUL], ids=["pooled", "racing", "forgetful"])
+def test_the_chains_that_are_given_break_and_are_judged_in_full(text: str, tmp_path: Path) -> None:
+    (tmp_path / "chain.yml").write_text(text)
+
+    found = assess(load_chain(tmp_path / "chain.yml"), products(), {})
+
+    assert found.undecided == ()
+    assert found.broken
 
 
 def cause(name: str, sure: str = "high", **fields: Any) -> dict[str, Any]:
