@@ -368,7 +368,7 @@ folders:
 shadowed:
   description:
     - The lines of other files that overrule ours at the next boot, so that it gives another value than the one wanted.
-    - Looked at with O(persist=true), for C(systemd-sysctl) where systemd is PID 1, and for C(sysctl --system) of procps
+    - Looked at with O(persist=true), for C(systemd-sysctl) where systemd is PID 1, and for C(sysctl) of procps
       elsewhere, which reads C(/etc/sysctl.conf) last.
   returned: with O(persist=true)
   type: list

@@ -70,11 +70,14 @@ def _made(parent: Path) -> tuple[Path, int]:
 
 
 def _worked_in(folder: Path) -> bool:
-    """Say whether a process stands in a folder: Ansible goes on for a while when the one that started it is killed."""
+    """Say whether a process stands in a folder: Ansible goes on for a while when the one that started it is killed.
+
+    An ssh that keeps a connection open stays where Ansible started it, for a minute. It has no use for the folder.
+    """
     for link in Path("/proc").glob("[0-9]*/cwd"):
         # Processes end, and those of other users cannot be looked at: they do not work for us.
         with contextlib.suppress(OSError):
-            if link.readlink().is_relative_to(folder):
+            if link.readlink().is_relative_to(folder) and link.with_name("comm").read_text() != "ssh\n":
                 return True
     return False
 

@@ -91,7 +91,7 @@ def closed(*files: Laid, among: SysctlFile = CLOSED, systemd: bool = True) -> Ho
 def test_a_file_that_may_not_be_read_and_comes_later_makes_the_boot_unknown(loader: Loader) -> None:
     found = at_boot(QUEUE, closed(queue(f"{ETC}/50-a.conf", 100), systemd=loader is Loader.SYSTEMD))
 
-    assert (found.value, found.by) == (None, f"not known: {CLOSED.path} cannot be read")
+    assert (found.value, found.known, found.by) == (None, False, f"{CLOSED.path} cannot be read")
 
 
 @each_loader

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +82,23 @@ def test_a_folder_in_which_somebody_still_works_stays(other: tuple[subprocess.Po
         worker.kill()
 
     scratch.remove_abandoned(parent)
+    assert not left.exists()
+
+
+def test_a_connection_that_ssh_keeps_open_does_not_keep_the_folder(
+    other: tuple[subprocess.Popen[str], Path], parent: Path, tmp_path: Path
+) -> None:
+    process, left = other
+    killed(process)
+    ssh = tmp_path / "ssh"
+    ssh.symlink_to(shutil.which("sleep") or "")
+    with subprocess.Popen([ssh, "60"], cwd=left) as master:
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{master.pid}/comm").read_text() != "ssh\n":
+            assert time.monotonic() < deadline
+        scratch.remove_abandoned(parent)
+        master.kill()
+
     assert not left.exists()
 
 
