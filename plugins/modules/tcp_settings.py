@@ -299,7 +299,8 @@ seconds_left:
 record:
   description:
     - What the host knows of O(run). C(ends) is the state in which the next call would end it, null if it stays
-      as it is. C(timer.alive) says whether something is there that will take it back.
+      as it is. C(timer.alive) says whether something is there that will take it back. C(origin) of a setting is
+      what was there before any run that still stands.
   returned: with O(state=status), if O(run) was given
   type: dict
   sample:
@@ -315,6 +316,7 @@ record:
         replaced: "4096 131072 6291456"
         after: "4096 131072 16777216"
         stored: "4096 131072 16777216"
+        origin: "4096 131072 6291456"
         now: "4096 131072 16777216"
     files: [/etc/sysctl.d/99-tcptune.conf]
     left: []

@@ -130,6 +130,7 @@ def test_the_record_of_a_run_tells_what_is_there_now(fake):
             "replaced": "4096",
             "after": "1024",
             "stored": "1024",
+            "origin": "4096",
             "now": "7",
         }
     ]
