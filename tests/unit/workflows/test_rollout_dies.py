@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 
 from tcptune.domain.runs import HostState
 from tcptune.errors import UsageError
-from tests.unit.workflows.test_rollout import (
+from tests.unit.workflows.rolling import (
     BACK,
     CONFIRMED,
     PLANNED,
     TEXT,
     Killed,
     Story,
-    _gone,
+    gone,
 )
 
 QUICK = TEXT.replace("90s", "1s")
@@ -77,7 +77,7 @@ def killed_after(story: Story, writes: int, command: Callable[[], int]) -> bool:
     finally:
         dying.over()
         if story.journal.runs():
-            _gone(story)
+            gone(story)
         for lock in story.journal.locks.locks():
             # Long enough later for the lease of a claim that was made before the run was recorded.
             with story.journal.database.writing.begin() as connection:
