@@ -19,7 +19,7 @@ _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _LOCAL_PLUGINS = frozenset({"local", "ansible.builtin.local"})
 
 # Ansible's own default is to warn and go on; a fleet tool that quietly lost half of the fleet is no use.
-_STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
+_STRICT = {"INVENTORY_ANY_UNPARSED_IS_FAILED": True, "HOST_PATTERN_MISMATCH": "error"}
 
 
 def read_hosts(
@@ -47,42 +47,50 @@ def read_hosts(
             from ansible import constants
         except AnsibleError as problem:
             raise InventoryError(f"ansible.cfg: {_brief(problem)}") from None
-        from ansible.inventory.manager import InventoryManager
-        from ansible.parsing.dataloader import DataLoader
-        from ansible.plugins.loader import become_loader, connection_loader
-        from ansible.template import Templar
-        from ansible.vars.manager import VariableManager
+        with _strict_constants(constants):
+            return _matched(list(sources), limit, escalation, any_connection, constants)
 
-        # Registers the plugins' options with the configuration, so that it can answer for them below.
-        sources = list(sources) or _default_sources(constants)
-        connection_loader.get("ssh", class_only=True)
-        become_loader.get("sudo", class_only=True)
-        loader = DataLoader()
+
+def _matched(
+    sources: list[str], limit: str, escalation: Escalation, any_connection: bool, constants: Any
+) -> list[Host]:
+    from ansible.errors import AnsibleError
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import become_loader, connection_loader
+    from ansible.template import Templar
+    from ansible.vars.manager import VariableManager
+
+    # Registers the plugins' options with the configuration, so that it can answer for them below.
+    sources = sources or _default_sources(constants)
+    connection_loader.get("ssh", class_only=True)
+    become_loader.get("sudo", class_only=True)
+    loader = DataLoader()
+    try:
+        _unlock_vault(loader, constants)
+        inventory = InventoryManager(loader=loader, sources=sources)
+        variables = VariableManager(loader=loader, inventory=inventory)
+    except AnsibleError as problem:
+        raise InventoryError(_brief(problem), hint=f"ansible-inventory -i {' -i '.join(sources)} --list") from None
+    try:
+        inventory.subset(limit)
+        matched = inventory.list_hosts("all")
+    except AnsibleError as problem:
+        reason = _brief(problem).replace("Could not match supplied host pattern, ignoring:", "nothing is named")
+        raise UsageError(f"--limit {limit}: {reason}", hint=_known(inventory)) from None
+    if not matched and limit == "all":
+        raise InventoryError(f"{', '.join(sources)}: this inventory has no hosts")
+    if not matched:
+        raise UsageError(f"no host of the inventory matches {limit!r}", hint=_known(inventory))
+    hosts = []
+    for host in matched:
         try:
-            _unlock_vault(loader, constants)
-            inventory = InventoryManager(loader=loader, sources=sources)
-            variables = VariableManager(loader=loader, inventory=inventory)
+            values = variables.get_vars(host=host)
+            templar = Templar(loader=loader, variables=values)
+            hosts.append(_host(str(host.name), values, templar, constants, escalation, any_connection))
         except AnsibleError as problem:
-            raise InventoryError(_brief(problem), hint=f"ansible-inventory -i {' -i '.join(sources)} --list") from None
-        try:
-            inventory.subset(limit)
-            matched = inventory.list_hosts("all")
-        except AnsibleError as problem:
-            reason = _brief(problem).replace("Could not match supplied host pattern, ignoring:", "nothing is named")
-            raise UsageError(f"--limit {limit}: {reason}", hint=_known(inventory)) from None
-        if not matched and limit == "all":
-            raise InventoryError(f"{', '.join(sources)}: this inventory has no hosts")
-        if not matched:
-            raise UsageError(f"no host of the inventory matches {limit!r}", hint=_known(inventory))
-        hosts = []
-        for host in matched:
-            try:
-                values = variables.get_vars(host=host)
-                templar = Templar(loader=loader, variables=values)
-                hosts.append(_host(str(host.name), values, templar, constants, escalation, any_connection))
-            except AnsibleError as problem:
-                raise InventoryError(f"{host.name}: {_brief(problem)}") from None
-        return hosts
+            raise InventoryError(f"{host.name}: {_brief(problem)}") from None
+    return hosts
 
 
 def _host(
@@ -299,8 +307,9 @@ def _truth(value: object) -> bool:
 @contextmanager
 def _strict_ansible() -> Iterator[None]:
     """Set Ansible's strict options for as long as the inventory is read; what it starts later does not see them."""
-    before = {name: os.environ.get(name) for name in _STRICT}
-    os.environ.update(_STRICT)
+    names = {option: f"ANSIBLE_{option}" for option in _STRICT}
+    before = {name: os.environ.get(name) for name in names.values()}
+    os.environ.update({names[option]: str(value) for option, value in _STRICT.items()})
     try:
         yield
     finally:
@@ -309,3 +318,14 @@ def _strict_ansible() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _strict_constants(constants: Any) -> Iterator[None]:
+    """Do the same where Ansible had been imported before: the environment comes too late then."""
+    before = {option: getattr(constants, option) for option in _STRICT}
+    vars(constants).update(_STRICT)
+    try:
+        yield
+    finally:
+        vars(constants).update(before)

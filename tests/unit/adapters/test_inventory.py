@@ -282,6 +282,22 @@ def test_one_broken_source_is_not_passed_over(ini: str, tmp_path: Path) -> None:
         read_hosts([ini, broken])
 
 
+def test_it_is_as_strict_where_something_else_has_brought_ansible_in(
+    ini: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible import constants
+
+    monkeypatch.setattr(constants, "INVENTORY_ANY_UNPARSED_IS_FAILED", False)
+    monkeypatch.setattr(constants, "HOST_PATTERN_MISMATCH", "warning")
+    broken = written(tmp_path / "broken.yml", "all:\n  hosts: [web1\n")
+
+    with pytest.raises(InventoryError):
+        read_hosts([ini, broken])
+    with pytest.raises(UsageError, match="web:nope"):
+        read_hosts([ini], "web:nope")
+    assert (constants.INVENTORY_ANY_UNPARSED_IS_FAILED, constants.HOST_PATTERN_MISMATCH) == (False, "warning")
+
+
 def test_an_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TcptuneError, match="no hosts"):
         names(written(tmp_path / "empty.yml", "all:\n  hosts:\n"))
