@@ -6,6 +6,7 @@ Only sections, `timeout`, `option`, `mode` and what leads from a frontend to a b
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from tcptune.errors import ChainError
 _MOST_BYTES = 4 << 20
 _TIME = re.compile(r"([0-9]{1,12})(us|ms|s|m|h|d)?")
 _UNITS_S = {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_WORD = re.compile(r"""(?:[^\s"'\\#]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_QUOTES = re.compile(r"""["'\\]""")
+_LONGEST_LINE = 64 << 10
 _PROXIES = frozenset({"defaults", "frontend", "backend", "listen"})
 _SECTIONS = _PROXIES | {
     "global",
@@ -57,8 +59,8 @@ def read_haproxy(path: Path) -> Configuration:
     if len(text) > _MOST_BYTES:
         raise ChainError(f"{path}: this is longer than {_MOST_BYTES >> 20} MiB", hint="the file that haproxy -f names")
     reader = _Reader(str(path))
-    for number, line in enumerate(text.splitlines(), start=1):
-        reader.line(number, _WORD.findall(line.split("#", 1)[0] if '"' not in line and "'" not in line else line))
+    for number, line in enumerate(text.split("\n"), start=1):
+        reader.line(number, line)
     routes = tuple(reader.routes())
     if reader.mistakes:
         raise ChainError("\n".join(reader.mistakes), hint=f"haproxy -c -f {path}")
@@ -79,11 +81,16 @@ class _Reader:
         self.mistakes: list[str] = []
         self.notes: list[str] = []
 
-    def line(self, number: int, words: list[str]) -> None:
+    def line(self, number: int, text: str) -> None:
         """Take one line."""
+        place = f"{self._origin}:{number}"
+        try:
+            words = _words(text)
+        except ValueError as problem:
+            self.mistakes.append(f"{place}: {problem}")
+            return
         if not words:
             return
-        place = f"{self._origin}:{number}"
         if words[0] in _SECTIONS:
             self._now = self._begin(words, place) if words[0] in _PROXIES else None
         elif self._now is not None:
@@ -145,12 +152,22 @@ class _Reader:
 
     def _route(self, front: _Section, back: _Section) -> Route:
         settings: dict[Aspect, Known] = {}
+        unknown: dict[Aspect, str] = {}
         # As HAProxy falls back where one is not set.
-        for name in ("http-keep-alive", "http-request", "client"):
-            if Aspect.RECEIVES_IDLE not in settings and name in front.timeouts:
-                settings[Aspect.RECEIVES_IDLE] = self._time(front.timeouts[name])
-        if "server" in back.timeouts:
-            settings[Aspect.RESPONSE] = self._time(back.timeouts["server"])
+        idle = next((name for name in ("http-keep-alive", "http-request", "client") if name in front.timeouts), None)
+        for aspect, section, timeout in (
+            (Aspect.RECEIVES_IDLE, front, idle),
+            (Aspect.RESPONSE, back, "server"),
+        ):
+            if timeout not in section.timeouts:
+                continue
+            text, place = section.timeouts[timeout]
+            if "$" in text:
+                unknown[aspect] = (
+                    f"{place}: timeout {timeout} is {text}, of the environment in which HAProxy is started"
+                )
+            else:
+                settings[aspect] = self._time(text, place)
         for aspect, section, option in (
             (Aspect.RECEIVES_KEEPALIVE, front, "clitcpka"),
             (Aspect.SENDS_KEEPALIVE, back, "srvtcpka"),
@@ -166,17 +183,31 @@ class _Reader:
         closed = front.options.get("httpclose", ("off", ""))
         if closed[0] == "on":
             settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])
+            unknown.pop(Aspect.RECEIVES_IDLE, None)
         name = f"{front.name} -> {back.name}" if back is not front else front.name
-        return Route(name=name, upstream=back.name, settings=settings, reuse=reuse, reuse_why=why)
+        return Route(name=name, upstream=back.name, settings=settings, reuse=reuse, reuse_why=why, unknown=unknown)
 
-    def _time(self, said: Said) -> Known:
-        text, place = said
+    def _time(self, text: str, place: str) -> Known:
         found = _TIME.fullmatch(text)
         if found is None:
             self.mistakes.append(f"{place}: {text!r} is no time such as 30s or 5000, which is in ms")
             return _read(0.0, place)
         # Without a unit HAProxy counts milliseconds.
         return _read(int(found[1]) * _UNITS_S[found[2] or "ms"], place)
+
+
+def _words(line: str) -> list[str]:
+    """Split a line as HAProxy does: # begins a comment wherever it is not quoted. Raises ValueError."""
+    if _QUOTES.search(line) is None:
+        return line.partition("#")[0].split()
+    if len(line) > _LONGEST_LINE:
+        raise ValueError(f"this line is longer than {_LONGEST_LINE >> 10} KiB")
+    words = shlex.shlex(line, posix=True)
+    words.whitespace_split = True
+    try:
+        return list(words)
+    except ValueError:
+        raise ValueError("a quote, or what a backslash keeps, has no end") from None
 
 
 def _read(value: float | None, said: str) -> Known:

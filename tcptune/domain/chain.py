@@ -238,6 +238,8 @@ class Route(Frozen):
     reuse: bool
     reuse_why: str
     """Why connections to the upstream are reused, or are not."""
+    unknown: dict[Aspect, str] = {}
+    """Setting -> why the configuration alone does not tell it. A default is no answer there."""
     remarks: tuple[str, ...] = ()
     """What was read and does less than it seems to."""
 

@@ -65,6 +65,7 @@ def _routed(hop: Hop, configuration: Configuration) -> list[tuple[str, Hop]]:
                 "settings": route.settings | hop.settings,
                 "reuse": route.reuse if hop.reuse is None else hop.reuse,
                 "reuse_why": route.reuse_why if hop.reuse is None else hop.reuse_why,
+                "unknown": {aspect: why for aspect, why in route.unknown.items() if aspect not in hop.settings},
                 "remarks": route.remarks,
             }
         )
@@ -94,13 +95,13 @@ def _settled(hop: Hop, products: Mapping[str, Product]) -> Hop:
     return hop.model_copy(
         update={
             "title": product.title,
-            "settings": defaults | settings,
+            "settings": {aspect: one for aspect, one in defaults.items() if aspect not in hop.unknown} | settings,
             "reuse": product.reuse if hop.reuse is None else hop.reuse,
             "reuse_why": reuse_why,
             "knobs": product.knobs,
             "fixed": product.fixed,
             "together": product.together,
-            "unknown": product.unknown,
+            "unknown": product.unknown | hop.unknown,
             "effect": product.effect,
             "notes": product.notes,
         }

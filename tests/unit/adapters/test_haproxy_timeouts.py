@@ -73,6 +73,39 @@ def test_probes_of_tcp_and_a_section_that_is_both_ends(tmp_path: Path) -> None:
     assert found.settings[Aspect.SENDS_KEEPALIVE].value is None
 
 
+@pytest.mark.parametrize(
+    ("line", "idle"),
+    [
+        ("# option httpclose   # don't use it", 30),
+        ('#timeout client "5s"', 30),
+        ("timeout http-keep-alive 10s # isn't long, option httpclose", 10),
+        ('timeout http-keep-alive "10s"', 10),
+        ("timeout 'http-keep-alive' 10s#short", 10),
+        ("# one line to HAProxy\u2028option httpclose", 30),
+        ('acl x path_reg "a#b" # "option httpclose"', 30),
+    ],
+)
+def test_words_end_where_haproxy_ends_them(line: str, idle: float, tmp_path: Path) -> None:
+    [found] = read(tmp_path, f"{DEFAULTS}  {line}\n{ENDS}").routes
+
+    assert (found.settings[Aspect.RECEIVES_IDLE].value, found.reuse) == (idle, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "aspect"),
+    [
+        ('timeout http-keep-alive "${KEEP}"', Aspect.RECEIVES_IDLE),
+        ("timeout client $CLIENT", Aspect.RECEIVES_IDLE),
+        ('timeout server "${SERVER}s"', Aspect.RESPONSE),
+    ],
+)
+def test_a_time_of_the_environment_is_not_known(line: str, aspect: Aspect, tmp_path: Path) -> None:
+    [found] = read(tmp_path, f"{DEFAULTS}  {line}\n{ENDS}").routes
+
+    assert aspect not in found.settings
+    assert "haproxy.cfg:7" in found.unknown[aspect]
+
+
 def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
     text = f"{DEFAULTS}{ENDS}frontend raw\n mode tcp\n default_backend app\nfrontend any\n use_backend %[req.hdr(x)]\n"
 
@@ -85,6 +118,7 @@ def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
         ("", "no frontend here speaks HTTP"),
         (DEFAULTS.replace("5000", "soon") + ENDS, "haproxy.cfg:6: 'soon' is no time"),
         (DEFAULTS + "timeout client\n" + ENDS, "haproxy.cfg:7: timeout has no time"),
+        (DEFAULTS + "timeout client '5s\n" + ENDS, "haproxy.cfg:7: a quote"),
         (DEFAULTS + ENDS.replace("_backend app", "_backend ap"), "there is no backend 'ap'"),
         (DEFAULTS + "frontend x from none\n default_backend app\nbackend app\n", "no defaults section 'none'"),
     ],
