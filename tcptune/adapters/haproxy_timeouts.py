@@ -180,12 +180,22 @@ class _Reader:
                 state, place = section.options.get(option, ("off", ""))
                 if state == "on":
                     reuse, why = False, f"{place}: option {option}"
+        client = front.timeouts.get("client")
+        if idle not in {None, "client"} and client is not None and not unknown and self._below(client, settings):
+            self.notes.append(
+                f"{client[1]}: timeout client is below timeout {idle}, and releases up to 2023 close after the shorter "
+                "of the two (HAProxy issue 2334)"
+            )
         closed = front.options.get("httpclose", ("off", ""))
         if closed[0] == "on":
             settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])
             unknown.pop(Aspect.RECEIVES_IDLE, None)
         name = f"{front.name} -> {back.name}" if back is not front else front.name
         return Route(name=name, upstream=back.name, settings=settings, reuse=reuse, reuse_why=why, unknown=unknown)
+
+    def _below(self, client: Said, settings: dict[Aspect, Known]) -> bool:
+        idle = settings.get(Aspect.RECEIVES_IDLE)
+        return "$" not in client[0] and idle is not None and (self._time(*client).value or 0) < (idle.value or 0)
 
     def _time(self, text: str, place: str) -> Known:
         found = _TIME.fullmatch(text)

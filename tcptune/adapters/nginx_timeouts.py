@@ -14,7 +14,11 @@ _PART = re.compile(r"([0-9]{1,9})(ms|[smhdwMy]?)")
 # Only the last number may lack a unit: so each text is read in one way alone, and in one pass.
 _TIME = re.compile(r"(?=.)(?:[0-9]{1,9}(?:ms|[smhdwMy]) *)*(?:[0-9]{1,9})?")
 _UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
-_URL = re.compile(r"https?://(?P<host>unix:[^:]*|\[[^\]]*\]|[^/:]+)", re.IGNORECASE)
+_URL = re.compile(r"https?://(?P<host>unix:[^:]*|\[[^\]]*\]|[^/:?]+)", re.IGNORECASE)
+# These variables begin with a slash, and end the name before them.
+_NAMED = re.compile(r"(?P<name>[^$]+)\$(?:request_uri|document_uri|uri)\b")
+_ITSELF = "1.29.7"
+"""From this release on nginx reuses connections to an upstream block without being told to."""
 _OTHERS = ("fastcgi_pass", "grpc_pass", "scgi_pass", "uwsgi_pass")
 _OWN_BACKLOG = 511
 _KERNEL_S = 7200.0
@@ -44,7 +48,9 @@ class _Reading:
     def __init__(self, every: Sequence[Scope]) -> None:
         self._http = [scope for scope in every if scope.inside("http")]
         self._every = every
-        self._upstreams = {scope.args[0]: scope for scope in self._http if scope.kind == "upstream" and scope.args}
+        self._upstreams = {
+            scope.args[0].lower(): scope for scope in self._http if scope.kind == "upstream" and scope.args
+        }
         self._empty = dict(
             _map_of_nothing(scope) for scope in self._http if scope.kind == "map" and len(scope.args) > 1
         )
@@ -71,8 +77,9 @@ class _Reading:
 
     def _route(self, scope: Scope, target: Statement) -> Route:
         found = _URL.match(target.args[0])
-        host = found["host"] if found and "$" not in found["host"] else None
-        upstream = self._upstreams.get(host or "")
+        named = found and (_NAMED.match(found["host"]) or found)
+        host = named[1] if named and "$" not in named[1] else None
+        upstream = self._upstreams.get((host or "").lower())
         settings: dict[Aspect, Known] = {}
         for aspect, where, name in (
             (Aspect.RECEIVES_IDLE, scope, "keepalive_timeout"),
@@ -85,9 +92,21 @@ class _Reading:
             for one in self._settled(where, "keepalive_requests", only_own=where is upstream):
                 settings[aspect] = self._count(one)
         settings |= self._probes(scope)
-        reuse, why, remarks = self._reuse(scope, target, upstream, variable=host is None)
+        reuse, why, remarks = self._reuse(scope, target, upstream)
+        unknown: dict[Aspect, str] = {}
+        if host is None:
+            reuse = any(_kept(one) for one in self._upstreams.values())
+            some = "some" if reuse else "none"
+            why = f"{target.place}: a variable names the upstream, and {some} here keep connections"
+            unknown = {Aspect.SENDS_IDLE: why} if reuse else {}
         return Route(
-            name=_name(scope), upstream=host, settings=settings, reuse=reuse, reuse_why=why, remarks=tuple(remarks)
+            name=_name(scope),
+            upstream=host if upstream is None else upstream.args[0],
+            settings=settings,
+            reuse=reuse,
+            reuse_why=why,
+            unknown=unknown,
+            remarks=tuple(remarks),
         )
 
     @staticmethod
@@ -98,15 +117,13 @@ class _Reading:
         found = scope.own.get(name, []) if only_own else scope.nearest(name)
         return found[-1:]
 
-    def _reuse(
-        self, scope: Scope, target: Statement, upstream: Scope | None, *, variable: bool
-    ) -> tuple[bool, str, list[str]]:
+    def _reuse(self, scope: Scope, target: Statement, upstream: Scope | None) -> tuple[bool, str, list[str]]:
         if upstream is None:
-            what = "a variable names the upstream" if variable else "no upstream block with keepalive is behind it"
-            return False, f"{target.place}: {what}", []
-        keepalive = upstream.own.get("keepalive", [])
+            return False, f"{target.place}: no upstream block with keepalive is behind it", []
+        keepalive = _kept(upstream)
         if not keepalive:
-            return False, f"{target.place}: upstream {upstream.args[0]} has no keepalive", []
+            itself = "" if "keepalive" in upstream.own else f", which nginx needs before {_ITSELF}"
+            return False, f"{target.place}: upstream {upstream.args[0]} has no keepalive{itself}", []
         version, headers = scope.nearest("proxy_http_version")[-1:], scope.nearest("proxy_set_header")
         missing = []
         if not version or version[0].args[:1] == ("1.0",):
@@ -120,7 +137,10 @@ class _Reading:
         # What decides is where the directive would have to stand: a block with headers of its own inherits none.
         at = sent[-1].place if sent else headers[-1].place if headers else target.place
         remark = f"{keepalive[-1].place}: keepalive has no effect for {target.place} without {' and '.join(missing)}"
-        return False, f"{at}: {' and '.join(missing)} is missing", [remark]
+        # What nobody wrote down is what that release does by default.
+        stated = sent or (version and version[0].args[:1] == ("1.0",))
+        itself = "" if stated else f", which nginx needs before {_ITSELF}"
+        return False, f"{at}: {' and '.join(missing)} is missing{itself}", [remark]
 
     def _probes(self, scope: Scope) -> dict[Aspect, Known]:
         found: dict[Aspect, Known] = {}
@@ -159,6 +179,11 @@ class _Reading:
             self.mistakes.append(f"{one.place}: {one.name} has no number: {text!r}")
             return _read(0.0, one.place)
         return _read(float(text), one.place)
+
+
+def _kept(upstream: Scope) -> list[Statement]:
+    """Return the directives that make an upstream keep connections: 0 is for none."""
+    return [one for one in upstream.own.get("keepalive", []) if one.args[:1] != ("0",)]
 
 
 def _read(value: float | None, said: str) -> Known:

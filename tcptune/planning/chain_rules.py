@@ -50,7 +50,7 @@ def _idle(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
         yield Fine(rule=Rule.IDLE, what=f"{requester.name} opens a connection for each request{why}")
         return
     keeps, closes = requester.settings.get(Aspect.SENDS_IDLE), receiver.settings.get(Aspect.RECEIVES_IDLE)
-    if closes is not None and closes.value == 0:
+    if _closes_at_once(receiver):
         yield Fine(rule=Rule.IDLE, what=f"{receiver.name} closes after each answer, so that nothing is reused")
         return
     if closes is not None and closes.value is None:
@@ -130,7 +130,8 @@ def _flow(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
 def _silent(requester: Hop, receiver: Hop, hop: Hop, forgets_s: float) -> Iterator[Judged]:
     """Judge connections that wait for the next request."""
     keeps, closes = requester.settings.get(Aspect.SENDS_IDLE), receiver.settings.get(Aspect.RECEIVES_IDLE)
-    idle_s = 0.0 if requester.reuse is False else min(_limit(keeps), _limit(closes))
+    reused = requester.reuse is not False and not _closes_at_once(receiver)
+    idle_s = 0.0 if not reused else min(_limit(keeps), _limit(closes))
     if idle_s + LEAST_MARGIN_S <= forgets_s:
         yield Fine(
             rule=Rule.FLOW, what=f"no connection is idle for the {time_text(forgets_s)} after which {hop.name} forgets"
@@ -254,7 +255,7 @@ def _answers_first(requester: Hop, receiver: Hop, waits_s: float, inner_s: float
 
 def _requests(requester: Hop, receiver: Hop) -> Iterator[Judged]:
     most = receiver.settings.get(Aspect.RECEIVES_REQUESTS)
-    if requester.reuse is False or most is None or most.value is None:
+    if requester.reuse is False or most is None or most.value is None or _closes_at_once(receiver):
         return
     own = requester.settings.get(Aspect.SENDS_REQUESTS)
     said = f"{receiver.name} closes a connection after {most.value:g} requests"
@@ -299,6 +300,12 @@ def _forgets_after(hop: Hop) -> float:
 def _probed(requester: Hop, receiver: Hop, forgets_s: float) -> bool:
     periods = [_limit(hop.settings.get(aspect)) for hop, aspect in zip((requester, receiver), _KEEPALIVES, strict=True)]
     return min(periods) + LEAST_MARGIN_S <= forgets_s
+
+
+def _closes_at_once(receiver: Hop) -> bool:
+    """Say whether a hop answers one request on each connection: the first counts, so that one is as good as none."""
+    closes, most = receiver.settings.get(Aspect.RECEIVES_IDLE), receiver.settings.get(Aspect.RECEIVES_REQUESTS)
+    return (closes is not None and closes.value == 0) or (most is not None and most.value in {0, 1})
 
 
 def _limit(known: Known | None) -> float:

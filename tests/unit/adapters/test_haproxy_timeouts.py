@@ -106,6 +106,13 @@ def test_a_time_of_the_environment_is_not_known(line: str, aspect: Aspect, tmp_p
     assert "haproxy.cfg:7" in found.unknown[aspect]
 
 
+@pytest.mark.parametrize(("keeps", "notes"), [("65s", 1), ("20s", 0)])
+def test_a_time_that_older_releases_cut_short_is_told(keeps: str, notes: int, tmp_path: Path) -> None:
+    found = read(tmp_path, f"{DEFAULTS}  timeout http-keep-alive {keeps}\n{ENDS}")
+
+    assert sum("releases up to 2023" in note for note in found.notes) == notes
+
+
 def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
     text = f"{DEFAULTS}{ENDS}frontend raw\n mode tcp\n default_backend app\nfrontend any\n use_backend %[req.hdr(x)]\n"
 

@@ -284,3 +284,52 @@ def test_what_is_read_here_is_what_nginx_takes(keepalive: str, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert (value(found.routes[0], Aspect.RECEIVES_IDLE), value(found.routes[0], Aspect.RESPONSE)) == (75, 1.5)
     assert found.routes[0].reuse is bool(keepalive)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://app",
+        "http://app/",
+        "http://APP/x",
+        "http://app?x=1",
+        "http://app$request_uri",
+        "http://app$uri$is_args$args",
+        "https://app$document_uri",
+    ],
+)
+def test_an_upstream_is_known_by_its_name_whatever_stands_behind_it(target: str, tmp_path: Path) -> None:
+    found = route(tmp_path, f"{UPSTREAM}{REUSE}server {{ location / {{ proxy_pass {target}; }} }}")
+
+    assert (found.upstream, found.reuse, value(found, Aspect.SENDS_IDLE)) == ("app", True, 90)
+
+
+@pytest.mark.parametrize("target", ["http://$backend", "$backend", "http://app$region", "https://$host/x"])
+def test_an_upstream_that_a_variable_names_may_reuse_connections(target: str, tmp_path: Path) -> None:
+    found = route(tmp_path, f"{UPSTREAM}{REUSE}server {{ location / {{ proxy_pass {target}; }} }}")
+
+    assert (found.upstream, found.reuse) == (None, True)
+    assert "a variable" in found.unknown[Aspect.SENDS_IDLE]
+    assert Aspect.SENDS_IDLE not in found.settings
+
+
+def test_without_any_upstream_that_keeps_connections_a_variable_names_none(tmp_path: Path) -> None:
+    text = f"upstream app {{ server 127.0.0.1:1; keepalive 0; }} {REUSE}server {{ proxy_pass http://$backend; }}"
+
+    assert (route(tmp_path, text).reuse, route(tmp_path, text).unknown) == (False, {})
+
+
+def test_keepalive_0_keeps_no_connection(tmp_path: Path) -> None:
+    text = f"upstream app {{ server 127.0.0.1:1; keepalive 0; }} {REUSE}server {{ proxy_pass http://app; }}"
+
+    assert route(tmp_path, text).reuse is False
+
+
+def test_where_only_an_older_release_reuses_no_connection_that_is_said(tmp_path: Path) -> None:
+    bare = "upstream app { server 127.0.0.1:1; } server { proxy_pass http://app; }"
+    kept = "upstream app { server 127.0.0.1:1; keepalive 4; } server { proxy_pass http://app; }"
+
+    for text in (bare, kept):
+        assert "1.29.7" in route(tmp_path, text).reuse_why
+    stated = f"{kept[:-1]} proxy_http_version 1.0; }}"
+    assert "1.29.7" not in route(tmp_path, stated).reuse_why

@@ -75,6 +75,15 @@ def test_the_side_that_sends_requests_has_to_close_first(
         assert found.causes[0] == "reset.keepalive_race"
 
 
+@pytest.mark.parametrize("most", [0, 1])
+def test_who_answers_one_request_on_each_connection_leaves_none_to_reuse(most: float) -> None:
+    closes = app(60).settings | {Aspect.RECEIVES_REQUESTS: known(most)}
+    found = judge(proxy(90), app(60).model_copy(update={"settings": closes}), nat(30))
+
+    assert broken(found) == []
+    assert any("after each answer" in one.what for one in of(Rule.IDLE, found) if isinstance(one, Fine))
+
+
 def test_who_opens_a_connection_for_each_request_cannot_lose_that_race() -> None:
     [found] = of(Rule.IDLE, judge(hop("proxy", {"sends.idle_timeout": 90}, reuse=False), app(5)))
 
