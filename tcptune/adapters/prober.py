@@ -154,9 +154,27 @@ def attempt(request: dict[str, Any], context: ssl.SSLContext, pair: tuple[dict[s
 def _connect(stack: contextlib.ExitStack, family: int, place: Any, within_s: float) -> socket.socket:
     connection = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
     connection.settimeout(within_s)
-    connection.connect(place)
+    try:
+        connection.connect(place)
+    except OSError as problem:
+        if problem.errno == errno.EADDRNOTAVAIL and not _has_address(family, place):
+            raise Failed("no-route", "this machine has no address of its own from which it could be reached") from None
+        raise
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def _has_address(family: int, place: Any) -> bool:
+    """Say whether an own address leads there: the same error tells that there is none, and that no port is left.
+
+    UDP has ports of its own, and connecting it sends nothing.
+    """
+    with socket.socket(family, socket.SOCK_DGRAM) as other:
+        try:
+            other.connect(place)
+        except OSError as problem:
+            return problem.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 def _retransmits(connection: socket.socket) -> int | None:
@@ -175,7 +193,8 @@ def _secure(
     stack: contextlib.ExitStack, plain: socket.socket, context: ssl.SSLContext, target: dict[str, Any], within_s: float
 ) -> ssl.SSLSocket:
     plain.settimeout(within_s)
-    name = target["server_name"] or target["host"]
+    # No name in a certificate ends in the dot that makes a full name of it.
+    name = target["server_name"] or target["host"].rstrip(".")
     return stack.enter_context(context.wrap_socket(plain.dup(), server_hostname=name))
 
 
@@ -295,10 +314,14 @@ def main(request: dict[str, Any]) -> None:
     """Run as a program: a line of JSON for each try, and one at the end."""
 
     def emit(one: dict[str, Any]) -> None:
+        # At once: where nobody listens any more, that is how it is noticed, and nothing more is tried.
         sys.stdout.write(json.dumps(one) + "\n")
+        sys.stdout.flush()
 
     try:
         run(request, emit)
+    except BrokenPipeError:
+        raise SystemExit(1) from None
     except OSError as problem:
         emit({"problem": one_line(f"{problem.filename or 'ca_file'}: {problem.strerror or problem}")})
     emit({"end": True})

@@ -25,8 +25,11 @@ _LOADER = (
     "exec(compile(sys.stdin.read(), 'prober', 'exec'), scope)\n"
     "scope['main'](asked)\n"
 )
-COMMAND = ("sh", "-c", 'command -v python3 >/dev/null || exit 127; exec python3 -c "$1"', "sh", _LOADER)
-"""The program and what it is to try come on standard input: nothing of either is part of a command line."""
+COMMAND = ("sh", "-c", 'command -v python3 >/dev/null || exit 127; exec python3 -IB -c "$1"', "sh", _LOADER)
+"""The program and what it is to try come on standard input: nothing of either is part of a command line.
+
+-I: nothing is imported from the folder it happens to start in, or that the environment names. -B: nothing is written.
+"""
 _NO_PYTHON = 127
 _LEAST_S = 30.0
 
@@ -59,8 +62,9 @@ class Probing:
 
     def longest_s(self, targets: int) -> float:
         """Return how long it can take: every stage of every address of every target in every round to its end."""
+        names = -(-targets // self.at_once)
         waves = -(-targets * prober.MOST_ADDRESSES // self.at_once)
-        return _LEAST_S + self.count * max(self.interval_s, (1 + 3 * waves) * self.timeout_s)
+        return _LEAST_S + self.count * max(self.interval_s, (names + 3 * waves) * self.timeout_s)
 
 
 def try_from_here(targets: Sequence[Target], probing: Probing) -> list[Try]:

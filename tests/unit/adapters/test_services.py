@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import select
 import socket
 import ssl
 import struct
@@ -396,8 +397,92 @@ def test_the_program_runs_on_python_3_8_and_needs_nothing_but_its_library() -> N
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
 
 
+def program(targets: Sequence[str], folder: Path, *around: str, **fields: object) -> subprocess.Popen[str]:
+    """Start the program as a host does, with `folder` as the home of whoever logs in."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*around, *COMMAND], cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdin is not None
+    request = probing(**fields).request([target(one) for one in targets])
+    process.stdin.write(f"{json.dumps(request)}\n{inspect.getsource(prober)}")
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_nothing_that_lies_in_the_home_of_a_login_is_run(tmp_path: Path) -> None:
+    for name in ("json", "ssl", "socket", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is run as whoever the probe becomes')\n")
+    with closed() as port:
+        said, problem = program([f"127.0.0.1:{port}"], tmp_path).communicate(timeout=30)
+
+    assert (json.loads(said.splitlines()[-1]), problem) == ({"end": True}, "")
+
+
+def test_the_program_ends_when_nobody_listens_to_it_any_more(tmp_path: Path) -> None:
+    with closed() as port:
+        process = program([f"127.0.0.1:{port}"], tmp_path, count=1000, interval_s=3)
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 15)[0], "what it finds is not told as it is found"
+        assert json.loads(process.stdout.readline())["round"] == 0
+        process.stdout.close()
+        process.stdout = None
+
+        assert process.wait(timeout=20) != 0
+        process.communicate()
+
+
+_ALONE = ("unshare", "--net", "sh", "-c")
+_HAVE_NAMESPACES = subprocess.run([*_ALONE, "ip link set lo up"], capture_output=True, check=False).returncode == 0
+
+
+def alone(setup: str, targets: Sequence[str], folder: Path) -> list[Try]:
+    """Try from a network of its own."""
+    process = program(targets, folder, *_ALONE, f'ip link set lo up; {setup}; exec "$@"', "sh", timeout_s=2.0)
+    said, _ = process.communicate(timeout=30)
+    return [Try.model_validate_json(line) for line in said.splitlines()[:-1]]
+
+
+@pytest.mark.skipif(not _HAVE_NAMESPACES, reason="network namespaces need root")
+def test_a_machine_without_such_an_address_has_no_route_and_ports_enough(tmp_path: Path) -> None:
+    off = "for one in all lo; do echo 1 > /proc/sys/net/ipv6/conf/$one/disable_ipv6; done"
+    found = alone(off, ["[::1]:80", "[2001:db8::1]:80", "192.0.2.1:80"], tmp_path)
+
+    assert [last(one)[:2] for one in found if one.address] == [(Stage.CONNECT, Error.NO_ROUTE)] * 3
+
+
+@pytest.mark.skipif(not _HAVE_NAMESPACES, reason="network namespaces need root")
+def test_a_machine_whose_ports_are_used_up_says_so(tmp_path: Path) -> None:
+    use_up = (
+        "import socket, time\n"
+        "taken = [socket.create_server(('127.0.0.1', 80))]\n"
+        "try:\n    while True: taken.append(socket.create_connection(('127.0.0.1', 80)))\n"
+        "except OSError: print('up', flush=True)\n"
+        "time.sleep(5)"
+    )
+    setup = (
+        f"""echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range; {{ python3 -c "{use_up}" 2>&1 & }} | read -r _"""
+    )
+    found = alone(setup, ["127.0.0.1:80"], tmp_path)
+
+    assert [last(one)[:2] for one in found if one.address] == [(Stage.CONNECT, Error.NO_LOCAL_PORT)]
+
+
+def test_the_dot_that_ends_a_full_name_is_no_part_of_what_a_certificate_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    with web(authority.server("web1.example")) as (_, port):
+        rows = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: rows)
+        found = tried(f"https://web1.example.:{port}/ok", ca_file=authority.file)
+
+    assert outcome(found) == [(Stage.CONNECT, None), (Stage.TLS, None), (Stage.HTTP, None)]
+
+
 def test_the_longest_time_covers_every_stage_of_every_address() -> None:
     assert probing(count=2, timeout_s=10, at_once=16).longest_s(1) == 30 + 2 * (1 + 3) * 10
+    # Names are asked for in turns, too.
+    assert probing(count=1, timeout_s=10, at_once=1).longest_s(3) == 30 + (3 + 3 * 24) * 10
 
 
 @pytest.mark.parametrize("error", Error)
