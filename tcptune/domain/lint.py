@@ -43,7 +43,11 @@ class Statement(Frozen):
     value_column: int = 1
     how: How
     conditional: bool = False
-    """Below a `when`: then two values of one key are no mistake."""
+    """Below a `when`, or where tasks run now and then: then two values of one key are no mistake."""
+    lenient: bool = False
+    """A leading dash lets the loader pass over what the kernel refuses or lacks."""
+    group: str = ""
+    """What is set for the same hosts has the same: the hosts of a play, or one variable."""
 
 
 class LintFinding(Frozen):

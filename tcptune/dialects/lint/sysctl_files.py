@@ -36,6 +36,7 @@ def read(path: str, text: str, *, line_offset: int = 0) -> tuple[list[Statement]
                     value=value,
                     value_column=len(said.text) - len(after.lstrip()) + 1,
                     how=How.FILE,
+                    lenient=said.text.lstrip().startswith("-"),
                 )
             )
         elif (why := _mistake(said.text, said.why)) is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,11 +25,14 @@ _EDITS = frozenset({"lineinfile", "blockinfile", "copy"})
 _NAMES = ("name", "key", "sysctl_key")
 _VALUES = ("value", "val", "sysctl_value")
 _SYSCTL_FILES = re.compile(r"(?:^|/)(?:sysctl\.conf|sysctl\.d/[^/]+)$")
-_WRITES = re.compile(
-    r"\bsysctl\b(?:\s+-[\w-]+){0,9}\s+[\"']?([A-Za-z][\w./:@-]{1,200})\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s;&|\"']+)"
-)
+_CALLS = re.compile(r"\bsysctl(?=\s)([^;&|\n]*)")
+_WRITES = re.compile(r"(?<=\s)[\"']?([A-Za-z][\w./:@-]{1,200})\s{0,9}=\s{0,9}(\"[^\"]*\"|'[^']*'|[^\s\"']+)")
 _ECHOES = re.compile(
     r"\becho\s+(?:-n\s+)?[\"']?([^\"'>;&|\n]{1,200})[\"']?[ \t]{0,9}>\s{0,9}/proc/sys/([\w./:@-]{1,200})"
+)
+_TEES = re.compile(
+    r"\becho\s+(?:-n\s+)?[\"']?([^\"'>;&|\n]{1,200})[\"']?[ \t]{0,9}\|\s{0,9}(?:sudo\s{1,9})?tee\s{1,9}"
+    r"/proc/sys/([\w./:@-]{1,200})"
 )
 _APPENDED = re.compile(
     r"\becho\s+(?:-[ne]+\s+)?[\"']?((?:net|fs|vm)\.[\w./:@-]{1,200})[ \t]{0,9}"
@@ -41,6 +45,10 @@ _RELOADS = re.compile(
 _KEY_VALUE = re.compile(r"\b(\w{1,64})=(\"[^\"]*\"|'[^']*'|\S+)")
 _BOOLEANS = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 _NULL = "tag:yaml.org,2002:null"
+_INT = "tag:yaml.org,2002:int"
+_TASKS = frozenset({"tasks", "pre_tasks", "post_tasks", "block", "rescue", "always", "handlers"})
+_NOW_AND_THEN = frozenset({"rescue", "handlers"})
+"""Lists of tasks that run where another one failed, or changed something."""
 _ANSIBLE_POSIX = "ansible.posix.sysctl"
 
 
@@ -68,6 +76,15 @@ def read(path: str, text: str) -> tuple[list[Statement], list[LintFinding]]:
     return reader.statements, reader.findings
 
 
+class _Around(NamedTuple):
+    """What is known of a node from those around it."""
+
+    conditional: bool = False
+    group: str = ""
+    module: str = ""
+    """The module whose arguments these are."""
+
+
 class _Reader:
     """Walks the nodes of one file. Each is visited once: with anchors a page can stand for gigabytes."""
 
@@ -75,25 +92,27 @@ class _Reader:
         self.statements: list[Statement] = []
         self.findings: list[LintFinding] = []
         self._path = path
+        self._around = _Around()
         self._seen: set[int] = set()
 
     def walk(self, document: Node) -> None:
         """Take every statement below a node, in the order of the file."""
-        ahead: list[tuple[Node, bool]] = [(document, False)]
+        ahead: list[tuple[Node, _Around]] = [(document, _Around())]
         while ahead:
-            node, conditional = ahead.pop()
+            node, around = ahead.pop()
             if id(node) in self._seen:
                 continue
             self._seen.add(id(node))
-            below: list[Node] = []
+            below: list[tuple[Node, _Around]] = []
             if isinstance(node, SequenceNode):
-                below = list(node.value)
+                below = [(one, around) for one in node.value]
             elif isinstance(node, MappingNode):
                 fields = _fields(node)
-                conditional = conditional or "when" in fields
-                self._mapping(node, fields, conditional)
-                below = [value for _, value in node.value]
-            ahead += [(one, conditional) for one in reversed(below)]
+                around = _inside(around, fields)
+                self._around = around
+                self._mapping(node, fields, around.conditional)
+                below = [(value, _below(around, key, value)) for key, value in node.value]
+            ahead += reversed(below)
 
     def _mapping(self, node: MappingNode, fields: dict[str, Node], conditional: bool) -> None:
         name = _first(fields, _NAMES)
@@ -115,10 +134,11 @@ class _Reader:
             elif module in _EDITS:
                 self._edit(key, item, conditional)
             elif _KEY.fullmatch(key.value) and isinstance(item, ScalarNode):
+                self._around = self._around._replace(group=f"mapping {node.start_mark.index}")
                 self._take(key, key.value, item, How.VARIABLE, conditional)
 
     def _take(self, place: Node, name: str, value: Node, how: How, conditional: bool) -> None:
-        self._add(place, name, _text(value), how, conditional)
+        self._add(place, name, _text(value, as_module=self._around.module == "sysctl"), how, conditional)
 
     def _add(self, place: Node, name: str, value: str | None, how: How, conditional: bool, line: int = 0) -> None:
         if is_secret(name):
@@ -140,6 +160,7 @@ class _Reader:
                     value=value,
                     how=how,
                     conditional=conditional,
+                    group=self._around.group,
                 )
             )
 
@@ -149,16 +170,18 @@ class _Reader:
         name = next((words[word] for word in _NAMES if word in words), "")
         value = next((words[word] for word in _VALUES if word in words), None)
         if _KEY.fullmatch(name) and words.get("state") != "absent":
-            self._add(item, name, None if value is None or "{{" in value else value, How.TASK, conditional)
+            known = None if value is None or "{{" in value else _BOOLEANS.get(value.lower(), value)
+            self._add(item, name, known, How.TASK, conditional)
 
     def _command(self, key: ScalarNode, item: Node, conditional: bool) -> None:
         text = _command_text(item)[:_MOST_OF_A_COMMAND]
-        for name, value in (*_WRITES.findall(text), *_APPENDED.findall(text)):
+        written = [one for call in _CALLS.findall(text) for one in _WRITES.findall(call)]
+        for name, value in (*written, *_APPENDED.findall(text)):
             known = None if "{{" in value or "$" in value else _unquoted(value.strip())
             self._add(key, name, known, How.COMMAND, conditional)
-        for value, name in _ECHOES.findall(text):
+        for value, name in (*_ECHOES.findall(text), *_TEES.findall(text)):
             self._add(key, name, None if "{{" in value or "$" in value else value.strip(), How.COMMAND, conditional)
-        if _WRITES.search(text) and "-w" in text.split():
+        if written and "-w" in text.split():
             self._told(
                 key,
                 "not-kept",
@@ -179,7 +202,7 @@ class _Reader:
 
     def _edit(self, key: ScalarNode, item: Node, conditional: bool) -> None:
         """Take lines that are put into a sysctl file."""
-        fields = _fields(item) if isinstance(item, MappingNode) else {}
+        fields = _fields(item) if isinstance(item, MappingNode) else _free_fields(item)
         target = _first(fields, ("path", "dest", "name", "destfile"))
         if target is None or not _SYSCTL_FILES.search(target.value):
             return
@@ -200,7 +223,12 @@ class _Reader:
             said, found = sysctl_files.read(self._path, text.value, line_offset=first)
             self.statements += [
                 one.model_copy(
-                    update={"how": How.EDIT, "conditional": conditional, "column": text.start_mark.column + 1}
+                    update={
+                        "how": How.EDIT,
+                        "conditional": conditional,
+                        "group": self._around.group,
+                        "column": text.start_mark.column + 1,
+                    }
                 )
                 for one in said
             ]
@@ -229,18 +257,48 @@ def _fields(node: MappingNode) -> dict[str, Node]:
     return {str(key.value): value for key, value in node.value if isinstance(key, ScalarNode)}
 
 
+def _free_fields(item: Node) -> dict[str, Node]:
+    """Return the fields of `lineinfile: path=... line=...`, each at the place of the whole."""
+    if not isinstance(item, ScalarNode):
+        return {}
+    return {
+        word: ScalarNode(item.tag, _unquoted(text), item.start_mark, item.end_mark)
+        for word, text in _KEY_VALUE.findall(item.value[:_MOST_OF_A_COMMAND])
+    }
+
+
+def _inside(around: _Around, fields: dict[str, Node]) -> _Around:
+    """Return what is around whatever is inside a mapping with these fields."""
+    hosts = fields.get("hosts")
+    if isinstance(hosts, ScalarNode):
+        around = around._replace(group=f"hosts {hosts.value}")
+    return around._replace(conditional=around.conditional or "when" in fields or "delegate_to" in fields)
+
+
+def _below(around: _Around, key: Node, value: Node) -> _Around:
+    """Return what is around the value of a key."""
+    name = str(key.value) if isinstance(key, ScalarNode) else ""
+    if isinstance(value, SequenceNode) and name not in _TASKS and name != "loop" and not name.startswith("with_"):
+        around = around._replace(group=f"list {value.start_mark.index}")
+    return around._replace(conditional=around.conditional or name in _NOW_AND_THEN, module=name.rpartition(".")[2])
+
+
 def _first(fields: dict[str, Node], names: tuple[str, ...]) -> ScalarNode | None:
     found = next((fields[name] for name in names if name in fields), None)
     return found if isinstance(found, ScalarNode) else None
 
 
-def _text(value: Node) -> str | None:
-    """Return a value as the module hands it on; None where it is a template, a list, or nothing."""
+def _text(value: Node, *, as_module: bool = False) -> str | None:
+    """Return a value as the module hands it on; None where it is a template, a list, or nothing.
+
+    `as_module`: ansible.posix.sysctl takes a quoted `yes` for 1, too.
+    """
     if not isinstance(value, ScalarNode) or value.tag == _NULL or "{{" in value.value:
         return None
-    # YAML's booleans become 1 and 0 on the way.
+    # YAML's booleans become 1 and 0 on the way, and the lines between its digits are gone.
     plain = value.style is None
-    return _BOOLEANS.get(value.value.lower(), value.value) if plain else str(value.value)
+    text = value.value.replace("_", "") if plain and value.tag == _INT else str(value.value)
+    return _BOOLEANS.get(text.lower(), text) if plain or as_module else text
 
 
 def _reloads(item: Node) -> bool:

@@ -76,12 +76,12 @@ def judge_tree(texts: Mapping[str, str], statements: Iterable[Statement], kernel
 
 
 def judge_tasks(statements: Iterable[Statement]) -> Iterator[LintFinding]:
-    """Yield keys that one file of tasks or variables sets to two values, with no condition at either."""
-    seen: dict[tuple[str, str], Statement] = {}
+    """Yield keys that one file of tasks or variables sets to two values for the same hosts, with no condition."""
+    seen: dict[tuple[str, str, str], Statement] = {}
     for statement in statements:
         if statement.conditional or statement.value is None:
             continue
-        place = statement.path, statement.key
+        place = statement.path, statement.group, statement.key
         earlier = seen.setdefault(place, statement)
         if earlier is not statement and earlier.value != statement.value:
             yield _finding(

@@ -27,7 +27,7 @@ def judge_value(statement: Statement, kernel: str) -> Iterator[LintFinding]:
         return
     missing = parameter.at(kernel).missing
     if missing is not None:
-        yield _gone(statement, parameter, missing)
+        yield from _gone(statement, parameter, missing)
         return
     if parameter.effect is Effect.NEVER and not parameter.read_only and parameter.removed_in is None:
         yield _finding(
@@ -75,13 +75,20 @@ def _one_slip(one: str, other: str) -> bool:
     return swapped or left[1:] == right[1:] or left[1:] == right or left == right[1:]
 
 
-def _gone(statement: Statement, parameter: Parameter, missing: str) -> LintFinding:
+def _gone(statement: Statement, parameter: Parameter, missing: str) -> Iterator[LintFinding]:
     removed = parameter.removed_in is not None and missing.startswith("removed")
-    return _finding(
+    if statement.lenient and not removed:
+        return
+    then = (
+        "the leading - lets what loads the file pass over the line"
+        if statement.lenient
+        else "what loads the file reports an error and passes over the line"
+    )
+    yield _finding(
         statement,
         "gone" if removed else "too-new",
         Severity.HARM if parameter.risk is Risk.HIGH else Severity.ADVICE,
-        f"this kernel has no such key ({missing}): what loads the file reports an error and passes over the line",
+        f"this kernel has no such key ({missing}): {then}",
         "delete the line" if removed else "set it on hosts that have it, with a leading - elsewhere",
         parameter.sources[0],
     )

@@ -69,6 +69,13 @@ def test_what_is_found_in_a_sysctl_file(text: str, found: list[tuple[int, int, s
     assert rules(judged(text)) == found
 
 
+@pytest.mark.parametrize(("dash", "tells"), [("", "reports an error and"), ("-", "lets what loads the file pass over")])
+def test_a_leading_dash_keeps_the_loader_quiet_about_a_key_that_is_gone(dash: str, tells: str) -> None:
+    [found] = judged(f"{dash}net.ipv4.tcp_tw_recycle = 0").findings
+
+    assert (found.rule, tells in found.why) == ("gone", True)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -89,6 +96,8 @@ def test_what_is_fine_is_not_found(text: str) -> None:
 def test_a_key_is_gone_or_there_by_the_kernel_that_is_meant() -> None:
     assert rules(judged("net.ipv4.tcp_tw_recycle = 1", kernel="4.4")) == [(1, 1, "harmful")]
     assert rules(judged("net.ipv4.tcp_migrate_req = 1", kernel="5.4")) == [(1, 1, "too-new")]
+    # So written as the finding itself asks for.
+    assert rules(judged("-net.ipv4.tcp_migrate_req = 1", kernel="5.4")) == []
 
 
 def test_the_value_of_a_secret_is_not_repeated() -> None:

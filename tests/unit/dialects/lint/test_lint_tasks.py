@@ -41,6 +41,11 @@ def said(text: str) -> list[tuple[int, int, str, str | None]]:
         (f"- command:\n    cmd: sysctl --write {KEY}='10'\n", (1, 3, KEY, "10")),
         ("- raw: echo 10 > /proc/sys/net/ipv4/tcp_retries2\n", (1, 3, KEY, "10")),
         (f"- shell: echo '{KEY} = 10' >> /etc/sysctl.conf\n", (1, 3, KEY, "10")),
+        ("- shell: echo 10 | sudo tee /proc/sys/net/ipv4/tcp_retries2\n", (1, 3, KEY, "10")),
+        (f"- lineinfile: dest=/etc/sysctl.conf line='{KEY} = 10'\n", (1, 15, KEY, "10")),
+        (f"- sysctl: {{name: {KEY}, value: 'yes'}}\n", (1, 18, KEY, "1")),
+        (f"- sysctl: name={KEY} value=yes\n", (1, 11, KEY, "1")),
+        (f"- sysctl: {{name: {KEY}, value: 1_000}}\n", (1, 18, KEY, "1000")),
         (f"- lineinfile:\n    path: /etc/sysctl.conf\n    line: {KEY} = 10\n", (3, 11, KEY, "10")),
         (f"- copy:\n    dest: /etc/sysctl.d/9.conf\n    content: |\n      # x\n      {KEY} = 10\n", (5, 14, KEY, "10")),
     ],
@@ -86,6 +91,41 @@ def test_what_is_found_in_tasks(text: str, rule: str) -> None:
 
     assert [finding.rule for finding in report.findings] == [rule]
     assert "c0ffee" not in report.model_dump_json()
+
+
+def test_a_command_that_sets_several_keys_sets_each() -> None:
+    text = f"- shell: sysctl -w {KEY}=10 net.ipv4.tcp_rmem='1 2 3' vm.swappiness=5; sysctl -q {KEY}=11 | cat a=b\n"
+
+    assert [(key, value) for _, _, key, value in said(text)] == [
+        (KEY, "10"),
+        ("net.ipv4.tcp_rmem", "1 2 3"),
+        ("vm.swappiness", "5"),
+        (KEY, "11"),
+    ]
+
+
+SET = f"ansible.posix.sysctl: {{name: {KEY}, value: '%s'}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        (f"- hosts: web\n  tasks:\n    - {SET % 10}\n- hosts: db\n  tasks:\n    - {SET % 12}\n", []),
+        (f"- hosts: web\n  tasks:\n    - {SET % 10}\n- hosts: web\n  tasks:\n    - {SET % 12}\n", ["overridden"]),
+        (f"- block:\n    - {SET % 10}\n  rescue:\n    - {SET % 12}\n", []),
+        (f"- block:\n    - {SET % 10}\n- {SET % 12}\n", ["overridden"]),
+        (f"- hosts: a\n  tasks:\n    - {SET % 10}\n  handlers:\n    - {SET % 12}\n", []),
+        (f"- {SET % 10}\n- {SET % 12}\n  delegate_to: other\n", []),
+        (f"settings:\n  web: {{{KEY}: 10}}\n  db: {{{KEY}: 12}}\n", []),
+        (f"settings:\n  {KEY}: 10\n  {KEY}: 12\n", ["overridden"]),
+        (f"web:\n  - {{name: {KEY}, value: 10}}\ndb:\n  - {{name: {KEY}, value: 12}}\n", []),
+        (f"web:\n  - {{name: {KEY}, value: 10}}\n  - {{name: {KEY}, value: 12}}\n", ["overridden"]),
+        (f"- {SET % 10}\n- sysctl: {{name: '{{{{ i.name }}}}', value: 1}}\n  loop: [{{name: {KEY}, value: 12}}]\n",
+         ["overridden"]),
+    ],
+)  # fmt: skip
+def test_two_values_meet_where_both_are_for_the_same_hosts(text: str, rules: list[str]) -> None:
+    assert [one.rule for one in judged(text).findings] == rules
 
 
 def test_two_values_under_conditions_are_no_mistake() -> None:
