@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def gather(
     if meant.is_dir():
         if dialect not in {None, "sysctl"}:
             raise InputError(f"{path}: this is a folder, and of {dialect} one file is read", hint="name the file")
-        files = {str(found): settings_text(found) for found in _in_folder(meant)}
+        files = {str(found): settings_text(found, named=False) for found in _in_folder(meant)}
         if not files:
             raise InputError(f"{path}: there is no file in this folder", hint="a sysctl.d folder, or a file")
         return "sysctl", files
@@ -82,13 +83,20 @@ def _is_read(candidate: Path, files: dict[str, str]) -> bool:
     return any(candidate.samefile(path) for path in files)
 
 
-def settings_text(path: Path) -> str:
-    """Return the text of a file; what is not UTF-8 in it becomes a mark. A mask, a link to /dev/null, is empty."""
+def settings_text(path: Path, *, named: bool = True) -> str:
+    """Return the text of a file; what is not UTF-8 in it becomes a mark. A mask, a link to /dev/null, is empty.
+
+    `named`: somebody asked for this very file, and it may be a pipe. Raises InputError.
+    """
     try:
         if os.path.realpath(path) == os.devnull:
             return ""
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise InputError(f"{path}: this file is larger than any settings are")
-        return path.read_bytes().decode("utf-8", errors="replace")
+        if not named and not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: this is no regular file")
+        with path.open("rb") as file:
+            found = file.read(_LARGEST_BYTES + 1)
     except OSError as problem:
         raise InputError(f"{path}: {problem.strerror}") from None
+    if len(found) > _LARGEST_BYTES:
+        raise InputError(f"{path}: this file is larger than any settings are")
+    return found.decode("utf-8", errors="replace")

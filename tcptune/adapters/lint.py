@@ -26,7 +26,7 @@ def lint_texts(paths: Iterable[Path]) -> tuple[dict[str, str], list[UnreadFile]]
     for path in paths:
         for file in _files(path):
             try:
-                texts[str(file)] = settings_text(file)
+                texts[str(file)] = settings_text(file, named=file == path)
             except (InputError, ValueError) as problem:
                 unread.append(UnreadFile(path=str(file), why=str(problem).removeprefix(f"{file}: ")))
     return texts, unread

@@ -28,7 +28,7 @@ COMMENTS = "#;"
 ONE_FILE = "/etc/sysctl.d/0.conf"
 _LONGEST_FIRST = sorted(FOLDERS, key=len, reverse=True)
 _ASSIGNMENT = re.compile(r"^\s*-?[\w./*?\[\]-]+\s*=", re.MULTILINE)
-_BOM = "\ufeff"
+BOM = "\ufeff"
 _QUOTES = "\"'"
 
 
@@ -143,7 +143,7 @@ def assignments(text: str) -> Iterator[Assignment]:
     for number, line in content_lines(text, COMMENTS):
         found = next(iter(systemd_lines(line)), None)
         said = Assignment(number, line, None, None, "this is no assignment; the loader passes over it")
-        if number == 1 and line.startswith(_BOM):
+        if number == 1 and line.startswith(BOM):
             said = said._replace(why="the byte order mark before it belongs to the line; save without one")
         elif found is not None and is_glob(found.path):
             what = (

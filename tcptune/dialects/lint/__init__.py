@@ -12,6 +12,7 @@ from tcptune.dialects.lint import sysctl_files, tasks
 from tcptune.dialects.lint.allowed import Allowances
 from tcptune.dialects.lint.together import judge_tasks, judge_tree
 from tcptune.dialects.lint.values import judge_value
+from tcptune.dialects.sysctl_d import BOM
 from tcptune.domain.lint import LintFinding, LintReport, Statement, UnreadFile
 
 NEWEST_KERNEL = "6.18"
@@ -33,7 +34,8 @@ def lint(
     for path, text in texts.items():
         if path in sysctl:
             said, found = sysctl_files.read(path, text)
-            if found and not said and all(one.rule == sysctl_files.NO_ASSIGNMENT for one in found):
+            other = not said and all(one.rule == sysctl_files.NO_ASSIGNMENT for one in found)
+            if found and other and not text.startswith(BOM):
                 not_judged.append(UnreadFile(path=path, why="no line of this file sets a kernel setting"))
                 continue
         else:

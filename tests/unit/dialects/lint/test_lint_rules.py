@@ -45,6 +45,7 @@ def rules(report: LintReport) -> list[tuple[int, int, str]]:
         ("  net.ipv4.tcp_abort_on_overflow = 1", [(1, 3, "harmful")]),
         ("net.ipv4.tcp_fin_timeout = 30", [(1, 1, "myth")]),
         ("net.ipv4.tcp_mem = 10000000 10000000 10000000", [(1, 1, "unit")]),
+        ("\ufeffnet.ipv4.tcp_sack = 1", [(1, 1, "no-assignment")]),
         ("this says nothing\nnet.ipv4.tcp_sack = 1", [(1, 1, "no-assignment")]),
         (f"net.ipv4.tcp_retries2 = {'9' * 5000}", [(1, 25, "not-a-number")]),
         (f"net.ipv4.ip_local_reserved_ports = {'9' * 5000}", [(1, 36, "port-list")]),
