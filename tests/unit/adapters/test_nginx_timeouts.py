@@ -333,3 +333,10 @@ def test_where_only_an_older_release_reuses_no_connection_that_is_said(tmp_path:
         assert "1.29.7" in route(tmp_path, text).reuse_why
     stated = f"{kept[:-1]} proxy_http_version 1.0; }}"
     assert "1.29.7" not in route(tmp_path, stated).reuse_why
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="only root may read /proc/kmsg")
+def test_a_file_that_says_it_is_empty_is_not_read(tmp_path: Path) -> None:
+    """Reading it takes the kernel's messages away from whoever waits for them, and then waits for more."""
+    assert route(tmp_path, "include /proc/kmsg; server { proxy_pass http://127.0.0.1:1; }").name == "server"
