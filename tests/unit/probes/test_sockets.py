@@ -37,6 +37,7 @@ class Bench:
         self.net = folder / "net"
         self.net.mkdir()
         (self.net / "sockstat").write_text("sockets: used 50\n")
+        (self.net / "file-nr").write_text("900\t0\t9223372036854775807\n")
 
     def program(self, name: str, script: str) -> None:
         path = self.programs / name
@@ -53,7 +54,7 @@ class Bench:
     def lines(self, *, awk: str = AWKS[0], shell: str = SHELLS[0]) -> list[str]:
         """Run the section."""
         self.program("awk", f'exec {shutil.which(awk.partition(" ")[0])} {awk.partition(" ")[2]} "$@"')
-        script = sockets.SCRIPT.replace("/proc/net/", f"{self.net}/")
+        script = sockets.SCRIPT.replace("/proc/net/", f"{self.net}/").replace("/proc/sys/fs/", f"{self.net}/")
         program, *options = shell.split()
         done = subprocess.run(
             [str(shutil.which(program)), *options, "-c", script],
@@ -256,6 +257,31 @@ def test_what_costs_too_much_is_not_asked_for_and_that_is_said(bench: Bench, use
     assert (bench.folder / "asked").read_text().strip() == asked
     assert note in "".join(found.notes)
     assert found.owners_known is (not note)
+
+
+@pytest.mark.parametrize(("files", "owners"), [("300000\t0\t400000", True), ("300001\t0\t400000", False), (None, True)])
+def test_every_open_file_of_the_host_counts_whoever_has_it(bench: Bench, files: str | None, owners: bool) -> None:
+    """Those of other network namespaces, and those that are no sockets, are looked at, too."""
+    (bench.net / "file-nr").unlink() if files is None else (bench.net / "file-nr").write_text(f"{files}\n")
+    bench.ss("LISTEN 0 5 0.0.0.0:80 0.0.0.0:* ino:3\n")
+    found = bench.read()
+
+    assert found.owners_known is owners
+    assert ("p" in (bench.folder / "asked").read_text()) is owners
+    assert ("300001 open files, and ss would look at all of them" in "".join(found.notes)) is not owners
+
+
+@pytest.mark.parametrize(("known", "nicer"), [(True, "10"), (False, "0")])
+def test_the_walk_over_all_sockets_stands_back_where_the_host_can_say_so(
+    bench: Bench, known: bool, nicer: str
+) -> None:
+    if known:
+        (bench.programs / "nice").symlink_to(str(shutil.which("nice")))
+    was = subprocess.run(["nice"], capture_output=True, text=True, check=True).stdout
+    bench.program("ss", f"{shutil.which('nice')} >{bench.folder}/nice\necho 'LISTEN 0 5 0.0.0.0:80 0.0.0.0:* ino:3'")
+
+    assert bench.read().total == 1
+    assert int((bench.folder / "nice").read_text()) == min(19, int(was) + int(nicer))
 
 
 @pytest.mark.parametrize(
