@@ -229,7 +229,7 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
     inner = receiver.settings.get(Aspect.RESPONSE)
     if inner is None:
         return
-    said = f"{requester.name} gives up after {_for(waits)}, {receiver.name} after {_for(inner)}"
+    said = f"{requester.name} {_gives_up(waits)}, {receiver.name} {_gives_up(inner)}"
     if waits.value is None or _limit(waits) > _limit(inner):
         yield Fine(rule=Rule.ANSWER, what=said)
         return
@@ -344,6 +344,10 @@ def _gap(hop: Hop, aspect: Aspect) -> str:
 
 def _for(known: Known) -> str:
     return "for ever" if known.value is None else time_text(known.value)
+
+
+def _gives_up(known: Known) -> str:
+    return "never gives up" if known.value is None else f"gives up after {time_text(known.value)}"
 
 
 def _kept(time_s: float) -> str:

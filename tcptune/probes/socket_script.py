@@ -272,7 +272,9 @@ if command -v nice >/dev/null; then gently='nice -n 10'; fi
 program='{_AWK}'
 said=
 if command -v ss >/dev/null; then
-  said=$({{ $gently ss "$flags" 2>/dev/null || echo failed; }} | $gently awk -v mode=ss -v lo="$lo" -v hi="$hi" "$program")
+  said=$(
+    {{ $gently ss "$flags" 2>/dev/null || echo failed; }} | $gently awk -v mode=ss -v lo="$lo" -v hi="$hi" "$program"
+  )
 fi
 case $said in
   'source ss'*) printf 'owners %s\\n' "$why" ;;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcptune.domain.chain import Aspect, Chain, Configuration, Hop, Known, Origin, Route, Verified, seconds
+from tcptune.domain.chain_verdicts import Rule
 from tcptune.knowledge.surroundings import idle_timeouts
 from tcptune.knowledge.timeout_chain import products
 from tcptune.planning.chain import assess
@@ -77,9 +78,23 @@ def test_an_idle_timeout_of_a_hop_is_that_of_both_its_sides() -> None:
 
 
 def test_a_recalled_default_is_marked() -> None:
-    [client, _] = settled(Hop(name="client", product="go-client"), APP)
+    recalled = products()["go-client"].model_copy(update={"verified": Verified.RECALLED})
+    hops = chain(Hop(name="client", product="go-client"), APP)
+    [way] = assess(hops, {**products(), "go-client": recalled}, {}).ways
+    client = way.hops[0]
 
     assert client.settings[Aspect.SENDS_IDLE].said.endswith("recalled, look it up")
+
+
+def test_what_a_configuration_does_not_tell_is_not_filled_in_with_a_default() -> None:
+    unknown = {Aspect.SENDS_IDLE: "nginx.conf:9: a variable names the upstream"}
+    one = route("/", "app", 60).model_copy(update={"settings": {}, "unknown": unknown})
+    found = assess(chain(PROXY, APP), products(), {"proxy": configuration(one)})
+    [idle] = [judged for judged in found.undecided if judged.rule is Rule.IDLE]
+
+    assert "a variable names the upstream" in idle.why
+    written = PROXY.model_copy(update={"settings": {Aspect.SENDS_IDLE: declared(4)}})
+    assert assess(chain(written, APP), products(), {"proxy": configuration(one)}).undecided == ()
 
 
 def test_hops_of_layer_4_lie_between_those_that_talk() -> None:

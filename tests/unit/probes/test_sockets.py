@@ -272,9 +272,7 @@ def test_every_open_file_of_the_host_counts_whoever_has_it(bench: Bench, files: 
 
 
 @pytest.mark.parametrize(("known", "nicer"), [(True, "10"), (False, "0")])
-def test_the_walk_over_all_sockets_stands_back_where_the_host_can_say_so(
-    bench: Bench, known: bool, nicer: str
-) -> None:
+def test_the_walk_over_all_sockets_stands_back_where_the_host_can_say_so(bench: Bench, known: bool, nicer: str) -> None:
     if known:
         (bench.programs / "nice").symlink_to(str(shutil.which("nice")))
     was = subprocess.run(["nice"], capture_output=True, text=True, check=True).stdout
