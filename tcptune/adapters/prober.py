@@ -47,6 +47,8 @@ _ERRNO = {
 # openssl/x509_vfy.h
 _CERTIFICATE = {9: "not-yet-valid", 10: "expired", 62: "wrong-name", 64: "wrong-name"}
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
+# What has no address, or none of the family that is asked for.
+_NO_NAME = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)}
 _FAMILIES = {"4": socket.AF_INET, "6": socket.AF_INET6, "any": socket.AF_UNSPEC}
 
 
@@ -103,8 +105,11 @@ def resolve(target: dict[str, Any], request: dict[str, Any]) -> tuple[dict[str, 
         except UnicodeError:
             problems.append(Failed("name-not-found", "this is no host name"))
         except socket.gaierror as problem:
-            gone = problem.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-            problems.append(Failed("name-not-found" if gone else "name-server", one_line(problem.strerror or "")))
+            problems.append(
+                Failed(
+                    "name-not-found" if problem.errno in _NO_NAME else "name-server", one_line(problem.strerror or "")
+                )
+            )
         except OSError as problem:
             problems.append(_failed(problem, request["timeout_s"]))
 

@@ -267,6 +267,7 @@ def test_a_name_that_is_none_and_one_that_nobody_answers_for(monkeypatch: pytest
         (socket.EAI_NONAME, Error.NAME_NOT_FOUND),
         (socket.EAI_AGAIN, Error.NAME_SERVER),
         (socket.EAI_FAIL, Error.NAME_SERVER),
+        (socket.EAI_ADDRFAMILY, Error.NAME_NOT_FOUND),
     ],
 )
 def test_the_name_server_is_told_from_the_name(code: int, error: Error, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +278,12 @@ def test_the_name_server_is_told_from_the_name(code: int, error: Error, monkeypa
     [found] = try_from_here([target("x.example:80")], probing())
 
     assert found.stages[0].error is error
+
+
+def test_an_address_of_the_other_family_is_nobody_s_silence() -> None:
+    [found] = try_from_here([target("127.0.0.1:80")], probing(family="6"))
+
+    assert found.stages[0].error is Error.NAME_NOT_FOUND
 
 
 @contextmanager

@@ -181,6 +181,15 @@ def test_a_log_full_of_one_message_is_counted_and_its_newest_lines_are_told(tmp_
     assert max(len(one.text) for one in found.newest) == 300
 
 
+@pytest.mark.parametrize("awk", AWKS)
+def test_a_dmesg_that_shows_levels_is_read_alike(tmp_path: Path, awk: str) -> None:
+    """As busybox does where it was built to be small."""
+    found = kernel_log.parse(logging(tmp_path, f"<6>[    5.250000] eth0: up\n<4>[  100.500000] {SYN_FLOOD}\n", awk=awk))
+
+    assert (found.since_s, [one.at_s for one in found.newest]) == (5.25, [100.5])
+    assert found.newest[0].text == SYN_FLOOD
+
+
 def test_where_dmesg_is_refused_the_journal_is_read(tmp_path: Path) -> None:
     found = kernel_log.parse(logging(tmp_path, None, f"[  100.500000] web1 kernel: {SYN_FLOOD}\n"))
 
