@@ -33,6 +33,7 @@ _SECTIONS = _PROXIES | {
     "http-errors",
 }
 _OLD_NAMES = {"clitimeout": "client", "srvtimeout": "server", "contimeout": "connect"}
+_OLD_OPTIONS = {"forceclose": "httpclose"}
 _KERNEL_S = 7200.0
 """net.ipv4.tcp_keepalive_time where nobody changed it."""
 
@@ -50,7 +51,13 @@ class _Section:
     """Option -> 'on' or 'off'."""
     mode: str = "tcp"
     backends: dict[str, str] = field(default_factory=dict)
-    """Name of a backend -> who leads there."""
+    """Name of a backend -> who leads there by a rule."""
+    default: Said | None = None
+    """The backend for what no rule leads elsewhere."""
+
+    def ways(self) -> dict[str, str]:
+        """Return name of a backend -> who leads there."""
+        return self.backends if self.default is None else {**self.backends, self.default[0]: self.default[1]}
 
 
 def read_haproxy(path: Path) -> Configuration:
@@ -91,6 +98,8 @@ class _Reader:
             return
         if not words:
             return
+        if words[0] == ".if":
+            self.notes.append(f"{place}: .if is not followed: what stands below it is read as if it always counted")
         if words[0] in _SECTIONS:
             self._now = self._begin(words, place) if words[0] in _PROXIES else None
         elif self._now is not None:
@@ -106,7 +115,7 @@ class _Reader:
         section = _Section(kind, name, place)
         if parent is not None:
             section.timeouts, section.options = dict(parent.timeouts), dict(parent.options)
-            section.mode, section.backends = parent.mode, dict(parent.backends)
+            section.mode, section.backends, section.default = parent.mode, dict(parent.backends), parent.default
         if kind == "defaults":
             self._latest = section
             self._defaults[name] = section
@@ -123,12 +132,14 @@ class _Reader:
         elif first == "timeout" or first in _OLD_NAMES:
             self.mistakes.append(f"{place}: {first} has no time")
         elif first == "option" and len(words) > 1:
-            section.options[words[1]] = ("on", place)
+            section.options[_OLD_OPTIONS.get(words[1], words[1])] = ("on", place)
         elif words[:2] == ["no", "option"] and len(words) > 2:
-            section.options[words[2]] = ("off", place)
+            section.options[_OLD_OPTIONS.get(words[2], words[2])] = ("off", place)
         elif first == "mode" and len(words) > 1:
             section.mode = words[1]
-        elif first in {"default_backend", "use_backend"} and len(words) > 1:
+        elif first == "default_backend" and len(words) > 1:
+            section.default = (words[1], place)
+        elif first == "use_backend" and len(words) > 1:
             section.backends[words[1]] = place
 
     def routes(self) -> Iterator[Route]:
@@ -142,7 +153,7 @@ class _Reader:
                 continue
             if one.kind == "listen":
                 yield self._route(one, one)
-            for name, place in one.backends.items():
+            for name, place in one.ways().items():
                 if name in backends:
                     yield self._route(one, backends[name])
                 elif "%[" in name or "%" in name:

@@ -113,6 +113,34 @@ def test_a_time_that_older_releases_cut_short_is_told(keeps: str, notes: int, tm
     assert sum("releases up to 2023" in note for note in found.notes) == notes
 
 
+def test_of_several_default_backends_the_last_is_the_one(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}  default_backend other\n{ENDS}  timeout server 9s\nbackend other\n"
+    found = read(tmp_path, f"{text}frontend late\n use_backend other if x\nfrontend last\n default_backend app\n")
+
+    assert [one.name for one in found.routes] == ["web -> app", "late -> other", "last -> app"]
+
+
+def test_a_backend_that_is_the_default_and_chosen_too_stays(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}frontend web\n default_backend app\n use_backend app if x\n default_backend other\n"
+    found = read(tmp_path, f"{text}backend app\nbackend other\n")
+
+    assert [one.upstream for one in found.routes] == ["app", "other"]
+
+
+def test_lines_below_a_condition_are_read_and_that_is_said(tmp_path: Path) -> None:
+    text = f"{DEFAULTS}.if feature(OPENSSL)\n  timeout http-keep-alive 10s\n.endif\n{ENDS}"
+    found = read(tmp_path, text)
+
+    assert found.routes[0].settings[Aspect.RECEIVES_IDLE].value == 10
+    assert any("haproxy.cfg:7: .if is not followed" in note for note in found.notes)
+
+
+def test_an_old_name_of_closing_is_known(tmp_path: Path) -> None:
+    [found] = read(tmp_path, f"{DEFAULTS}  option forceclose\n{ENDS}").routes
+
+    assert (found.settings[Aspect.RECEIVES_IDLE].value, found.reuse) == (0, False)
+
+
 def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
     text = f"{DEFAULTS}{ENDS}frontend raw\n mode tcp\n default_backend app\nfrontend any\n use_backend %[req.hdr(x)]\n"
 
