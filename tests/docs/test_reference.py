@@ -299,7 +299,9 @@ def test_what_evidence_asks_and_starts_is_in_the_manual() -> None:
 
 
 def _starts(program: str, text: str) -> bool:
-    return re.search(rf"(?:^|[;|(&{{]|\bdo) *{program} ", text, re.MULTILINE) is not None
+    # Some are started through a variable that may hold `nice`.
+    begins = r"(?:^|[;|(&{]|\bdo) *(?:\$gently )?|\bgently='"
+    return re.search(rf"(?:{begins}){program} ", text, re.MULTILINE) is not None
 
 
 def _shown(default: object) -> str:
