@@ -46,6 +46,7 @@ function note(message) {{
   last[message] = at
   text[message, lines[message] % {_NEWEST}] = at " " substr($0, 1, {_BYTES})
 }}
+/^<[0-9]+>\[/ {{ sub(/^<[0-9]+>/, "") }}
 /^\[ *[0-9]+\.[0-9]+\]/ {{
   match($0, /^\[ *[0-9]+\.[0-9]+\]/)
   at = substr($0, 2, RLENGTH - 2)

@@ -15,7 +15,9 @@ from ansible_collections.tcptune.linux.plugins.plugin_utils.copied.probes.proces
 
 _SOCKETS_MOST = 500_000
 _WITH_OWNERS = 100_000
-"""With more open sockets, owners are not looked for: `ss` takes 10 to 30 us for each open file of the host."""
+"""With more open sockets, owners are not looked for."""
+_WITH_FILES = 300_000
+"""With more open files, neither: `ss` takes 10 to 30 us for each of the host, of any namespace and of any kind."""
 _WITH_PROCESSES = 3_000
 _WITH_DETAILS = 20_000
 _PEERS = _PORTS = 50
@@ -257,18 +259,25 @@ END {{
 SCRIPT = f"""
 set -- /proc/[0-9]*
 read -r _ _ used _ </proc/net/sockstat
-used=${{used:-0}} flags=-Htanoe
+used=${{used:-0}} flags=-Htanoe files=
+{{ read -r files _ </proc/sys/fs/file-nr; }} 2>/dev/null
 if [ "$#" -gt {_WITH_PROCESSES} ]; then why="many $# processes"
 elif [ "$used" -gt {_WITH_OWNERS} ]; then why="many $used open sockets"
+elif [ "${{files:-0}}" -gt {_WITH_FILES} ]; then why="many $files open files"
 else why=looked flags=${{flags}}p
 fi
 [ "$used" -gt {_WITH_DETAILS} ] || flags=${{flags}}i
 set -- $(cat /proc/sys/net/ipv4/ip_local_port_range 2>/dev/null)
 lo=${{1:-0}} hi=${{2:-0}}
+# It may take seconds of a processor where there are very many, and what the host is for comes first.
+gently=
+if command -v nice >/dev/null; then gently='nice -n 10'; fi
 program='{_AWK}'
 said=
 if command -v ss >/dev/null; then
-  said=$({{ ss "$flags" 2>/dev/null || echo failed; }} | awk -v mode=ss -v lo="$lo" -v hi="$hi" "$program")
+  said=$(
+    {{ $gently ss "$flags" 2>/dev/null || echo failed; }} | $gently awk -v mode=ss -v lo="$lo" -v hi="$hi" "$program"
+  )
 fi
 case $said in
   'source ss'*) printf 'owners %s\\n' "$why" ;;
@@ -276,7 +285,7 @@ case $said in
     set --
     for file in /proc/net/tcp /proc/net/tcp6; do [ ! -r "$file" ] || set -- "$@" "$file"; done
     said=
-    [ $# -eq 0 ] || said=$(awk -v mode=proc -v lo="$lo" -v hi="$hi" "$program" "$@")
+    [ $# -eq 0 ] || said=$($gently awk -v mode=proc -v lo="$lo" -v hi="$hi" "$program" "$@")
     ;;
 esac
 printf 'range %s %s\\n%s\\n' "$lo" "$hi" "$said"
