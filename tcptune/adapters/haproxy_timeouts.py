@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tcptune.adapters.yaml_source import file_text
 from tcptune.domain.chain import Aspect, Configuration, Known, Origin, Route
 from tcptune.errors import ChainError
 
@@ -62,9 +61,7 @@ class _Section:
 
 def read_haproxy(path: Path) -> Configuration:
     """Return what a configuration file says. Raises ChainError with every mistake, or where no frontend speaks HTTP."""
-    text = file_text(path, ChainError, hint="the path of a configuration file of HAProxy")
-    if len(text) > _MOST_BYTES:
-        raise ChainError(f"{path}: this is longer than {_MOST_BYTES >> 20} MiB", hint="the file that haproxy -f names")
+    text = _text(path)
     reader = _Reader(str(path))
     for number, line in enumerate(text.split("\n"), start=1):
         reader.line(number, line)
@@ -215,6 +212,18 @@ class _Reader:
             return _read(0.0, place)
         # Without a unit HAProxy counts milliseconds.
         return _read(int(found[1]) * _UNITS_S[found[2] or "ms"], place)
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file. What is not UTF-8 in it, in comments for the most part, becomes a mark."""
+    try:
+        with path.open("rb") as file:
+            found = file.read(_MOST_BYTES + 1)
+    except OSError as problem:
+        raise ChainError(f"{path}: {problem.strerror}", hint="the path of a configuration file of HAProxy") from None
+    if len(found) > _MOST_BYTES:
+        raise ChainError(f"{path}: this is longer than {_MOST_BYTES >> 20} MiB", hint="the file that haproxy -f names")
+    return found.decode("utf-8", errors="replace")
 
 
 def _words(line: str) -> list[str]:

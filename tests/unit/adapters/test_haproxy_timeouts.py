@@ -113,6 +113,19 @@ def test_a_time_that_older_releases_cut_short_is_told(keeps: str, notes: int, tm
     assert sum("releases up to 2023" in note for note in found.notes) == notes
 
 
+def test_a_comment_in_an_older_encoding_is_no_reason_to_refuse_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_bytes(b"# r\xe9seau\n" + (DEFAULTS + ENDS).encode())
+
+    assert read_haproxy(path).routes[0].settings[Aspect.RECEIVES_IDLE].value == 30
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/", "/nowhere/haproxy.cfg"])
+def test_what_is_no_file_of_a_bounded_length_is_told(path: str) -> None:
+    with pytest.raises(ChainError, match=path):
+        read_haproxy(Path(path))
+
+
 def test_of_several_default_backends_the_last_is_the_one(tmp_path: Path) -> None:
     text = f"{DEFAULTS}  default_backend other\n{ENDS}  timeout server 9s\nbackend other\n"
     found = read(tmp_path, f"{text}frontend late\n use_backend other if x\nfrontend last\n default_backend app\n")
