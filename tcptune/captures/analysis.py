@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tcptune.captures.cases import Case, Naming
-from tcptune.captures.flows import SECOND, Flow
+from tcptune.captures.cases import Case, Naming, endpoint, host
+from tcptune.captures.flows import Flow
 from tcptune.captures.packets import IcmpError, Skipped, decode
 from tcptune.captures.resets import explain
+from tcptune.captures.sides import SECOND
 from tcptune.captures.symptoms import symptoms
 from tcptune.captures.table import FLOWS, FlowTable
 from tcptune.captures.together import Together
@@ -152,18 +153,24 @@ class Analysis:
         case = Case(flow, start_ns=self._start_ns or 0, until_ns=self._last_ns, naming=self._naming)
         reset = explain(case, self._table.ttl_of)
         if reset is not None:
-            self._count(reset)
+            self._count(reset, flow)
         self._together.take(case, reset)
         for finding in symptoms(case):
-            self._count(finding)
+            self._count(finding, flow)
         if self._retired is not None:
             self._retired(flow)
 
-    def _count(self, finding: CaptureFinding) -> None:
+    def _count(self, finding: CaptureFinding, flow: Flow | None = None) -> None:
         tally = self._tallies.setdefault(finding.cause, _Tally())
         tally.sure[finding.confidence] += 1
-        if finding.by in tally.by or len(tally.by) < _MOST_SENDERS:
-            tally.by[finding.by] += 1
+        by = finding.by
+        if flow is not None and by == endpoint(flow.client):
+            # A client has another port each time.
+            by = f"{host(flow.client.address)}:*"
+        if by not in tally.by and len(tally.by) >= _MOST_SENDERS:
+            # Who comes late and often still gets a row.
+            tally.by = Counter(dict(tally.by.most_common(_MOST_SENDERS // 2)))
+        tally.by[by] += 1
         if len(tally.examples) < EXAMPLES:
             tally.examples.append(finding)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from tcptune.captures.flows import SECOND, Flow, Mark, Side
+from tcptune.captures.flows import Flow
 from tcptune.captures.packets import ACK, SYN, IcmpError, Segment
+from tcptune.captures.sides import SECOND, Mark, Side
 
 FLOWS = 20_000
 """Flows that are remembered at once: about 3 KB each, so 60 MB."""
@@ -18,6 +19,8 @@ _HOSTS = 10_000
 _LINGER_NS = 60 * SECOND
 """After its end a flow is kept this long: data and resets still follow. TIME_WAIT of Linux lasts as long."""
 _MOST_ICMP = 4
+_SHARE_OF_HALF_OPEN = 4
+"""This part of the table, as one over it, is left to connections that no client has confirmed, where it is full."""
 
 Key = tuple[bytes, bytes, int, int]
 
@@ -28,6 +31,8 @@ class FlowTable:
     def __init__(self, most: int = FLOWS) -> None:
         self._most = most
         self._alive: OrderedDict[Key, Flow] = OrderedDict()
+        self._half_open: OrderedDict[Key, Flow] = OrderedDict()
+        """Asked for, and not confirmed: a flood of these shall not push out what others talk over."""
         self._ended: OrderedDict[Key, Flow] = OrderedDict()
         self._ttls: OrderedDict[bytes, int] = OrderedDict()
         self.evicted = 0
@@ -36,16 +41,16 @@ class FlowTable:
     def take(self, segment: Segment) -> Iterator[Flow]:
         """Put a segment into its flow. Yields the flows that leave the table."""
         key = _key(segment.src, segment.dst, segment.sport, segment.dport)
-        flow = self._alive.get(key) or self._ended.get(key)
+        flow = self._alive.get(key) or self._ended.get(key) or self._half_open.get(key)
         if flow is not None and segment.flags & SYN and flow.begins_anew(segment):
-            self._alive.pop(key, None)
-            self._ended.pop(key, None)
+            for flows in (self._alive, self._ended, self._half_open):
+                flows.pop(key, None)
             yield flow
             flow = None
         if flow is None:
             yield from self._room(segment.time_ns)
             flow = _new(segment)
-            self._alive[key] = flow
+            (self._half_open if segment.flags & SYN else self._alive)[key] = flow
         if not flow.take(segment):
             self.duplicates += 1
             return
@@ -55,15 +60,20 @@ class FlowTable:
                 self._ttls.popitem(last=False)
         if flow.ended:
             self._alive.pop(key, None)
+            self._half_open.pop(key, None)
             self._ended[key] = flow
             self._ended.move_to_end(key)
-        else:
+        elif key in self._alive:
             self._alive.move_to_end(key)
+        elif flow.confirmed:
+            self._alive[key] = self._half_open.pop(key)
+        else:
+            self._half_open.move_to_end(key)
 
     def take_error(self, error: IcmpError) -> None:
         """Put an ICMP error to the flow it is about. One about no flow that is known is left out."""
         key = _key(error.src, error.dst, error.sport, error.dport)
-        flow = self._alive.get(key) or self._ended.get(key)
+        flow = self._alive.get(key) or self._ended.get(key) or self._half_open.get(key)
         if flow is not None and len(flow.icmp) < _MOST_ICMP:
             client = flow.client
             of_client = error.sport == client.port and error.src == client.address
@@ -75,7 +85,7 @@ class FlowTable:
 
     def drain(self) -> Iterator[Flow]:
         """Yield what is left, and forget it."""
-        for flows in (self._ended, self._alive):
+        for flows in (self._ended, self._half_open, self._alive):
             while flows:
                 yield flows.popitem(last=False)[1]
 
@@ -83,13 +93,14 @@ class FlowTable:
         """Yield what has been over for long enough, and what has to go so that one more fits."""
         while self._ended:
             oldest = next(iter(self._ended.values()))
-            full = len(self._ended) + len(self._alive) >= self._most
+            full = len(self._ended) + len(self._half_open) + len(self._alive) >= self._most
             if not full and now_ns - oldest.last.time_ns < _LINGER_NS:
                 return
             yield self._ended.popitem(last=False)[1]
-        if len(self._alive) >= self._most:
+        if len(self._half_open) + len(self._alive) >= self._most:
             self.evicted += 1
-            yield self._alive.popitem(last=False)[1]
+            crowded = not self._alive or len(self._half_open) * _SHARE_OF_HALF_OPEN >= self._most
+            yield (self._half_open if crowded else self._alive).popitem(last=False)[1]
 
 
 def _key(src: bytes, dst: bytes, sport: int, dport: int) -> Key:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from tcptune.captures.analysis import Analysis
 from tcptune.captures.both import End, Watched, clock_shift, compare
-from tcptune.captures.flows import SECOND
+from tcptune.captures.sides import SECOND
 from tcptune.domain.captures import BothEnds, CaptureFile, CaptureReport
 from tcptune.knowledge.captures import capture_causes
 from tcptune.ports import Packets
