@@ -30,6 +30,8 @@ _MOST_BUCKETS = 4_000
 _SHOWN_BUCKETS = 30
 _WIDTHS_S = (60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 28 * 86_400, 364 * 86_400)
 _DIGITS = b"0123456789"
+_AROUND_URLS = (b" ", b'"', b"'", b"(", b"<", b"[", b"\t")
+_LONGEST_URL_BYTES = 4096
 _MOST_SHAPES = 4096
 _LONGEST_SHAPE_BYTES = 1024
 _Texts = tuple[tuple[Phrase, bytes], ...]
@@ -153,6 +155,8 @@ class Tally:
         """Return the first phrase of the wording that the line holds, and where."""
         for phrase, text in self._possible(line):
             at = line.find(text)
+            while at >= 0 and b" " not in text and _in_url(line, at):
+                at = line.find(text, at + 1)
             if at >= 0:
                 return phrase, at
         return None
@@ -237,6 +241,13 @@ def _by_anchor(wording: Wording) -> list[tuple[bytes, list[tuple[int, bytes, Phr
             found[anchor].append((rank, text.encode().translate(None, _DIGITS), phrase, text.encode()))
             rank += 1
     return [(anchor.encode().translate(None, _DIGITS), texts) for anchor, texts in found.items() if texts]
+
+
+def _in_url(line: bytes, at: int) -> bool:
+    """Say whether a place is in a URL or a path: what is asked for, or where from, is no error. It has no blanks."""
+    start = max(line.rfind(mark, max(0, at - _LONGEST_URL_BYTES), at) for mark in _AROUND_URLS) + 1
+    word = line[start:at]
+    return word.startswith(b"/") or b"://" in word
 
 
 def _said(line: bytes) -> bytes:
