@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import cast
 
 from tcptune.domain.logs import (
     Bucket,
@@ -22,6 +24,8 @@ from tcptune.planning.logs.stamps import stamp
 
 JOURNAL_TIME = b"__REALTIME_TIMESTAMP="
 """Begins the line that gives an entry its time, in journald's export format: it has to be handed over, too."""
+JOURNAL_ARRAYS = (b'"MESSAGE":[', b'"MESSAGE" : [')
+"""Begins a message of the journal's JSON that is no text, or that an entry has twice: numbers hold no anchor."""
 MOST_PEERS = 10_000
 """Peers that are counted at once. Where there are more, those seen least make place."""
 SHOWN_PEERS = 50
@@ -36,6 +40,8 @@ _MOST_SHAPES = 4096
 _LONGEST_SHAPE_BYTES = 1024
 _Texts = tuple[tuple[Phrase, bytes], ...]
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}=")
+_EVENT = b"data: {"
+"""How the journal's JSON begins where a gateway sends it as events."""
 _JSON_MESSAGE = re.compile(rb'"MESSAGE"\s?:\s?"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
 
@@ -252,11 +258,34 @@ def _in_url(line: bytes, at: int) -> bool:
 
 def _said(line: bytes) -> bytes:
     """Return what the program said: without the quoting of JSON, and of the journal's JSON the message alone."""
-    if not line.startswith(b"{"):
+    if not line.startswith((b"{", _EVENT)):
         return line
-    if b'"__REALTIME_TIMESTAMP"' in line and (message := _JSON_MESSAGE.search(line)):
-        line = message[1]
+    if b'"__REALTIME_TIMESTAMP"' in line:
+        # The other fields quote command lines and units.
+        message = _JSON_MESSAGE.search(line)
+        line = message[1] if message else _listed(line)
     return line.replace(b'\\"', b'"')
+
+
+def _listed(line: bytes) -> bytes:
+    """Return a message that is an array of bytes, of texts, or of such arrays; nothing where there is none."""
+    try:
+        entry = json.loads(line.removeprefix(_EVENT[:-1]))
+    except (ValueError, RecursionError):
+        return b""  # cut, or no JSON at all: nothing in it can be told from a command line
+    found = entry.get("MESSAGE") if isinstance(entry, dict) else None
+    parts = found if isinstance(found, list) and not _is_bytes(found) else [found]
+    return b" ".join(_bytes_of(part) for part in parts)
+
+
+def _bytes_of(part: object) -> bytes:
+    if isinstance(part, str):
+        return part.encode("utf-8", errors="replace")
+    return bytes(cast("list[int]", part)) if _is_bytes(part) else b""
+
+
+def _is_bytes(part: object) -> bool:
+    return isinstance(part, list) and all(type(one) is int and 0 <= one < 256 for one in part)
 
 
 def _rebinned(timeline: dict[int, dict[str, int]], width_s: int) -> dict[int, dict[str, int]]:

@@ -272,3 +272,31 @@ def test_blocks_are_not_larger_than_asked(tmp_path: Path) -> None:
     assert form == "gzip"
     assert max(sizes) <= BLOCK_BYTES
     assert sum(sizes) == 5 * BLOCK_BYTES + 7
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_read(tmp_path: Path, search: Search, encoding: str) -> None:
+    log = tmp_path / "windows.log"
+    content = "\ufeff" + FINE.decode() + REFUSED.decode() * 2 + "\r\nend"
+    log.write_bytes(content.encode(encoding))
+
+    assert lines_of(read_logs([str(log)], search=search)) == {"ECONNREFUSED": 2}
+
+
+@pytest.mark.parametrize(
+    ("magic", "way_out"),
+    [
+        (b"LPKSHHRH", "journalctl --file FILE -o export"),
+        (b"\x04\x22\x4d\x18", "lz4 -dc"),
+        (b"PK\x03\x04", "unzip -p"),
+        (b"\x1f\x9d", "zcat"),
+        (b"7z\xbc\xaf\x27\x1c", "7z x -so"),
+        (b"\xd4\xc3\xb2\xa1", "tcptune pcap"),
+        (b"\x7fELF", "no log"),
+    ],
+)
+def test_what_would_be_searched_in_vain_is_refused(tmp_path: Path, magic: bytes, way_out: str) -> None:
+    log = tmp_path / "file"
+    log.write_bytes(magic + bytes(100))
+
+    assert way_out in (read_logs([str(log)]).sources[0].unread or "")
