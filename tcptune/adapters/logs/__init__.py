@@ -110,7 +110,7 @@ class _Source:
             self.bytes = status.st_size
             anchors = self._begin(head, tally)
             for line in search.in_file(handle, anchors):
-                tally.add(line)
+                tally.add(line, search.offset)
             self.ends = self._last(os.pread(handle, _EDGE_BYTES, max(0, status.st_size - _EDGE_BYTES)))
         finally:
             os.close(handle)
@@ -128,7 +128,7 @@ class _Source:
         found = search.in_blocks(text, anchors)
         try:
             for line in found:
-                tally.add(line)
+                tally.add(line, search.offset)
         finally:
             self.cut = search.cut
             self.ends = self._last(self._tail)

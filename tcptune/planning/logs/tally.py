@@ -33,6 +33,10 @@ _EXAMPLES = 3
 _MOST_BUCKETS = 4_000
 _SHOWN_BUCKETS = 30
 _WIDTHS_S = (60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 28 * 86_400, 364 * 86_400)
+_TRACE_BYTES = 8192
+"""So close behind each other lines without a time may belong to the one before: a trace of some 60 calls."""
+_DEEPER = (b"Caused by:", b"Suppressed:", b" ", b"\t")
+"""What begins so goes on with what was said before, whether that has a time or not."""
 _DIGITS = b"0123456789"
 _AROUND_URLS = (b" ", b'"', b"'", b"(", b"<", b"[", b"\t")
 _LONGEST_URL_BYTES = 4096
@@ -76,6 +80,25 @@ class _Peer(_Count):
         self.errors: dict[str, int] = {}
 
 
+class _Told:
+    """The last error that was counted, whose trace may follow."""
+
+    __slots__ = ("at", "end", "error", "named")
+
+    def __init__(self, error: str, at: int | None, end: int, *, named: bool) -> None:
+        self.error = error
+        self.at = at
+        self.end = end
+        self.named = named
+        """Whether it named a peer."""
+
+    def goes_on(self, line: bytes, error: str, offset: int) -> bool:
+        """Say whether a line without a time, which begins at an offset, is of its trace."""
+        if error != self.error or not 0 <= offset - self.end <= _TRACE_BYTES:
+            return False
+        return self.at is not None or line.startswith(_DEEPER)
+
+
 class Tally:
     """Counts of any number of lines. Lines are given one by one, of one source after the other."""
 
@@ -94,15 +117,17 @@ class Tally:
         self._written = datetime.now(UTC)
         self._export = False
         self._entry_at: int | None = None
+        self._told: _Told | None = None
+        self._traced = 0
         self.lines = 0
         """Lines with an error, of all sources."""
 
     def begin(self, *, written: datetime, export: bool = False) -> None:
         """Begin a source, last written to at that time. `export`: it is in journald's export format."""
-        self._written, self._export, self._entry_at = written, export, None
+        self._written, self._export, self._entry_at, self._told = written, export, None, None
 
-    def add(self, line: bytes) -> None:
-        """Count a line, whatever is in it."""
+    def add(self, line: bytes, offset: int | None = None) -> None:
+        """Count a line, whatever is in it. `offset` is where it begins in its source: then traces are known as such."""
         if self._export:
             if line.startswith(JOURNAL_TIME):
                 found = stamp(line, self._written)
@@ -115,13 +140,31 @@ class Tally:
             return
         phrase, at = found_phrase
         when = self._when(line)
+        if offset is not None and when is None and self._trace(line, said, phrase, offset):
+            return
         self.lines += 1
         count = self._phrases.setdefault(phrase.id, _Count())
         count.add(when)
         if len(count.examples) < _EXAMPLES:
             count.examples.append(example(said, at))
         self._time(phrase.error, when)
-        self._meet(peer(said, phrase.peer), phrase.error, when)
+        name = peer(said, phrase.peer)
+        self._meet(name, phrase.error, when)
+        if offset is not None:
+            self._told = _Told(phrase.error, when, offset + len(line), named=name is not None)
+
+    def _trace(self, line: bytes, said: bytes, phrase: Phrase, offset: int) -> bool:
+        """Say whether a line only says again what was counted, deeper in its trace; it may still name the peer."""
+        told = self._told
+        if told is None or not told.goes_on(line, phrase.error, offset):
+            return False
+        self._traced += 1
+        told.end = offset + len(line)
+        if not told.named and (name := peer(said, phrase.peer)) is not None:
+            told.named = True
+            self._no_peer -= 1
+            self._meet(name, phrase.error, told.at)
+        return True
 
     def report(self, sources: Iterable[LogSource]) -> LogReport:
         """Return what was counted."""
@@ -154,6 +197,7 @@ class Tally:
             other_peers=self._other_peers + sum(count.lines for _, count in ranked[SHOWN_PEERS:]),
             no_peer=self._no_peer,
             zoneless=self._zoneless,
+            traced=self._traced,
             causes=_likeliest(phrases),
         )
 

@@ -74,6 +74,16 @@ def test_a_packed_file_that_ends_early_counts_so_far_and_says_so(
     assert "damaged, or cut short" in (report.sources[0].unread or "")
 
 
+def test_a_stack_trace_is_one_error(tmp_path: Path, search: Search) -> None:
+    log = tmp_path / "app.log"
+    trace = b"java.net.ConnectException: Connection refused\n" + b"\tat org.shop.Client.ask(Client.java:1)\n" * 40
+    log.write_bytes((REFUSED + trace + b"Caused by: " + trace + FINE) * 5)
+
+    report = read_logs([str(log)], search=search)
+
+    assert (lines_of(report), report.traced) == ({"ECONNREFUSED": 5}, 10)
+
+
 def test_a_rotated_set_is_counted_together(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_bytes(RESET)
     (tmp_path / "app.log.1").write_bytes(REFUSED)
@@ -243,10 +253,13 @@ def test_python_finds_the_lines_that_grep_finds_however_the_blocks_fall(pieces: 
     while block := text.read(cuts[len(blocks) % len(cuts)]):
         blocks.append(block)
 
-    by_grep = [line.removesuffix(b"\n") for line in Search(ANCHORS).in_blocks(iter(blocks))]
-    by_python = list(Search(ANCHORS, grep=None).in_blocks(iter(blocks)))
+    found = [
+        [(search.offset, line.removesuffix(b"\n")) for line in search.in_blocks(iter(blocks))]
+        for search in (Search(ANCHORS), Search(ANCHORS, grep=None))
+    ]
 
-    assert by_python == by_grep
+    assert found[0] == found[1]
+    assert all(text.getvalue()[offset:].startswith(line) for offset, line in found[0])
 
 
 @given(st.binary(max_size=3000), st.sampled_from([b"", b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]))

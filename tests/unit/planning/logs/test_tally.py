@@ -237,6 +237,58 @@ def test_any_bytes_are_counted_and_reported(lines: list[bytes], export: bool) ->
     assert LogReport.model_validate_json(report.model_dump_json()) == report
 
 
+TIMED = b"2026-11-21 18:25:13 ERROR request failed: java.net.ConnectException: Connection refused\n"
+UNTIMED = b"java.net.ConnectException: Connection refused\n"
+DEEPER = b"Caused by: java.net.ConnectException: Connection refused: /10.0.0.7:80\n"
+OTHER = b"Caused by: java.net.SocketException: Connection reset\n"
+
+
+def one_behind_another(*lines: bytes) -> LogReport:
+    """Count lines as they stand in a file; those in which nothing is found are not handed over."""
+    tally, offset = Tally(wording()), 0
+    tally.begin(written=WRITTEN)
+    for line in lines:
+        if line.strip(b"\n\tat x"):
+            tally.add(line, offset)
+        offset += len(line)
+    return tally.report([])
+
+
+@pytest.mark.parametrize(
+    ("lines", "errors", "traced"),
+    [
+        ([TIMED, UNTIMED, b"\tat x\n" * 50, DEEPER], {"ECONNREFUSED": 1}, 2),
+        ([UNTIMED, b"\tat x\n" * 50, DEEPER, b"\tat x\n", DEEPER], {"ECONNREFUSED": 1}, 2),
+        ([UNTIMED, UNTIMED, UNTIMED], {"ECONNREFUSED": 3}, 0),
+        ([TIMED, TIMED], {"ECONNREFUSED": 2}, 0),
+        ([TIMED, b"\tat x\n" * 2000, DEEPER], {"ECONNREFUSED": 2}, 0),
+        ([TIMED, OTHER], {"ECONNREFUSED": 1, "ECONNRESET": 1}, 0),
+        ([DEEPER], {"ECONNREFUSED": 1}, 0),
+    ],
+)
+def test_a_trace_is_one_error(lines: list[bytes], errors: dict[str, int], traced: int) -> None:
+    report = one_behind_another(*lines)
+
+    assert {error.name: error.lines for error in report.errors} == errors
+    assert report.traced == traced
+
+
+def test_the_peer_may_stand_deeper_in_a_trace() -> None:
+    report = one_behind_another(TIMED, DEEPER)
+
+    assert [(peer.peer, peer.lines) for peer in report.peers] == [("10.0.0.7:80", 1)]
+    assert report.no_peer == 0
+
+
+def test_a_source_does_not_go_on_with_the_one_before() -> None:
+    tally = Tally(wording())
+    for _ in range(2):
+        tally.begin(written=WRITTEN)
+        tally.add(DEEPER, 0)
+
+    assert tally.report([]).lines == 2
+
+
 @given(st.binary(max_size=100).filter(lambda b: not b.startswith(b"{")), WORDS)
 def test_a_line_with_a_known_text_is_never_missed(before: bytes, text: bytes) -> None:
     # One word behind others without a blank may be part of a URL.
