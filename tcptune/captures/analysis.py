@@ -59,7 +59,7 @@ class Analysis:
         self._number = 0
         self._segments = 0
         self._data = self._again = 0
-        self._total = self._ended = self._open = self._unseen = 0
+        self._total = self._ended = self._open = self._unseen = self._one_sided = 0
         self._draining = False
 
     def take(self, data: bytes, link: int, wire_bytes: int, time_ns: int) -> None:
@@ -127,6 +127,7 @@ class Analysis:
             packets=self._number,
             segments=self._segments,
             skipped=tuple(sorted((reason.value, number) for reason, number in self._skipped.items())),
+            undecoded=self._skipped[Skipped.SHORT] + self._skipped[Skipped.LINK],
             duplicates=self._table.duplicates,
             data_segments=self._data,
             retransmitted=self._again,
@@ -136,6 +137,7 @@ class Analysis:
                 open=self._open,
                 evicted=self._table.evicted,
                 unseen_start=self._unseen,
+                one_sided=self._one_sided,
             ),
             causes=tuple(counts),
             findings=tuple(finding for one in counts for finding in self._tallies[one.cause.id].examples),
@@ -147,6 +149,7 @@ class Analysis:
         self._ended += flow.ended
         self._open += self._draining and not flow.ended
         self._unseen += not flow.opened
+        self._one_sided += flow.one_sided
         for side in (flow.client, flow.server):
             self._data += side.data_segments
             self._again += side.retransmitted
@@ -180,6 +183,11 @@ class Analysis:
             notes.append(
                 f"{self._table.evicted} flows were dropped from the table while they were under way, because more were"
                 " open at once than it holds; what followed of them was read as new flows, without their beginning"
+            )
+        if self._one_sided:
+            notes.append(
+                f"{self._one_sided} of {self._total} flows were heard from one side alone, though the other had spoken:"
+                " a mirror of one direction, or answers that take another way; capture where both pass"
             )
         if self._links:
             numbers = ", ".join(str(link) for link, _ in self._links.most_common(5))

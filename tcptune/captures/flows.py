@@ -52,6 +52,15 @@ class Flow:
         return self.client.last_ack is not None or not self.opened
 
     @property
+    def one_sided(self) -> bool:
+        """Say whether one side was not heard, to which the other had answered."""
+        client, server = self.client, self.server
+        if client.resets or server.resets or bool(client.segments) is bool(server.segments):
+            return False
+        heard = client if client.segments else server
+        return heard.last_ack is not None and heard.segments > 1
+
+    @property
     def ended(self) -> bool:
         """Say whether both sides have closed, or one has reset it."""
         closed = self.client.fin is not None and self.server.fin is not None
@@ -178,7 +187,7 @@ class Flow:
                 break
         if not segment.length:
             return
-        side.retransmitted += 1
+        side.retransmitted += self.other(side).packets_for(segment.length)
         run = side.run
         if run is not None and run.seq == segment.seq:
             side.run = run._replace(times=run.times + 1, last=mark, length=max(run.length, segment.length))
@@ -210,7 +219,7 @@ class Flow:
             side.closed_since = None
 
     def _data(self, segment: Segment, side: Side, other: Side, mark: Mark, *, repeated: bool) -> None:
-        side.data_segments += 1
+        side.data_segments += other.packets_for(segment.length)
         if repeated:
             return
         side.sent_bytes += segment.length

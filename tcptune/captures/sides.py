@@ -17,6 +17,10 @@ _MOST_COPIES = 16
 """A burst passes one interface after the other, and not packet by packet; more of it than this is not looked for."""
 
 
+_USUAL_MSS = 1460
+"""Where the SYN with another was not seen: that of Ethernet and IPv4."""
+
+
 def apart(left: int, right: int) -> int:
     """Return left - right of two sequence numbers, whose space is a circle.
 
@@ -115,6 +119,7 @@ class Side:
     last_ack: Mark | None = None
     sent_bytes: int = 0
     data_segments: int = 0
+    """As many as were on the wire: an offload hands over many as one."""
     retransmitted: int = 0
     needless: int = 0
     """How many of these the other side said it had twice (D-SACK, RFC 2883): they were late, and not lost."""
@@ -166,6 +171,12 @@ class Side:
         if len(self.copies) < _MOST_COPIES:
             self.copies[same] = segment.time_ns
         return False
+
+    def packets_for(self, length: int) -> int:
+        """Return in how many packets so much payload comes to it."""
+        if length <= _USUAL_MSS:
+            return 1
+        return -(-length // max(self.mss or _USUAL_MSS, 1))
 
     def takes(self, segment: Segment) -> bool:
         """Say whether a segment of it acknowledges what it had not before."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tcptune.captures.flows import Flow
 from tcptune.captures.packets import ACK, SYN, IcmpError, Segment
-from tcptune.captures.sides import SECOND, Mark, Side
+from tcptune.captures.sides import MILLISECOND, SECOND, Mark, Side
 
 FLOWS = 20_000
 """Flows that are remembered at once: about 3 KB each, so 60 MB."""
@@ -21,6 +21,10 @@ _LINGER_NS = 60 * SECOND
 _MOST_ICMP = 4
 _SHARE_OF_HALF_OPEN = 4
 """This part of the table, as one over it, is left to connections that no client has confirmed, where it is full."""
+
+_COPIED_NS = 5 * MILLISECOND
+"""So soon a packet leaves the machine that translates its addresses."""
+_RECENT_SYNS = 256
 
 Key = tuple[bytes, bytes, int, int]
 
@@ -35,6 +39,9 @@ class FlowTable:
         """Asked for, and not confirmed: a flood of these shall not push out what others talk over."""
         self._ended: OrderedDict[Key, Flow] = OrderedDict()
         self._ttls: OrderedDict[bytes, int] = OrderedDict()
+        self._syns: OrderedDict[tuple[int, object], tuple[Key, int]] = OrderedDict()
+        self._translated: OrderedDict[Key, int] = OrderedDict()
+        """Connections that are in the table under the addresses they came with, and their initial numbers."""
         self.evicted = 0
         self.duplicates = 0
 
@@ -48,6 +55,9 @@ class FlowTable:
             yield flow
             flow = None
         if flow is None:
+            if segment.way is not None and self._is_translated(segment, key):
+                self.duplicates += 1
+                return
             yield from self._room(segment.time_ns)
             flow = _new(segment)
             (self._half_open if segment.flags & SYN else self._alive)[key] = flow
@@ -78,6 +88,30 @@ class FlowTable:
             client = flow.client
             of_client = error.sport == client.port and error.src == client.address
             flow.icmp.append((error, client if of_client else flow.server))
+
+    def _is_translated(self, segment: Segment, key: Key) -> bool:
+        """Say whether it is of a connection that the table has under other addresses.
+
+        Who captures at all interfaces of a machine that translates addresses sees each connection twice. Translation
+        leaves the initial number and the timestamp; without timestamps many may share a number, and the client's end
+        has to be the same, too.
+        """
+        if segment.flags & (SYN | ACK) != SYN:
+            return key in self._translated
+        same = segment.stamp or (segment.src, segment.sport)
+        seen = self._syns.get((segment.seq, same))
+        if seen is not None and seen[0] != key and 0 <= segment.time_ns - seen[1] < _COPIED_NS:
+            self._translated[key] = segment.seq
+            if len(self._translated) > self._most:
+                self._translated.popitem(last=False)
+            return True
+        if self._translated.get(key) == segment.seq:
+            return True
+        self._translated.pop(key, None)
+        self._syns[segment.seq, same] = (key, segment.time_ns)
+        if len(self._syns) > _RECENT_SYNS:
+            self._syns.popitem(last=False)
+        return False
 
     def ttl_of(self, address: bytes) -> int | None:
         """Return the TTL of the last packet of a host that was no reset."""

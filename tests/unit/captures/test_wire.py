@@ -8,6 +8,7 @@ from scapy.layers.l2 import CookedLinux
 from tcptune.captures.analysis import Analysis
 from tcptune.domain.captures import CaptureReport
 from tcptune.domain.causes import Confidence
+from tcptune.knowledge.captures import gap_like
 
 from .talk import SECOND, Talk, only, report
 
@@ -206,9 +207,9 @@ def test_large_frames_of_an_offload_are_no_sign_of_a_small_path() -> None:
     talk = Talk().handshake().ask().answer()
     talk.say(talk.client, "PA", b"x" * 2896).say(talk.server, "A")
     start = talk.client.seq
-    talk.say(talk.client, "PA", b"y" * 14480)
+    talk.say(talk.client, "PA", b"y" * 5792)
     for pause in (0.3, 0.6, 1.2, 2.4):
-        talk.wait(pause).say(talk.client, "PA", b"y" * 14480, keep=False, seq=start)
+        talk.wait(pause).say(talk.client, "PA", b"y" * 5792, keep=False, seq=start)
 
     assert only(report(talk, until_s=1)).cause == "timeout.peer_vanished"
 
@@ -303,3 +304,85 @@ def test_a_flood_does_not_push_connections_out_that_had_been_made() -> None:
     assert found.flows.evicted == 2901
     [aborted] = [one for one in found.findings if one.cause == "reset.idle_timeout"]
     assert aborted.what.startswith("10.0.0.2:80 aborted after 60.0 s")
+
+
+# What counts.
+
+
+def test_loss_is_a_share_of_what_was_on_the_wire_and_not_of_an_offloads_frames() -> None:
+    talk = Talk().handshake().ask()
+    for number in range(100):
+        talk.answer(b"x" * 14480)
+        if number % 10 == 0:
+            talk.wait(0.01).say(talk.server, "PA", b"x" * 1448, keep=False, seq=talk.server.seq - 1448)
+        talk.say(talk.client, "A")
+
+    found = report(talk)
+
+    assert (found.data_segments, found.retransmitted) == (1 + 100 * 10 + 10, 10)
+    assert found.findings == ()
+
+
+def test_a_mirror_of_one_direction_is_no_capture_without_findings() -> None:
+    talk = Talk().handshake().ask().answer()
+    talk.fin(talk.client).fin(talk.server).say(talk.client, "A")
+
+    found = report(heard(talk, "10.0.0.1"))
+
+    assert (found.flows.one_sided, found.findings, found.judged) == (1, (), False)
+    assert any("one side alone" in note for note in found.notes)
+
+
+def test_packets_that_were_cut_too_short_are_not_judged() -> None:
+    talk = Talk().handshake().ask().answer()
+    analysis = Analysis()
+    for at, packet in talk.packets:
+        data = bytes(packet)
+        analysis.take(data, 1, len(data), round(at * SECOND))
+        analysis.take(data[:40], 1, len(data), round(at * SECOND))
+
+    assert not analysis.report(()).judged
+
+
+def translated(talk: Talk, **changed: str) -> None:
+    """Add each packet as it leaves a machine that translates addresses, in either direction."""
+    for at, packet in list(talk.packets):
+        copy = packet.copy()
+        for field, value in changed.items():
+            if copy["IP"].getfieldval(field) == talk.server.address:
+                copy["IP"].setfieldval(field, value)
+        copy["IP"].ttl -= 1
+        talk.packets.append((at + 0.00005, copy))
+    talk.packets.sort(key=lambda one: one[0])
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_a_connection_that_the_capturing_machine_translates_is_one(stamps: bool) -> None:
+    talk = Talk()
+    talk.stamps = stamps
+    talk.handshake().ask().abort(talk.server)
+    translated(talk, dst="172.17.0.2", src="172.17.0.2")
+
+    found = cooked(talk, [0, 4] * 5)
+
+    assert (found.flows.total, found.duplicates) == (1, 5)
+    assert only(found).flow == "10.0.0.1:40000 > 10.0.0.2:80"
+
+
+def test_clients_that_use_one_number_are_many() -> None:
+    talks = Talk(client="10.0.0.1")
+    talks.stamps = False
+    talks.say(talks.client, "S")
+    for last in range(2, 9):
+        one = Talk(client=f"10.0.0.{last * 10}")
+        one.stamps = False
+        talks.packets += one.say(one.client, "S").packets
+
+    assert cooked(talks, [0] * 8).flows.total == 8
+
+
+@pytest.mark.parametrize(("silence_s", "like"), [(7205.0, 7200.0), (7300.0, None), (356.0, 350.0), (440_000.0, None)])
+def test_a_timeout_is_late_by_seconds_and_not_by_hours(silence_s: float, like: float | None) -> None:
+    found = gap_like(silence_s)
+
+    assert (found and found.seconds) == like
