@@ -7,10 +7,10 @@ handed over to be judged; nothing of a packet is kept besides.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tcptune.captures.flows import Flow
-from tcptune.captures.packets import ACK, SYN, IcmpError, Segment
+from tcptune.captures.packets import ACK, FIN, RST, SYN, IcmpError, Segment
 from tcptune.captures.sides import MILLISECOND, SECOND, Mark, Side
 
 FLOWS = 20_000
@@ -45,40 +45,45 @@ class FlowTable:
         self.evicted = 0
         self.duplicates = 0
 
-    def take(self, segment: Segment) -> Iterator[Flow]:
-        """Put a segment into its flow. Yields the flows that leave the table."""
+    def take(self, segment: Segment) -> Sequence[Flow]:
+        """Put a segment into its flow. Returns the flows that leave the table."""
+        left: Sequence[Flow] = ()
         key = _key(segment.src, segment.dst, segment.sport, segment.dport)
         flow = self._alive.get(key) or self._ended.get(key) or self._half_open.get(key)
         if flow is not None and segment.flags & SYN and flow.begins_anew(segment):
             for flows in (self._alive, self._ended, self._half_open):
                 flows.pop(key, None)
-            yield flow
+            left = (flow,)
             flow = None
         if flow is None:
             if segment.way is not None and self._is_translated(segment, key):
                 self.duplicates += 1
-                return
-            yield from self._room(segment.time_ns)
+                return left
+            left = (*left, *self._room(segment.time_ns))
             flow = _new(segment)
             (self._half_open if segment.flags & SYN else self._alive)[key] = flow
         if not flow.take(segment):
             self.duplicates += 1
-            return
-        if not segment.flags & 4:
+            return left
+        if not segment.flags & RST:
             self._ttls[segment.src] = segment.ttl
             if len(self._ttls) > _HOSTS:
                 self._ttls.popitem(last=False)
-        if flow.ended:
+        # Nothing but these ends a flow.
+        if segment.flags & (FIN | RST) and flow.ended:
             self._alive.pop(key, None)
             self._half_open.pop(key, None)
             self._ended[key] = flow
             self._ended.move_to_end(key)
         elif key in self._alive:
             self._alive.move_to_end(key)
+        elif key in self._ended:
+            self._ended.move_to_end(key)
         elif flow.confirmed:
             self._alive[key] = self._half_open.pop(key)
         else:
             self._half_open.move_to_end(key)
+        return left
 
     def take_error(self, error: IcmpError) -> None:
         """Put an ICMP error to the flow it is about. One about no flow that is known is left out."""
