@@ -138,7 +138,7 @@ def _opening(
             return
         # A proxy or a firewall that changes sequence numbers hides a connection, but then all to that port.
         what = f"the SYNs to {endpoint(flow.server)} never reached the other end: dropped on the way there"
-        confidence = sure if known_path else Confidence.LIKELY
+        confidence = sure if known_path else Confidence.POSSIBLE
         yield case.finding("connect_timeout.drop", confidence, UNKNOWN, what, signs=_ended(sure, there), seen=seen)
     elif other.answered:
         what = f"{endpoint(flow.server)} answered the SYN, and the answer was dropped on the way back"

@@ -222,13 +222,17 @@ def _aborted(a: _Asked) -> _Answer | None:
     if a.thin:
         what = f"{who} aborted; why, the data would tell that was not captured"
         return _Answer("reset.aborted", Confidence.LIKELY, who, what)
+    flow = a.case.flow
     if unheard := _unheard(a):
         return unheard
     if a.reset.unanswered and not _whole(a.other):
-        what = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered"
+        what, confidence = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered", Confidence.LIKELY
+        if a.side is flow.client and a.side.sent_bytes and a.other.started is None:
+            # Whoever asked need not answer the answer: it may have read all of it, and set SO_LINGER to 0.
+            what = f"{who} aborted after {a.reset.unanswered} bytes of an answer, which it may have read or not"
+            confidence = Confidence.POSSIBLE
         seen = a.case.seen(a.other.last_data, f"data of {endpoint(a.other)}")
-        return _Answer("reset.unread_data_on_close", Confidence.LIKELY, who, what, seen)
-    flow = a.case.flow
+        return _Answer("reset.unread_data_on_close", confidence, who, what, seen)
     if a.side is flow.server and flow.opened and not flow.server.sent_bytes and not flow.client.sent_bytes:
         what = f"{who} aborted a connection on which nobody had said anything"
         return _Answer("listen.closed_with_queue", Confidence.LIKELY, who, what)

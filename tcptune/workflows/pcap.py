@@ -65,7 +65,10 @@ def analyse_both(client: Sequence[Packets], server: Sequence[Packets]) -> BothEn
     elif not shared:
         notes.append("the captures have no connection in common: nothing was compared")
     else:
-        proven = list(islice(compare(client_watched, server_watched, shift_ns), _MOST_PROVEN))
+        proven = list(islice(compare(client_watched, server_watched, shift_ns), _MOST_PROVEN + 1))
+        if len(proven) > _MOST_PROVEN:
+            del proven[_MOST_PROVEN:]
+            notes.append(f"more is proven than is shown: these are the first {_MOST_PROVEN}")
     if proven:
         notes.append(
             "a capture that missed packets itself proves nothing: tcpdump must have said '0 packets dropped by kernel'"

@@ -60,6 +60,9 @@ def _read(name: str, tally: Tally, search: Search) -> LogSource:
         source.unread = str(problem)
     except (OSError, ValueError) as problem:
         source.unread = getattr(problem, "strerror", None) or str(problem)
+    if name == STDIN and not source.bytes and source.unread is None:
+        # A log that is empty says that nothing happened; a pipe that is, that who writes into it has failed.
+        source.unread = "nothing came; did the command before the pipe work?"
     return LogSource(
         path=name,
         form=source.form,

@@ -147,6 +147,16 @@ def test_standard_input_and_pipes(monkeypatch: pytest.MonkeyPatch, search: Searc
     assert (report.lines, report.sources[0].form) == (1, "gzip")
 
 
+def test_a_pipe_through_which_nothing_came_is_no_log_without_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        report = read_logs(["-"])
+
+    assert "did the command before the pipe work" in (report.sources[0].unread or "")
+
+
 MEASURED = """
 import json, resource, sys
 from tcptune.adapters.logs import read_logs

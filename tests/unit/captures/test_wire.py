@@ -170,6 +170,13 @@ def test_a_reset_that_the_capturing_machine_passed_on_is_not_its_own() -> None:
     assert (found.cause, found.by) == ("reset.unread_data_on_close", SERVER)
 
 
+def test_a_client_that_has_its_answer_may_have_read_it() -> None:
+    talk = Talk().handshake().ask().answer()
+    found = only(report(talk.abort(talk.client)))
+
+    assert (found.cause, found.confidence, found.by) == ("reset.unread_data_on_close", Confidence.POSSIBLE, CLIENT)
+
+
 # Copies.
 
 
