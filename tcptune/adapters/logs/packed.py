@@ -26,7 +26,8 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"\x0a\x0d\x0d\x0a", "a capture of packets; try: tcptune pcap FILE"),
 )
 """What would be searched in vain, and then be called a log without errors."""
-_MAGIC_BYTES = 8
+_HEAD_BYTES = 4096
+"""What the first block has at least, however little a pipe gives at once: what a log is, is seen in it."""
 _XZ_MEMORY_BYTES = 256 * 1024 * 1024
 """More than xz -9 asks for. A crafted file could ask for gigabytes."""
 
@@ -48,7 +49,7 @@ def blocks_of(handle: int, most_bytes: int) -> tuple[Form, Iterator[bytes]]:
 
     Raises Packed, also while the blocks are read: then the file is damaged or ends early.
     """
-    head = _filled(handle, _MAGIC_BYTES)
+    head = _filled(handle, _HEAD_BYTES)
     form = form_of(head)
     raw = _raw(handle, head, most_bytes)
     if form == "plain":

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import time
 from itertools import chain, repeat
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -148,6 +152,29 @@ def test_messages_as_arrays_of_bytes(tmp_path: Path, search: Search) -> None:
 
     assert errors(report) == {"ECONNRESET": 1, "EPIPE": 1, "EHOSTUNREACH": 1, "ETIMEDOUT": 1}
     assert sum(error.untimed for error in report.errors) == 0
+
+
+def test_a_writer_in_small_pieces_is_understood_as_one_in_large(
+    monkeypatch: pytest.MonkeyPatch, search: Search
+) -> None:
+    entry = {"__CURSOR": "s", "__REALTIME_TIMESTAMP": str(START_US), "MESSAGE": list(b"\xff broken pipe")}
+    content = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        for at in range(len(content)):
+            os.write(writer, content[at : at + 1])
+            time.sleep(0.001)
+        os.close(writer)
+
+    thread = Thread(target=write)
+    thread.start()
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        report = read_logs(["-"], search=search)
+    thread.join()
+
+    assert errors(report) == {"EPIPE": 1}
 
 
 def test_events_of_a_gateway(tmp_path: Path, search: Search) -> None:
