@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tcptune.captures.cases import Case, Naming
-from tcptune.captures.flows import SECOND, Flow
+from tcptune.captures.cases import Case, Naming, endpoint, host
+from tcptune.captures.flows import Flow
 from tcptune.captures.packets import IcmpError, Skipped, decode
 from tcptune.captures.resets import explain
+from tcptune.captures.sides import SECOND
 from tcptune.captures.symptoms import symptoms
 from tcptune.captures.table import FLOWS, FlowTable
 from tcptune.captures.together import Together
@@ -58,7 +59,7 @@ class Analysis:
         self._number = 0
         self._segments = 0
         self._data = self._again = 0
-        self._total = self._ended = self._open = self._unseen = 0
+        self._total = self._ended = self._open = self._unseen = self._one_sided = 0
         self._draining = False
 
     def take(self, data: bytes, link: int, wire_bytes: int, time_ns: int) -> None:
@@ -126,6 +127,7 @@ class Analysis:
             packets=self._number,
             segments=self._segments,
             skipped=tuple(sorted((reason.value, number) for reason, number in self._skipped.items())),
+            undecoded=self._skipped[Skipped.SHORT] + self._skipped[Skipped.LINK],
             duplicates=self._table.duplicates,
             data_segments=self._data,
             retransmitted=self._again,
@@ -135,6 +137,7 @@ class Analysis:
                 open=self._open,
                 evicted=self._table.evicted,
                 unseen_start=self._unseen,
+                one_sided=self._one_sided,
             ),
             causes=tuple(counts),
             findings=tuple(finding for one in counts for finding in self._tallies[one.cause.id].examples),
@@ -146,24 +149,31 @@ class Analysis:
         self._ended += flow.ended
         self._open += self._draining and not flow.ended
         self._unseen += not flow.opened
+        self._one_sided += flow.one_sided
         for side in (flow.client, flow.server):
             self._data += side.data_segments
             self._again += side.retransmitted
         case = Case(flow, start_ns=self._start_ns or 0, until_ns=self._last_ns, naming=self._naming)
         reset = explain(case, self._table.ttl_of)
         if reset is not None:
-            self._count(reset)
+            self._count(reset, flow)
         self._together.take(case, reset)
         for finding in symptoms(case):
-            self._count(finding)
+            self._count(finding, flow)
         if self._retired is not None:
             self._retired(flow)
 
-    def _count(self, finding: CaptureFinding) -> None:
+    def _count(self, finding: CaptureFinding, flow: Flow | None = None) -> None:
         tally = self._tallies.setdefault(finding.cause, _Tally())
         tally.sure[finding.confidence] += 1
-        if finding.by in tally.by or len(tally.by) < _MOST_SENDERS:
-            tally.by[finding.by] += 1
+        by = finding.by
+        if flow is not None and by == endpoint(flow.client):
+            # A client has another port each time.
+            by = f"{host(flow.client.address)}:*"
+        if by not in tally.by and len(tally.by) >= _MOST_SENDERS:
+            # Who comes late and often still gets a row.
+            tally.by = Counter(dict(tally.by.most_common(_MOST_SENDERS // 2)))
+        tally.by[by] += 1
         if len(tally.examples) < EXAMPLES:
             tally.examples.append(finding)
 
@@ -173,6 +183,11 @@ class Analysis:
             notes.append(
                 f"{self._table.evicted} flows were dropped from the table while they were under way, because more were"
                 " open at once than it holds; what followed of them was read as new flows, without their beginning"
+            )
+        if self._one_sided:
+            notes.append(
+                f"{self._one_sided} of {self._total} flows were heard from one side alone, though the other had spoken:"
+                " a mirror of one direction, or answers that take another way; capture where both pass"
             )
         if self._links:
             numbers = ", ".join(str(link) for link, _ in self._links.most_common(5))

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tcptune.captures.cases import MIDDLEBOX, Case, Naming, endpoint
-from tcptune.captures.flows import SECOND, Flow, Side
+from tcptune.captures.flows import Flow
+from tcptune.captures.sides import SECOND, Side
 from tcptune.domain.captures import UNKNOWN, CaptureFinding
 from tcptune.domain.causes import Confidence
 
@@ -125,6 +126,8 @@ def _opening(
     flow = case.flow
     if not flow.opened or flow.server.segments or flow.server.resets or len(flow.client.opening) < 2:
         return
+    if flow.client.last_ack is not None:
+        return  # it was answered, and the capture does not have that
     first = flow.client.opening[0]
     seen = case.seen(first, "SYN")
     sure = _sure(there, first.time_ns + shift_ns)
@@ -135,7 +138,7 @@ def _opening(
             return
         # A proxy or a firewall that changes sequence numbers hides a connection, but then all to that port.
         what = f"the SYNs to {endpoint(flow.server)} never reached the other end: dropped on the way there"
-        confidence = sure if known_path else Confidence.LIKELY
+        confidence = sure if known_path else Confidence.POSSIBLE
         yield case.finding("connect_timeout.drop", confidence, UNKNOWN, what, signs=_ended(sure, there), seen=seen)
     elif other.answered:
         what = f"{endpoint(flow.server)} answered the SYN, and the answer was dropped on the way back"

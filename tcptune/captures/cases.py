@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from tcptune.captures.flows import SECOND, Flow, Mark, Side
+from tcptune.captures.flows import Flow
+from tcptune.captures.sides import SECOND, Mark, Side
 from tcptune.domain.captures import CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
 

@@ -2,162 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 from tcptune.captures.packets import ACK, FIN, RST, SYN, IcmpError, Segment, Way
 from tcptune.captures.payloads import Alert, Hello, Message, peek
-
-MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
+from tcptune.captures.sides import MILLISECOND, SECOND, Mark, Reset, Run, Side, Silence, apart
 
 _MOST_RESETS = 8
 _MOST_HOLES = 8
 _REORDERED_NS = 3 * MILLISECOND
 """What fills a hole this soon was overtaken on the way; what comes later was sent again (as Wireshark judges)."""
-_COPY_NS = MILLISECOND
-"""The same bytes twice within this time are one packet, captured at two interfaces."""
 _FORGOTTEN_NS = 60 * SECOND
 """A SYN with another number after this long is a new connection, whose predecessor ended unseen."""
 _SILENCE_NS = SECOND
 """A shorter pause is no silence: requests think that long."""
 
 
-def apart(left: int, right: int) -> int:
-    """Return left - right of two sequence numbers, whose space is a circle.
-
-    >>> apart(5, 0xFFFFFFFE)
-    7
-    """
-    return ((left - right + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-class Mark(NamedTuple):
-    """A packet, to be found again."""
-
-    number: int
-    time_ns: int
-
-
-class Reset(NamedTuple):
-    """A RST, and what the flow looked like when it came."""
-
-    at: Mark
-    seq: int
-    ack: int
-    acks: bool
-    """Whether it has the ACK flag."""
-    window: int
-    ttl: int
-    ip_id: int | None
-    stamped: bool
-    optioned: bool | None
-    way: Way | None
-    next_seq: int | None
-    """What its sender would have sent next."""
-    asked: bool
-    """Its number is one that the other side had just acknowledged: it answers a segment."""
-    offending: Mark | None
-    """The other side's last segment before it."""
-    unanswered: int
-    """Payload bytes of the other side since its sender last sent any."""
-    probes: int
-    """Keepalive probes of its sender that the other side had not answered."""
-    silence: Silence | None
-    """The last silence, where it ended just before this, or with this."""
-
-
-class Silence(NamedTuple):
-    """A pause in which neither side sent data."""
-
-    before: Mark
-    after: Mark
-    probed: bool
-    """Whether other packets passed meanwhile, as keepalive probes do: whoever forgets idle connections saw life."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it was."""
-        return (self.after.time_ns - self.before.time_ns) / SECOND
-
-
-class Run(NamedTuple):
-    """The same bytes sent again and again."""
-
-    seq: int
-    length: int
-    times: int
-    first: Mark
-    last: Mark
-
-
-@dataclass(slots=True, eq=False)
-class Side:
-    """What one end of a connection has sent."""
-
-    address: bytes
-    port: int
-    segments: int = 0
-    isn: int | None = None
-    opening: list[Mark] = field(default_factory=list)
-    """Its SYNs, or SYN-ACKs: the first four, and the last."""
-    opening_again: Mark | None = None
-    """A SYN-ACK that came after the other side had confirmed one."""
-    stamps: bool | None = None
-    """Whether its SYN had timestamps; None where the SYN was not seen."""
-    mss: int | None = None
-    ttl: int | None = None
-    ids: bool = False
-    """Whether its packets carry IP ids other than 0."""
-    next_seq: int | None = None
-    acked: int | None = None
-    """How far the other side has acknowledged it."""
-    acks: tuple[int, ...] = ()
-    """The last few numbers it acknowledged."""
-    last_ack: Mark | None = None
-    sent_bytes: int = 0
-    data_segments: int = 0
-    retransmitted: int = 0
-    needless: int = 0
-    """How many of these the other side said it had twice (D-SACK, RFC 2883): they were late, and not lost."""
-    holes: list[tuple[int, int, int]] = field(default_factory=list)
-    run: Run | None = None
-    delivered: int = 0
-    """The largest payload of its own that was acknowledged."""
-    last_length: tuple[int, int] | None = None
-    last: Mark | None = None
-    last_data: Mark | None = None
-    unheard: int = 0
-    """Payload bytes since the other side last sent any."""
-    fin: Mark | None = None
-    fin_silence: Silence | None = None
-    after_fin: tuple[Mark, bool] | None = None
-    """The first new data of the other side after this FIN, and whether it was sent without knowing of the FIN."""
-    going_on: Mark | None = None
-    """The first segment it sent after a reset of its own."""
-    closed_first: Mark | None = None
-    closed_since: Mark | None = None
-    """Since when its window is closed."""
-    closed_windows: int = 0
-    closed_total_ns: int = 0
-    probes: int = 0
-    """Keepalive probes since the other side was last heard."""
-    resets: list[Reset] = field(default_factory=list)
-    resets_seen: int = 0
-    hello: Mark | None = None
-    alert: tuple[Mark, Alert] | None = None
-    started: tuple[Mark, Message] | None = None
-    """The last HTTP message it began."""
-    body_start: int = 0
-    body_end: int | None = None
-    copy: tuple[int, int, int, int, int | None, tuple[int, int] | None, int] | None = None
-    copied_ns: int = 0
-
-
 class Flow:
     """One connection: two sides, the first of which opened it, as far as that can be known."""
 
-    __slots__ = ("client", "first", "icmp", "last", "server", "silence", "spoke")
+    __slots__ = ("client", "crossed", "first", "icmp", "last", "paused", "server", "silence", "spoke")
 
     def __init__(self, client: Side, server: Side, first: Mark) -> None:
         self.client = client
@@ -166,6 +28,10 @@ class Flow:
         self.last = first
         self.spoke = first
         """The last packet that carried data, a SYN or a FIN for the first time."""
+        self.paused: Mark | None = None
+        """The last packet after which none of either side passed for a second."""
+        self.crossed = False
+        """Whether both sides opened it at once (RFC 9293 section 3.5)."""
         self.silence: Silence | None = None
         self.icmp: list[tuple[IcmpError, Side]] = []
         """Errors about it, each with the side whose segment was not delivered: a few."""
@@ -179,6 +45,20 @@ class Flow:
     def established(self) -> bool:
         """Say whether the server's SYN-ACK was seen, or the beginning is not in the capture."""
         return self.server.isn is not None or not self.opened
+
+    @property
+    def confirmed(self) -> bool:
+        """Say whether the client has answered the SYN-ACK, as far as that can be known."""
+        return self.client.last_ack is not None or not self.opened
+
+    @property
+    def one_sided(self) -> bool:
+        """Say whether one side was not heard, to which the other had answered."""
+        client, server = self.client, self.server
+        if client.resets or server.resets or bool(client.segments) is bool(server.segments):
+            return False
+        heard = client if client.segments else server
+        return heard.last_ack is not None and heard.segments > 1
 
     @property
     def ended(self) -> bool:
@@ -201,36 +81,39 @@ class Flow:
         if segment.flags & (SYN | ACK) != SYN or side.isn == segment.seq:
             return False
         # A SYN whose number differs is answered by a challenge where the connection lives: that is no new one.
-        unheard_of = segment.time_ns - self.last.time_ns > _FORGOTTEN_NS
-        return self.ended or unheard_of or side.isn is None or (side is self.client and self.server.isn is None)
+        if self.ended or segment.time_ns - self.last.time_ns > _FORGOTTEN_NS:
+            return True
+        if side is self.client:
+            return side.isn is None or self.server.isn is None
+        # The other side's SYN on the way to this one: both open it at once.
+        return side.isn is None and (not self.opened or bool(side.segments or self.client.last_ack))
 
     def take(self, segment: Segment) -> bool:
         """Remember a segment. Returns False for a copy of the one before, which is not counted."""
         side = self.side_of(segment)
         other = self.other(side)
         flags = segment.flags
-        same = (segment.seq, segment.ack, flags, segment.length, segment.ip_id, segment.stamp, segment.window)
         # Without an id or a timestamp equal segments are more likely a retransmission than a copy, SYN and RST apart.
-        told = segment.ip_id or segment.stamp or flags & (SYN | RST)
-        if same == side.copy and told and segment.time_ns - side.copied_ns < _COPY_NS:
+        if (segment.ip_id or segment.stamp or flags & (SYN | RST)) and side.sent_just_now(segment):
             return False
-        side.copy = same
-        side.copied_ns = segment.time_ns
         mark = Mark(segment.number, segment.time_ns)
+        if segment.time_ns - self.last.time_ns > _SILENCE_NS:
+            self.paused = self.last
         if flags & RST:
             self._reset(segment, side, other, mark)
             self.last = mark
             return True
-        if side.resets and side.going_on is None and segment.length:
+        if side.resets and side.going_on is None and (segment.length or side.takes(segment)):
             side.going_on = mark
+        side.ttl = segment.ttl
+        if segment.way is Way.IN:
+            side.arrived = True
         repeated = self._sequence(segment, side, other, mark)
         speaks = not repeated and (segment.length or flags & (SYN | FIN))
         if speaks and segment.time_ns - self.spoke.time_ns > _SILENCE_NS:
             self.silence = self._since_spoke(mark)
         if flags & SYN:
             self._opening(segment, side, other, mark)
-        elif side.ttl is None:
-            side.ttl = segment.ttl
         if segment.ip_id:
             side.ids = True
         if flags & ACK:
@@ -248,7 +131,9 @@ class Flow:
         return True
 
     def _since_spoke(self, mark: Mark) -> Silence:
-        return Silence(self.spoke, mark, probed=self.last.time_ns - self.spoke.time_ns > _SILENCE_NS)
+        paused = self.paused
+        last = paused if paused is not None and paused.number >= self.spoke.number else self.last
+        return Silence(self.spoke, mark, probed=last.time_ns - self.spoke.time_ns > _SILENCE_NS)
 
     def _recent(self, mark: Mark) -> Silence | None:
         """Return the silence that ended just before a mark, or ends with it."""
@@ -262,13 +147,13 @@ class Flow:
             side.isn = segment.seq
             side.stamps = None if segment.optioned is None else segment.stamp is not None
             side.mss = segment.mss
-            side.ttl = segment.ttl
+            self.crossed = side is self.server and not segment.flags & ACK
         if len(side.opening) < 5:
             side.opening.append(mark)
         else:
             side.opening[-1] = mark
         confirmed = other.last_ack is not None and (segment.seq + 1) & 0xFFFFFFFF in other.acks
-        if segment.flags & ACK and confirmed and side.opening_again is None:
+        if segment.flags & ACK and confirmed and side.opening_again is None and not self.crossed:
             side.opening_again = mark
 
     def _sequence(self, segment: Segment, side: Side, other: Side, mark: Mark) -> bool:
@@ -282,7 +167,7 @@ class Flow:
         if ahead > 0:
             if len(side.holes) < _MOST_HOLES:
                 side.holes.append((side.next_seq, segment.seq, segment.time_ns))
-        elif segment.length <= 1 and ahead == -1 and not segment.flags & (SYN | FIN) and beyond <= 0:
+        elif ahead == -1 and beyond <= 0 and not segment.flags & (SYN | FIN) and side.probes_with(segment):
             if other.acked is not None or other.next_seq is not None:
                 side.probes += 1
             return True
@@ -302,7 +187,7 @@ class Flow:
                 break
         if not segment.length:
             return
-        side.retransmitted += 1
+        side.retransmitted += self.other(side).packets_for(segment.length)
         run = side.run
         if run is not None and run.seq == segment.seq:
             side.run = run._replace(times=run.times + 1, last=mark, length=max(run.length, segment.length))
@@ -334,7 +219,7 @@ class Flow:
             side.closed_since = None
 
     def _data(self, segment: Segment, side: Side, other: Side, mark: Mark, *, repeated: bool) -> None:
-        side.data_segments += 1
+        side.data_segments += other.packets_for(segment.length)
         if repeated:
             return
         side.sent_bytes += segment.length

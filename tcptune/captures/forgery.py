@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tcptune.captures.flows import MILLISECOND, Flow, Reset, Side, apart
+from tcptune.captures.flows import Flow
 from tcptune.captures.packets import Way
+from tcptune.captures.sides import MILLISECOND, Reset, Side, apart
 
 FORGED = 3
 """From this weight on a reset is taken for somebody else's."""
 CERTAIN = 4
 _SAME_MOMENT_NS = 100 * MILLISECOND
-_OVERTAKEN_NS = MILLISECOND
+OVERTAKEN_NS = MILLISECOND
+"""What comes this soon after a reset may have been sent before it."""
 _HOPS = 1
 """Routes of equal cost may differ by a hop."""
 _FIRST_TTLS = (64, 128, 255)
@@ -42,6 +44,9 @@ def weigh(flow: Flow, side: Side, reset: Reset, host_ttl: int | None) -> Weighed
     signs: list[str] = []
     own: list[str] = []
     usual = side.ttl if side.ttl is not None else host_ttl
+    if reset.way is Way.OUT and side.arrived:
+        signs.append("the machine that captured sent it; the other packets of its address came there from elsewhere")
+        return Weighed(CERTAIN, tuple(signs), ())
     if reset.way is Way.OUT and reset.ttl in _FIRST_TTLS:
         own.append(f"it left the machine that captured it with TTL {reset.ttl}: its own kernel sent it")
         return Weighed(0, (), tuple(own))
@@ -50,9 +55,9 @@ def weigh(flow: Flow, side: Side, reset: Reset, host_ttl: int | None) -> Weighed
         signs.append(f"TTL {reset.ttl}, and {usual} in its host's other packets")
     elif usual is not None:
         own.append(f"TTL {reset.ttl} as in its host's other packets")
-    if side.going_on is not None and side.going_on.time_ns - reset.at.time_ns > _OVERTAKEN_NS:
+    if side.going_on is not None and side.going_on.time_ns - reset.at.time_ns > OVERTAKEN_NS:
         weight += 3
-        signs.append("its supposed sender went on sending data afterwards")
+        signs.append("its supposed sender went on afterwards")
     thin = lacks_data(flow, side, reset)
     guesses = {one.seq for one in side.resets if _near(one, reset) and not one.asked and one.seq != one.next_seq}
     if len(guesses) > 1 and not thin:

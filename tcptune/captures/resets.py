@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tcptune.captures.cases import MIDDLEBOX, Case, endpoint
-from tcptune.captures.flows import SECOND, Mark, Reset, Side, Silence
-from tcptune.captures.forgery import CERTAIN, Weighed, lacks_data, unfit, weigh
+from tcptune.captures.forgery import CERTAIN, OVERTAKEN_NS, Weighed, lacks_data, unfit, weigh
+from tcptune.captures.sides import SECOND, Mark, Reset, Side, Silence
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
 from tcptune.knowledge.captures import gap_like
@@ -72,13 +72,21 @@ def _survived(a: _Asked) -> _Answer | None:
     going, heard = a.side.going_on, a.other.last_ack
     if going is None or heard is None or a.other.resets or heard.number < going.number:
         return None
+    if going.time_ns - a.reset.at.time_ns <= OVERTAKEN_NS:
+        return None
     seen = (*a.case.seen(going, f"{endpoint(a.side)} goes on"), *a.case.seen(heard, f"{endpoint(a.other)} goes on"))
     return _Answer("reset.challenged", Confidence.HIGH, MIDDLEBOX, "a reset that changed nothing: both went on", seen)
 
 
 def _refused(a: _Asked) -> _Answer | None:
-    if a.side.isn is not None or a.other.isn is None or a.side.segments or not a.reset.acks:
+    if a.side.isn is not None or a.side.segments or not a.reset.acks:
         return None
+    if a.other.isn is None:
+        if a.other.segments or a.reset.seq or a.weighed.forged:
+            return None
+        # Who has a socket knows its own number: 0 is for a SYN to none.
+        what = "answers with a reset, as to a SYN, which is not in the capture"
+        return _Answer("refused.closed_port", Confidence.LIKELY, endpoint(a.side), f"{endpoint(a.side)} {what}")
     seen = a.case.seen(a.other.opening[0], f"SYN of {endpoint(a.other)}")
     if a.weighed.forged:
         what = f"the refusal does not come from where {endpoint(a.side)} is"
@@ -166,7 +174,7 @@ def _forged(a: _Asked) -> _Answer | None:
 
 
 def _keepalive(a: _Asked) -> _Answer | None:
-    if a.reset.probes < 2 or not a.reset.acks:
+    if a.reset.probes < 2 or not a.reset.acks or not a.other.segments:
         return None
     what = f"{endpoint(a.side)} gave up after {a.reset.probes} keepalive probes without an answer"
     return _Answer(
@@ -196,7 +204,7 @@ def _handshake(a: _Asked) -> _Answer | None:
 def _timed(a: _Asked) -> _Answer | None:
     who, silence = endpoint(a.side), a.reset.silence
     like = gap_like(silence.seconds) if silence is not None else None
-    if not _active(a) or a.thin or silence is None or like is None:
+    if not _active(a) or a.thin or silence is None or like is None or not a.other.segments:
         return None
     seen = _silent(a.case, silence)
     if silence.after == a.reset.at:
@@ -214,11 +222,17 @@ def _aborted(a: _Asked) -> _Answer | None:
     if a.thin:
         what = f"{who} aborted; why, the data would tell that was not captured"
         return _Answer("reset.aborted", Confidence.LIKELY, who, what)
-    if a.reset.unanswered and not _whole(a.other):
-        what = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered"
-        seen = a.case.seen(a.other.last_data, f"data of {endpoint(a.other)}")
-        return _Answer("reset.unread_data_on_close", Confidence.LIKELY, who, what, seen)
     flow = a.case.flow
+    if unheard := _unheard(a):
+        return unheard
+    if a.reset.unanswered and not _whole(a.other):
+        what, confidence = f"{who} aborted after {a.reset.unanswered} bytes that it had not answered", Confidence.LIKELY
+        if a.side is flow.client and a.side.sent_bytes and a.other.started is None:
+            # Whoever asked need not answer the answer: it may have read all of it, and set SO_LINGER to 0.
+            what = f"{who} aborted after {a.reset.unanswered} bytes of an answer, which it may have read or not"
+            confidence = Confidence.POSSIBLE
+        seen = a.case.seen(a.other.last_data, f"data of {endpoint(a.other)}")
+        return _Answer("reset.unread_data_on_close", confidence, who, what, seen)
     if a.side is flow.server and flow.opened and not flow.server.sent_bytes and not flow.client.sent_bytes:
         what = f"{who} aborted a connection on which nobody had said anything"
         return _Answer("listen.closed_with_queue", Confidence.LIKELY, who, what)
@@ -226,6 +240,18 @@ def _aborted(a: _Asked) -> _Answer | None:
     return _Answer(
         "reset.so_linger_zero", Confidence.LIKELY, who, what, a.case.seen(a.side.last_data, f"the last data of {who}")
     )
+
+
+def _unheard(a: _Asked) -> _Answer | None:
+    """Return that somebody aborted, where the capture has too little before it to tell why."""
+    who = endpoint(a.side)
+    if not a.case.flow.opened and not a.side.data_segments and not a.other.data_segments:
+        what = f"{who} aborted; no opening and no data of the connection is in the capture"
+        return _Answer("reset.aborted", Confidence.POSSIBLE, who, what)
+    if not a.other.segments:
+        what = f"{who} aborted; why, the segments of {endpoint(a.other)} would tell, none of which is in the capture"
+        return _Answer("reset.aborted", Confidence.LIKELY, who, what)
+    return None
 
 
 def _no_socket(a: _Asked) -> _Answer | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tcptune.captures.cases import Case, endpoint, host
-from tcptune.captures.flows import SECOND, Mark, Side, apart
+from tcptune.captures.sides import SECOND, Mark, Side, apart
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
 
@@ -15,6 +15,8 @@ _VANISHED_S = 2.0
 _VANISHED_TIMES = 3
 _LARGE_BYTES = 1000
 """What is smaller passes every link; what is larger can be too large for a tunnel (RFC 2923)."""
+_OPTIONS_BYTES = 40
+"""Of a segment at most; the MSS counts them as payload (RFC 9293 section 3.7.1)."""
 _CLOSED_NS = SECOND // 2
 _ENOUGH_SEGMENTS = 50
 LOSSY, VERY_LOSSY = 0.01, 0.05
@@ -69,6 +71,8 @@ def _opening(case: Case) -> Iterator[CaptureFinding]:
 
 
 def _silent_server(case: Case, client: Side, server: Side) -> Iterator[CaptureFinding]:
+    if client.last_ack is not None or (client.address, client.port) == (server.address, server.port):
+        return  # an answer came, which the capture does not have; or a port that was connected to itself
     first = client.opening[0]
     for error, whose in case.flow.icmp:
         if whose is not client or error.too_big:
@@ -107,11 +111,15 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
         lasted_s = (run.last.time_ns - run.first.time_ns) / SECOND
         if lasted_s < _VANISHED_S or flow.server.resets:
             continue
+        if not other.segments and side.last_data is not None and side.last_data.number > run.first.number:
+            continue  # it went on: the answers are not in the capture
         seen = (*case.seen(run.first, "sent again"), *case.seen(run.last, f"for the {run.times}th time"))
         heard = other.last is not None and other.last.number > run.first.number
         if heard and flow.server.opening_again is not None:
             continue  # the server has forgotten the handshake, which is told above
-        large = run.length >= _LARGE_BYTES and side.delivered < run.length
+        # An offload hands over many packets as one: what passes is told by what one of them may hold.
+        size = run.length if other.mss is None else min(run.length, max(other.mss - _OPTIONS_BYTES, 0))
+        large = size >= _LARGE_BYTES and side.delivered < size
         asked = next((error for error, whose in flow.icmp if whose is side and error.too_big), None)
         if large and (side.delivered or other.sent_bytes):
             sizes = f"largest payload that arrived: {side.delivered} bytes; MSS {other.mss or 'not seen'}"
@@ -182,7 +190,7 @@ def _tls(case: Case) -> Iterator[CaptureFinding]:
                 seen=case.seen(mark, f"TLS alert {alert.name}"),
             )
     hello = flow.client.hello
-    if hello is None or flow.server.sent_bytes or flow.client.alert is not None:
+    if hello is None or flow.server.sent_bytes or flow.client.alert is not None or not flow.server.segments:
         return
     ender, end = _ender(case)
     seen = case.seen(hello, "ClientHello")

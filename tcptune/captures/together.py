@@ -6,12 +6,15 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 
 from tcptune.captures.cases import Case, endpoint
-from tcptune.captures.flows import MILLISECOND, Flow
+from tcptune.captures.flows import Flow
+from tcptune.captures.sides import MILLISECOND
 from tcptune.domain.captures import UNKNOWN, CaptureFinding
 from tcptune.domain.causes import Confidence
 
 _CRASH_NS = 200 * MILLISECOND
 _CRASH_FLOWS = 3
+_CRASH_TIMES = 4
+"""So many times as many as in other moments: who always aborts some has not crashed each time."""
 _MOST_MOMENTS = 5_000
 _ABORTS = frozenset({"reset.unread_data_on_close", "reset.so_linger_zero", "listen.closed_with_queue"})
 _FLOOD_FLOWS = 1_000
@@ -32,12 +35,27 @@ class _Server:
         self.seen = seen
 
 
+class _Habit:
+    """How much an end aborts: how often, from which moment to which."""
+
+    __slots__ = ("aborts", "first", "last")
+
+    def __init__(self, moment: int) -> None:
+        self.aborts = 0
+        self.first = self.last = moment
+
+    def usual(self, together: int) -> float:
+        """Return how many aborts two moments have, those `together` apart."""
+        return 2 * (self.aborts - together) / max(1, self.last - self.first - 1)
+
+
 class Together:
     """Takes flows as they are judged, and keeps numbers alone."""
 
     def __init__(self) -> None:
         self._first: OrderedDict[tuple[str, int], CaptureFinding] = OrderedDict()
         self._aborts: Counter[tuple[str, int]] = Counter()
+        self._habits: OrderedDict[str, _Habit] = OrderedDict()
         self._servers: OrderedDict[tuple[bytes, int], _Server] = OrderedDict()
 
     def take(self, case: Case, reset: CaptureFinding | None) -> None:
@@ -56,6 +74,11 @@ class Together:
         side = flow.client if flow.client.resets else flow.server
         moment = (endpoint(side), side.resets[0].at.time_ns // _CRASH_NS)
         self._aborts[moment] += 1
+        habit = self._habits.setdefault(moment[0], _Habit(moment[1]))
+        habit.aborts += 1
+        habit.first, habit.last = min(habit.first, moment[1]), max(habit.last, moment[1])
+        if len(self._habits) > _MOST_SERVERS:
+            self._habits.popitem(last=False)
         self._first.setdefault(moment, finding)
         if len(self._first) > _MOST_MOMENTS:
             old, _ = self._first.popitem(last=False)
@@ -67,6 +90,9 @@ class Together:
         for (who, when), first in self._first.items():
             together = self._aborts[who, when] + self._aborts.get((who, when + 1), 0)
             if together < _CRASH_FLOWS or (who, when) in told:
+                continue
+            habit = self._habits.get(who)
+            if habit is not None and together < _CRASH_TIMES * habit.usual(together):
                 continue
             told |= {(who, when), (who, when + 1)}
             what = f"{who} aborted {together} connections within {2 * _CRASH_NS // MILLISECOND} ms"

@@ -97,6 +97,8 @@ class FlowCounts(Frozen):
     """Flows that were still under way when their place in the table was needed: what follows of them is read as new."""
     unseen_start: int = 0
     """Whose handshake is not in the capture."""
+    one_sided: int = 0
+    """Of which one side was not heard, to which the other had answered."""
 
 
 class CaptureReport(Frozen):
@@ -112,6 +114,8 @@ class CaptureReport(Frozen):
     segments: int = 0
     skipped: tuple[tuple[str, int], ...] = ()
     """Packets that are no TCP segment, by reason."""
+    undecoded: int = 0
+    """Of these, packets that may have been one: cut too short, or of a link type that is not known."""
     duplicates: int = 0
     """Segments captured more than once, at several interfaces."""
     data_segments: int = 0
@@ -131,8 +135,14 @@ class CaptureReport(Frozen):
 
     @property
     def judged(self) -> bool:
-        """Say whether there was anything to judge, and all of it was: every file to its end, every flow to its own."""
-        return self.segments > 0 and not self.flows.evicted and not any(one.damage for one in self.files)
+        """Say whether there was anything to judge, and all of it was.
+
+        Every file to its end, every flow to its own, every packet that may have been a segment; most flows with both
+        of their sides.
+        """
+        if not self.segments or self.flows.evicted or self.flows.one_sided * 2 > self.flows.total:
+            return False
+        return not self.undecoded and not any(one.damage for one in self.files)
 
 
 class BothEnds(Frozen):

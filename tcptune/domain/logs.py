@@ -139,6 +139,8 @@ class LogReport(Frozen):
     """Lines that name no peer."""
     zoneless: int
     """Lines whose time has no zone: it was taken for UTC."""
+    traced: int = 0
+    """Further lines that said the same deeper in a stack trace: they are not counted again."""
     causes: dict[str, int]
     """Lines by the id of their likeliest cause, the most first: where to begin, no verdict."""
 

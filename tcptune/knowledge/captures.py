@@ -12,8 +12,8 @@ import yaml
 
 from tcptune.domain.captures import CaptureCause, KnownGap
 
-_MARGIN = 0.02
-"""A timeout fires late by timers and round trips, so a silence may be longer by this share, and by a second."""
+_MARGIN, _MOST_LATE_S = 0.02, 10.0
+"""A timeout fires late by timers and round trips, so a silence may be longer by this share, up to so many seconds."""
 
 
 @cache
@@ -36,8 +36,12 @@ def gap_like(silence_s: float) -> KnownGap | None:
     (60.0, None)
     """
     # Of two that fit, the longer: what ends a connection is late by little, and never early.
-    fits = [one for one in known_gaps() if one.seconds - 0.2 <= silence_s <= one.seconds * (1 + _MARGIN) + 0.5]
+    fits = [one for one in known_gaps() if _fits(one.seconds, silence_s)]
     return fits[-1] if fits else None
+
+
+def _fits(seconds: float, silence_s: float) -> bool:
+    return seconds - 0.2 <= silence_s <= seconds + min(seconds * _MARGIN, _MOST_LATE_S) + 0.5
 
 
 def _load(name: str) -> Any:

@@ -94,6 +94,8 @@ def _summary(result: LogReport) -> str:
     parts.append(".")
     if result.zoneless:
         parts.append(f" {count(result.zoneless, 'line')} without a time zone: taken for UTC.")
+    if result.traced:
+        parts.append(f" {count(result.traced, 'line')} more said the same in stack traces.")
     if cut := sum(source.cut for source in result.sources):
         parts.append(f" {count(cut, 'cut', 'cuts')} through lines of more than 1 MiB.")
     if result.unread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -9,17 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tcptune.adapters.logs.journal import is_export, lines_of
 from tcptune.adapters.logs.packed import Form, Packed, blocks_of, form_of
 from tcptune.adapters.logs.search import BLOCK_BYTES, Search, has_short_lines
 from tcptune.domain.logs import LogReport, LogSource
 from tcptune.errors import InputError
 from tcptune.knowledge.wording import wording
 from tcptune.planning.logs.stamps import stamp
-from tcptune.planning.logs.tally import JOURNAL_TIME, Tally
+from tcptune.planning.logs.tally import JOURNAL_ARRAYS, JOURNAL_TIME, Tally
 
 STDIN = "-"
-_EXPORT = b"__CURSOR="
-"""How journald's export format begins."""
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_JOURNAL_JSON = b'"__REALTIME_TIMESTAMP"'
 _EDGE_BYTES = 64 * 1024
 _EDGE_LINES = 100
 
@@ -58,6 +60,9 @@ def _read(name: str, tally: Tally, search: Search) -> LogSource:
         source.unread = str(problem)
     except (OSError, ValueError) as problem:
         source.unread = getattr(problem, "strerror", None) or str(problem)
+    if name == STDIN and not source.bytes and source.unread is None:
+        # A log that is empty says that nothing happened; a pipe that is, that who writes into it has failed.
+        source.unread = "nothing came; did the command before the pipe work?"
     return LogSource(
         path=name,
         form=source.form,
@@ -83,6 +88,7 @@ class _Source:
         self.unread: str | None = None
         self._written = datetime.now(UTC)
         self._tail = b""
+        self._export = False
 
     def read(self, tally: Tally, search: Search) -> None:
         """Hand every line that may hold an error to `tally`. Raises Packed and OSError."""
@@ -100,13 +106,14 @@ class _Source:
             self._written = datetime.fromtimestamp(status.st_mtime, UTC)
             head = os.pread(handle, _EDGE_BYTES, 0)
             self.form = form_of(head)
-            if self.form != "plain" or not has_short_lines(handle, status.st_size):
+            as_it_is = not head.startswith(_UTF16) and not is_export(head)
+            if self.form != "plain" or not as_it_is or not has_short_lines(handle, status.st_size):
                 self._stream(handle, tally, search)
                 return
             self.bytes = status.st_size
             anchors = self._begin(head, tally)
             for line in search.in_file(handle, anchors):
-                tally.add(line)
+                tally.add(line, search.offset)
             self.ends = self._last(os.pread(handle, _EDGE_BYTES, max(0, status.st_size - _EDGE_BYTES)))
         finally:
             os.close(handle)
@@ -116,10 +123,15 @@ class _Source:
         self.form = form
         first = next(blocks, b"")
         anchors = self._begin(first[:_EDGE_BYTES], tally)
-        found = search.in_blocks(self._seen(first, blocks), anchors)
+        text = self._seen(first, blocks)
+        if first.startswith(_UTF16):
+            text = _utf8(text)
+        if self._export:
+            text = lines_of(text)
+        found = search.in_blocks(text, anchors)
         try:
             for line in found:
-                tally.add(line)
+                tally.add(line, search.offset)
         finally:
             self.cut = search.cut
             self.ends = self._last(self._tail)
@@ -135,10 +147,12 @@ class _Source:
 
     def _begin(self, head: bytes, tally: Tally) -> tuple[bytes, ...]:
         """Tell the tally what begins, and return what to search for besides the anchors."""
-        export = head.startswith(_EXPORT)
-        tally.begin(written=self._written, export=export)
+        self._export = is_export(head)
+        tally.begin(written=self._written, export=self._export)
         self.begins = self._first(head.split(b"\n", _EDGE_LINES)[:_EDGE_LINES])
-        return (JOURNAL_TIME,) if export else ()
+        if self._export:
+            return (JOURNAL_TIME,)
+        return JOURNAL_ARRAYS if _JOURNAL_JSON in head else ()
 
     def _last(self, tail: bytes) -> datetime | None:
         return self._first(reversed(tail.rsplit(b"\n", _EDGE_LINES)[1:] or [tail]))
@@ -148,3 +162,10 @@ class _Source:
             if found := stamp(line, self._written):
                 return datetime.fromtimestamp(found.epoch_s, UTC)
         return None
+
+
+def _utf8(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield text of UTF-16, as Windows writes it, in the bytes that everything else here is written in."""
+    decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+    for block in blocks:
+        yield decoder.decode(block).encode("utf-8", errors="replace")

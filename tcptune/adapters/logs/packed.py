@@ -13,7 +13,21 @@ from typing import Literal
 Form = Literal["plain", "gzip", "bzip2", "xz"]
 
 _MAGIC: tuple[tuple[bytes, Form], ...] = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"))
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_REFUSED: tuple[tuple[bytes, str], ...] = (
+    (b"\x28\xb5\x2f\xfd", "packed with zstd, which is not unpacked here; try: zstd -dc FILE | tcptune logs -"),
+    (b"\x04\x22\x4d\x18", "packed with lz4, which is not unpacked here; try: lz4 -dc FILE | tcptune logs -"),
+    (b"\x1f\x9d", "packed with compress, which is not unpacked here; try: zcat FILE | tcptune logs -"),
+    (b"PK\x03\x04", "a zip archive, which is not unpacked here; try: unzip -p FILE | tcptune logs -"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which is not unpacked here; try: 7z x -so FILE | tcptune logs -"),
+    (b"LPKSHHRH", "the journal's own file; try: journalctl --file FILE -o export | tcptune logs -"),
+    (b"\x7fELF", "a program or a core dump, no log"),
+    (b"\xd4\xc3\xb2\xa1", "a capture of packets; try: tcptune pcap FILE"),
+    (b"\x4d\x3c\xb2\xa1", "a capture of packets; try: tcptune pcap FILE"),
+    (b"\x0a\x0d\x0d\x0a", "a capture of packets; try: tcptune pcap FILE"),
+)
+"""What would be searched in vain, and then be called a log without errors."""
+_HEAD_BYTES = 4096
+"""What the first block has at least, however little a pipe gives at once: what a log is, is seen in it."""
 _XZ_MEMORY_BYTES = 256 * 1024 * 1024
 """More than xz -9 asks for. A crafted file could ask for gigabytes."""
 
@@ -24,8 +38,9 @@ class Packed(Exception):
 
 def form_of(head: bytes) -> Form:
     """Return how a file that begins like this is packed. Raises Packed for what nothing here unpacks."""
-    if head.startswith(_ZSTD):
-        raise Packed("packed with zstd, which is not unpacked here; try: zstd -dc FILE | tcptune logs -")
+    for magic, why in _REFUSED:
+        if head.startswith(magic):
+            raise Packed(why)
     return next((form for magic, form in _MAGIC if head.startswith(magic)), "plain")
 
 
@@ -34,7 +49,7 @@ def blocks_of(handle: int, most_bytes: int) -> tuple[Form, Iterator[bytes]]:
 
     Raises Packed, also while the blocks are read: then the file is damaged or ends early.
     """
-    head = _filled(handle, 6)
+    head = _filled(handle, _HEAD_BYTES)
     form = form_of(head)
     raw = _raw(handle, head, most_bytes)
     if form == "plain":

@@ -26,13 +26,17 @@ _DONE = frozenset({0, 1})
 
 
 class Search:
-    """Looks for lines that hold an anchor. `cut` counts the long lines that the last search cut."""
+    """Looks for lines that hold an anchor. `cut` counts the long lines that the last search cut.
+
+    `offset` is where the line begins that was yielded last, in bytes of what was searched.
+    """
 
     def __init__(self, anchors: Iterable[str], *, grep: str | None = "") -> None:
         """Take the texts to look for. `grep` is the program; None for Python alone; by default what is installed."""
         self._anchors = tuple(anchor.encode() for anchor in anchors)
         self._grep = installed_grep() if grep == "" else grep
         self.cut = 0
+        self.offset = 0
 
     def in_file(self, handle: int, more: Sequence[bytes] = ()) -> Iterator[bytes]:
         """Yield the lines of a regular file, from its start, that hold an anchor or one of `more`.
@@ -68,7 +72,7 @@ class Search:
     def _by_grep(self, stdin: int, blocks: Iterable[bytes] | None, more: Sequence[bytes]) -> Iterator[bytes]:
         patterns = [part for anchor in (*self._anchors, *more) for part in (b"-e", anchor)]
         process = subprocess.Popen(  # noqa: S603  # a program found by its name, and constants
-            [self._grep or "grep", "-a", "-F", *patterns],
+            [self._grep or "grep", "-a", "-b", "-F", *patterns],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,7 +85,10 @@ class Search:
         ended = False
         try:
             assert process.stdout is not None  # noqa: S101  # it is a pipe
-            yield from process.stdout
+            for numbered in process.stdout:
+                number, _, line = numbered.partition(b":")
+                self.offset = int(number)
+                yield line
             ended = True
         finally:
             if not ended:
@@ -101,12 +108,27 @@ class Search:
 
     def _by_python(self, blocks: Iterable[bytes], more: Sequence[bytes]) -> Iterator[bytes]:
         anchors = (*self._anchors, *more)
-        rest = b""
+        rest, passed = b"", 0
         for block in blocks:
             whole, end, begun = (rest + block).rpartition(b"\n")
-            yield from _holding(whole, anchors)
+            yield from self._holding(whole, anchors, passed)
             rest = begun if end else whole + begun
-        yield from _holding(rest, anchors)
+            passed += len(whole) + len(end) if end else 0
+        yield from self._holding(rest, anchors, passed)
+
+    def _holding(self, text: bytes, anchors: Sequence[bytes], passed: int) -> Iterator[bytes]:
+        """Yield the lines of a text that hold one of the anchors, in their order."""
+        found: dict[int, int] = {}
+        for anchor in anchors:
+            at = text.find(anchor)
+            while at >= 0:
+                end = text.find(b"\n", at)
+                end = len(text) if end < 0 else end
+                found[text.rfind(b"\n", 0, at) + 1] = end
+                at = text.find(anchor, end)
+        for start in sorted(found):
+            self.offset = passed + start
+            yield text[start : found[start]]
 
 
 class _Pump(Thread):
@@ -153,20 +175,6 @@ def installed_grep() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return path if b"GNU grep" in said.stdout else None
-
-
-def _holding(text: bytes, anchors: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a text that hold one of the anchors, in their order."""
-    found: dict[int, int] = {}
-    for anchor in anchors:
-        at = text.find(anchor)
-        while at >= 0:
-            end = text.find(b"\n", at)
-            end = len(text) if end < 0 else end
-            found[text.rfind(b"\n", 0, at) + 1] = end
-            at = text.find(anchor, end)
-    for start in sorted(found):
-        yield text[start : found[start]]
 
 
 def _blocks(handle: int) -> Iterator[bytes]:

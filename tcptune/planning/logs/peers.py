@@ -15,26 +15,32 @@ _NGINX_UPSTREAM = re.compile(rb'upstream: "[a-z]{2,12}://([^/"\s]{1,255})')
 _NGINX_CLIENT = re.compile(rb"client: ([0-9A-Fa-f:.]{2,45})(?=[,\s]|$)")
 # Go: own address -> peer's; a name where a dial failed.
 _GO_PAIR = re.compile(rb"->(" + _ADDRESS + _ENDS + rb")")
-_GO_DIAL = re.compile(rb"dial (?:tcp|udp)[46]? (\S{3,255}?" + _ENDS + rb")")
+_GO_DIAL = re.compile(rb"dial (?:tcp|udp)[46]? ((?:" + _ADDRESS + rb"|" + _NAME + rb")" + _ENDS + rb")")
 # HAProxy: [accept date] frontend backend/server.
 _HAPROXY_SERVER = re.compile(rb"\] \S{1,128} (\S{1,128}/\S{1,128}) -?\d")
 _HAPROXY_CLIENT = re.compile(rb"haproxy\[\d+\]: (\S{2,45}?)" + _ENDS + rb" \[")
 # urllib3, and Apache HttpClient.
 _POOL = re.compile(rb"host='([^'\s]{1,253})', port=(\d{1,5})")
 _HTTP_CLIENT = re.compile(rb"[Cc]onnect to (" + _NAME + _ENDS + rb")")
-_NODE = re.compile(rb"(?:connect|listen|bind) E[A-Z]+ (\S{3,255}?" + _ENDS + rb")")
+# IPv6 without brackets: the port is what stands behind the last colon.
+_NODE = re.compile(rb"(?:connect|listen|bind) E[A-Z]+ ([^\s\"',;)\\]{2,255}" + _ENDS + rb")")
+# libpq: at "name" (address), port 5432; before PostgreSQL 14: on host "name" (address) ... on port 5432?
+_LIBPQ = re.compile(rb'(?:server at|on host) "([^"\s]{1,253})"(?: \([0-9A-Fa-f:.]{2,45}\))?[^"]{0,60}? port (\d{1,5})')
 _ACCESS_CLIENT = re.compile(rb"^(" + _IPV4 + rb"|[0-9A-Fa-f:]{3,45}) \S{1,64} \S{1,64} \[")
 _LAST_QUOTED = re.compile(rb'"(' + _ADDRESS + _ENDS + rb')"\s*$')
 _ANY = re.compile(rb"(?<![\w.])(" + _ADDRESS + _ENDS + rb")")
 _HOST = re.compile(rb"(?<![\w.-])(" + _NAME + rb"\.[A-Za-z][A-Za-z0-9-]{1,62}" + _ENDS + rb")")
 
+# Go's url.Error, and whoever else names no more than the URL.
+_URL = re.compile(rb"https?://([^/\"'\s?#<>]{1,255})")
+
 _CLIENT = (_NGINX_CLIENT, _HAPROXY_CLIENT, _ACCESS_CLIENT)
 _SERVER = (_NGINX_UPSTREAM, _HAPROXY_SERVER)
-_OTHER = (_GO_PAIR, _GO_DIAL, _POOL, _HTTP_CLIENT, _NODE)
+_OTHER = (_GO_PAIR, _GO_DIAL, _POOL, _HTTP_CLIENT, _NODE, _LIBPQ)
 _ORDER: dict[str, Sequence[re.Pattern[bytes]]] = {
     "client": (*_CLIENT, _ANY),
-    "upstream": (*_SERVER, _LAST_QUOTED, *_OTHER, _ANY, _HOST),
-    "any": (*_OTHER, *_SERVER, *_CLIENT, _ANY, _HOST),
+    "upstream": (*_SERVER, _LAST_QUOTED, *_OTHER, _ANY, _HOST, _URL),
+    "any": (*_OTHER, *_SERVER, *_CLIENT, _ANY, _HOST, _URL),
 }
 _FIRST_EPHEMERAL = 32768
 """From here on the kernel gives ports to clients (net.ipv4.ip_local_port_range); one by one they are no peer."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import cast
 
 from tcptune.domain.logs import (
     Bucket,
@@ -22,6 +24,8 @@ from tcptune.planning.logs.stamps import stamp
 
 JOURNAL_TIME = b"__REALTIME_TIMESTAMP="
 """Begins the line that gives an entry its time, in journald's export format: it has to be handed over, too."""
+JOURNAL_ARRAYS = (b'"MESSAGE":[', b'"MESSAGE" : [')
+"""Begins a message of the journal's JSON that is no text, or that an entry has twice: numbers hold no anchor."""
 MOST_PEERS = 10_000
 """Peers that are counted at once. Where there are more, those seen least make place."""
 SHOWN_PEERS = 50
@@ -29,11 +33,19 @@ _EXAMPLES = 3
 _MOST_BUCKETS = 4_000
 _SHOWN_BUCKETS = 30
 _WIDTHS_S = (60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 28 * 86_400, 364 * 86_400)
+_TRACE_BYTES = 8192
+"""So close behind each other lines without a time may belong to the one before: a trace of some 60 calls."""
+_DEEPER = (b"Caused by:", b"Suppressed:", b" ", b"\t")
+"""What begins so goes on with what was said before, whether that has a time or not."""
 _DIGITS = b"0123456789"
+_AROUND_URLS = (b" ", b'"', b"'", b"(", b"<", b"[", b"\t")
+_LONGEST_URL_BYTES = 4096
 _MOST_SHAPES = 4096
 _LONGEST_SHAPE_BYTES = 1024
 _Texts = tuple[tuple[Phrase, bytes], ...]
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}=")
+_EVENT = b"data: {"
+"""How the journal's JSON begins where a gateway sends it as events."""
 _JSON_MESSAGE = re.compile(rb'"MESSAGE"\s?:\s?"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
 
@@ -68,6 +80,25 @@ class _Peer(_Count):
         self.errors: dict[str, int] = {}
 
 
+class _Told:
+    """The last error that was counted, whose trace may follow."""
+
+    __slots__ = ("at", "end", "error", "named")
+
+    def __init__(self, error: str, at: int | None, end: int, *, named: bool) -> None:
+        self.error = error
+        self.at = at
+        self.end = end
+        self.named = named
+        """Whether it named a peer."""
+
+    def goes_on(self, line: bytes, error: str, offset: int) -> bool:
+        """Say whether a line without a time, which begins at an offset, is of its trace."""
+        if error != self.error or not 0 <= offset - self.end <= _TRACE_BYTES:
+            return False
+        return self.at is not None or line.startswith(_DEEPER)
+
+
 class Tally:
     """Counts of any number of lines. Lines are given one by one, of one source after the other."""
 
@@ -86,15 +117,17 @@ class Tally:
         self._written = datetime.now(UTC)
         self._export = False
         self._entry_at: int | None = None
+        self._told: _Told | None = None
+        self._traced = 0
         self.lines = 0
         """Lines with an error, of all sources."""
 
     def begin(self, *, written: datetime, export: bool = False) -> None:
         """Begin a source, last written to at that time. `export`: it is in journald's export format."""
-        self._written, self._export, self._entry_at = written, export, None
+        self._written, self._export, self._entry_at, self._told = written, export, None, None
 
-    def add(self, line: bytes) -> None:
-        """Count a line, whatever is in it."""
+    def add(self, line: bytes, offset: int | None = None) -> None:
+        """Count a line, whatever is in it. `offset` is where it begins in its source: then traces are known as such."""
         if self._export:
             if line.startswith(JOURNAL_TIME):
                 found = stamp(line, self._written)
@@ -107,13 +140,31 @@ class Tally:
             return
         phrase, at = found_phrase
         when = self._when(line)
+        if offset is not None and when is None and self._trace(line, said, phrase, offset):
+            return
         self.lines += 1
         count = self._phrases.setdefault(phrase.id, _Count())
         count.add(when)
         if len(count.examples) < _EXAMPLES:
             count.examples.append(example(said, at))
         self._time(phrase.error, when)
-        self._meet(peer(said, phrase.peer), phrase.error, when)
+        name = peer(said, phrase.peer)
+        self._meet(name, phrase.error, when)
+        if offset is not None:
+            self._told = _Told(phrase.error, when, offset + len(line), named=name is not None)
+
+    def _trace(self, line: bytes, said: bytes, phrase: Phrase, offset: int) -> bool:
+        """Say whether a line only says again what was counted, deeper in its trace; it may still name the peer."""
+        told = self._told
+        if told is None or not told.goes_on(line, phrase.error, offset):
+            return False
+        self._traced += 1
+        told.end = offset + len(line)
+        if not told.named and (name := peer(said, phrase.peer)) is not None:
+            told.named = True
+            self._no_peer -= 1
+            self._meet(name, phrase.error, told.at)
+        return True
 
     def report(self, sources: Iterable[LogSource]) -> LogReport:
         """Return what was counted."""
@@ -146,6 +197,7 @@ class Tally:
             other_peers=self._other_peers + sum(count.lines for _, count in ranked[SHOWN_PEERS:]),
             no_peer=self._no_peer,
             zoneless=self._zoneless,
+            traced=self._traced,
             causes=_likeliest(phrases),
         )
 
@@ -153,6 +205,8 @@ class Tally:
         """Return the first phrase of the wording that the line holds, and where."""
         for phrase, text in self._possible(line):
             at = line.find(text)
+            while at >= 0 and b" " not in text and _in_url(line, at):
+                at = line.find(text, at + 1)
             if at >= 0:
                 return phrase, at
         return None
@@ -239,13 +293,43 @@ def _by_anchor(wording: Wording) -> list[tuple[bytes, list[tuple[int, bytes, Phr
     return [(anchor.encode().translate(None, _DIGITS), texts) for anchor, texts in found.items() if texts]
 
 
+def _in_url(line: bytes, at: int) -> bool:
+    """Say whether a place is in a URL or a path: what is asked for, or where from, is no error. It has no blanks."""
+    start = max(line.rfind(mark, max(0, at - _LONGEST_URL_BYTES), at) for mark in _AROUND_URLS) + 1
+    word = line[start:at]
+    return word.startswith(b"/") or b"://" in word
+
+
 def _said(line: bytes) -> bytes:
     """Return what the program said: without the quoting of JSON, and of the journal's JSON the message alone."""
-    if not line.startswith(b"{"):
+    if not line.startswith((b"{", _EVENT)):
         return line
-    if b'"__REALTIME_TIMESTAMP"' in line and (message := _JSON_MESSAGE.search(line)):
-        line = message[1]
+    if b'"__REALTIME_TIMESTAMP"' in line:
+        # The other fields quote command lines and units.
+        message = _JSON_MESSAGE.search(line)
+        line = message[1] if message else _listed(line)
     return line.replace(b'\\"', b'"')
+
+
+def _listed(line: bytes) -> bytes:
+    """Return a message that is an array of bytes, of texts, or of such arrays; nothing where there is none."""
+    try:
+        entry = json.loads(line.removeprefix(_EVENT[:-1]))
+    except (ValueError, RecursionError):
+        return b""  # cut, or no JSON at all: nothing in it can be told from a command line
+    found = entry.get("MESSAGE") if isinstance(entry, dict) else None
+    parts = found if isinstance(found, list) and not _is_bytes(found) else [found]
+    return b" ".join(_bytes_of(part) for part in parts)
+
+
+def _bytes_of(part: object) -> bytes:
+    if isinstance(part, str):
+        return part.encode("utf-8", errors="replace")
+    return bytes(cast("list[int]", part)) if _is_bytes(part) else b""
+
+
+def _is_bytes(part: object) -> bool:
+    return isinstance(part, list) and all(type(one) is int and 0 <= one < 256 for one in part)
 
 
 def _rebinned(timeline: dict[int, dict[str, int]], width_s: int) -> dict[int, dict[str, int]]:

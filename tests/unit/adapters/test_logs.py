@@ -74,6 +74,16 @@ def test_a_packed_file_that_ends_early_counts_so_far_and_says_so(
     assert "damaged, or cut short" in (report.sources[0].unread or "")
 
 
+def test_a_stack_trace_is_one_error(tmp_path: Path, search: Search) -> None:
+    log = tmp_path / "app.log"
+    trace = b"java.net.ConnectException: Connection refused\n" + b"\tat org.shop.Client.ask(Client.java:1)\n" * 40
+    log.write_bytes((REFUSED + trace + b"Caused by: " + trace + FINE) * 5)
+
+    report = read_logs([str(log)], search=search)
+
+    assert (lines_of(report), report.traced) == ({"ECONNREFUSED": 5}, 10)
+
+
 def test_a_rotated_set_is_counted_together(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_bytes(RESET)
     (tmp_path / "app.log.1").write_bytes(REFUSED)
@@ -135,6 +145,16 @@ def test_standard_input_and_pipes(monkeypatch: pytest.MonkeyPatch, search: Searc
         report = read_logs(["-"], search=search)
 
     assert (report.lines, report.sources[0].form) == (1, "gzip")
+
+
+def test_a_pipe_through_which_nothing_came_is_no_log_without_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    with os.fdopen(reader) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        report = read_logs(["-"])
+
+    assert "did the command before the pipe work" in (report.sources[0].unread or "")
 
 
 MEASURED = """
@@ -243,10 +263,13 @@ def test_python_finds_the_lines_that_grep_finds_however_the_blocks_fall(pieces: 
     while block := text.read(cuts[len(blocks) % len(cuts)]):
         blocks.append(block)
 
-    by_grep = [line.removesuffix(b"\n") for line in Search(ANCHORS).in_blocks(iter(blocks))]
-    by_python = list(Search(ANCHORS, grep=None).in_blocks(iter(blocks)))
+    found = [
+        [(search.offset, line.removesuffix(b"\n")) for line in search.in_blocks(iter(blocks))]
+        for search in (Search(ANCHORS), Search(ANCHORS, grep=None))
+    ]
 
-    assert by_python == by_grep
+    assert found[0] == found[1]
+    assert all(text.getvalue()[offset:].startswith(line) for offset, line in found[0])
 
 
 @given(st.binary(max_size=3000), st.sampled_from([b"", b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]))
@@ -272,3 +295,31 @@ def test_blocks_are_not_larger_than_asked(tmp_path: Path) -> None:
     assert form == "gzip"
     assert max(sizes) <= BLOCK_BYTES
     assert sum(sizes) == 5 * BLOCK_BYTES + 7
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_read(tmp_path: Path, search: Search, encoding: str) -> None:
+    log = tmp_path / "windows.log"
+    content = "\ufeff" + FINE.decode() + REFUSED.decode() * 2 + "\r\nend"
+    log.write_bytes(content.encode(encoding))
+
+    assert lines_of(read_logs([str(log)], search=search)) == {"ECONNREFUSED": 2}
+
+
+@pytest.mark.parametrize(
+    ("magic", "way_out"),
+    [
+        (b"LPKSHHRH", "journalctl --file FILE -o export"),
+        (b"\x04\x22\x4d\x18", "lz4 -dc"),
+        (b"PK\x03\x04", "unzip -p"),
+        (b"\x1f\x9d", "zcat"),
+        (b"7z\xbc\xaf\x27\x1c", "7z x -so"),
+        (b"\xd4\xc3\xb2\xa1", "tcptune pcap"),
+        (b"\x7fELF", "no log"),
+    ],
+)
+def test_what_would_be_searched_in_vain_is_refused(tmp_path: Path, magic: bytes, way_out: str) -> None:
+    log = tmp_path / "file"
+    log.write_bytes(magic + bytes(100))
+
+    assert way_out in (read_logs([str(log)]).sources[0].unread or "")

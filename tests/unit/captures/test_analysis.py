@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptune.captures import flows
+from tcptune.captures import sides
 from tcptune.captures.analysis import EXAMPLES, Analysis
 from tcptune.captures.packets import Segment
 from tcptune.captures.table import FlowTable
@@ -20,7 +20,7 @@ from .talk import SECOND, Talk, report
 
 
 def test_the_examples_in_the_docstrings_are_right() -> None:
-    assert doctest.testmod(flows).failed == 0
+    assert doctest.testmod(sides).failed == 0
     assert doctest.testmod(knowledge).failed == 0
 
 

@@ -35,6 +35,23 @@ def at(line: bytes) -> str | None:
         (b"__REALTIME_TIMESTAMP=1770091506000000", "2026-02-03T04:05:06"),
         (b'{"MESSAGE":"x","__REALTIME_TIMESTAMP":"1770091506000000"}', "2026-02-03T04:05:06"),
         (b'{"log":"' + b"x" * HEAD_BYTES + b'","time":"2026-02-03T04:05:06.1Z"}', "2026-02-03T04:05:06"),
+        (b"2026-02-03 04:05:06.789 UTC [9] LOG:  x", "2026-02-03T04:05:06"),
+        (b"2026-02-03 04:05:06.789+01 x", "2026-02-03T03:05:06"),
+        (b"2026-02-03 04:05:06.789 Zoe reset it", "2026-02-03T04:05:06"),
+        (b"2026-02-03T04:05:60Z a leap second", "2026-02-03T04:05:59"),
+        (b"20260203T040506Z x", "2026-02-03T04:05:06"),
+        (b"20260203T040506.7+0100 x", "2026-02-03T03:05:06"),
+        (b"03-Feb-2026 04:05:06.789 SEVERE [http-nio-8080-exec-1] x", "2026-02-03T04:05:06"),
+        (b"[03-Feb-2026 04:05:06] WARNING: [pool www] x", "2026-02-03T04:05:06"),
+        (b'[03/Feb/2026 04:05:06] "GET / HTTP/1.1" 502 1', "2026-02-03T04:05:06"),
+        (b"[Tue Feb 03 04:05:06.789012 2025] [proxy:error] x", "2025-02-03T04:05:06"),
+        (b"[Tue Feb  3 04:05:06 2025] x", "2025-02-03T04:05:06"),
+        (b"1770091506.500    234 10.1.2.3 TCP_MISS/502 x", "2026-02-03T04:05:06"),
+        (b"[12345.678901] TCP: x", None),
+        (b"1770091506 bytes", None),
+        (b"ts=1770091506.5 caller=x level=error x", "2026-02-03T04:05:06"),
+        (b'{"ts":1770091506500000000,"msg":"x"}', "2026-02-03T04:05:06"),
+        (b'{"timestamp":"1770091506500000"}', "2026-02-03T04:05:06"),
         (b"2026-13-03T04:05:06Z no such month", None),
         (b"0000-01-01T00:00:00Z no such year", None),
         (b"Feb 30 00:00:00 no such day", None),
@@ -44,6 +61,14 @@ def at(line: bytes) -> str | None:
 )
 def test_the_time_of_a_line(line: bytes, said: str | None) -> None:
     assert at(line) == said
+
+
+@pytest.mark.parametrize("line", [b"2026-02-03 04:05:06 UTC x", b"2026-02-03 04:05:06+01 x", b"20260203T040506Z x"])
+def test_a_zone_in_a_rarer_form_is_one(line: bytes) -> None:
+    found = stamp(line, WRITTEN)
+
+    assert found is not None
+    assert found.zoned
 
 
 def test_a_time_without_a_zone_is_told_from_one_with() -> None:

@@ -16,6 +16,38 @@ WRITTEN = datetime(2026, 12, 1, tzinfo=UTC)
 UP = b'client: 10.1.2.3, server: , request: "GET / HTTP/1.1", upstream: "http://10.0.0.7:80/", host: "x"'
 
 
+ACCESS = b'10.1.2.3 - - [21/Nov/2026:18:25:13 +0000] "GET %s HTTP/1.1" 200 9 "%s" "curl"'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ACCESS % (b"/errors/ECONNRESET", b"-"),
+        ACCESS % (b"/", b"https://docs.example/?about=ECONNREFUSED"),
+        b"2026-11-21 18:25:13 INFO fetched https://docs.example/EPIPE.html",
+        b"2026-11-21 18:25:13 INFO read timeout 30s, connect timeout 5s",
+        b"2026-11-21 18:25:13 INFO connection timeout=30000",
+    ],
+)
+def test_what_is_no_error(line: bytes) -> None:
+    assert counted(line).lines == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "phrase"),
+    [
+        (b"GET /errors/ECONNRESET failed: ECONNRESET", "any.reset"),
+        (b"/srv/app/net.js: ECONNRESET", "any.reset"),
+        (b'level=error code=ECONNRESET url="https://x/"', "any.reset"),
+        (b"(Caused by X: Connection to x timed out. (connect timeout=5))", "any.deadline"),
+        (b'[2026-11-21T18:25:13Z] "GET / HTTP/1.1" 503 URX,UF 0 9', "envoy.retries"),
+        (b'[2026-11-21T18:25:13Z] "GET / HTTP/2" 503 UR 0 9', "envoy.stream_reset"),
+    ],
+)
+def test_what_looks_alike_and_is(line: bytes, phrase: str) -> None:
+    assert [one.id for error in counted(line).errors for one in error.phrases] == [phrase]
+
+
 def counted(*lines: bytes, export: bool = False, **options: Any) -> LogReport:
     tally = Tally(wording(), **options)
     tally.begin(written=WRITTEN, export=export)
@@ -205,9 +237,62 @@ def test_any_bytes_are_counted_and_reported(lines: list[bytes], export: bool) ->
     assert LogReport.model_validate_json(report.model_dump_json()) == report
 
 
+TIMED = b"2026-11-21 18:25:13 ERROR request failed: java.net.ConnectException: Connection refused\n"
+UNTIMED = b"java.net.ConnectException: Connection refused\n"
+DEEPER = b"Caused by: java.net.ConnectException: Connection refused: /10.0.0.7:80\n"
+OTHER = b"Caused by: java.net.SocketException: Connection reset\n"
+
+
+def one_behind_another(*lines: bytes) -> LogReport:
+    """Count lines as they stand in a file; those in which nothing is found are not handed over."""
+    tally, offset = Tally(wording()), 0
+    tally.begin(written=WRITTEN)
+    for line in lines:
+        if line.strip(b"\n\tat x"):
+            tally.add(line, offset)
+        offset += len(line)
+    return tally.report([])
+
+
+@pytest.mark.parametrize(
+    ("lines", "errors", "traced"),
+    [
+        ([TIMED, UNTIMED, b"\tat x\n" * 50, DEEPER], {"ECONNREFUSED": 1}, 2),
+        ([UNTIMED, b"\tat x\n" * 50, DEEPER, b"\tat x\n", DEEPER], {"ECONNREFUSED": 1}, 2),
+        ([UNTIMED, UNTIMED, UNTIMED], {"ECONNREFUSED": 3}, 0),
+        ([TIMED, TIMED], {"ECONNREFUSED": 2}, 0),
+        ([TIMED, b"\tat x\n" * 2000, DEEPER], {"ECONNREFUSED": 2}, 0),
+        ([TIMED, OTHER], {"ECONNREFUSED": 1, "ECONNRESET": 1}, 0),
+        ([DEEPER], {"ECONNREFUSED": 1}, 0),
+    ],
+)
+def test_a_trace_is_one_error(lines: list[bytes], errors: dict[str, int], traced: int) -> None:
+    report = one_behind_another(*lines)
+
+    assert {error.name: error.lines for error in report.errors} == errors
+    assert report.traced == traced
+
+
+def test_the_peer_may_stand_deeper_in_a_trace() -> None:
+    report = one_behind_another(TIMED, DEEPER)
+
+    assert [(peer.peer, peer.lines) for peer in report.peers] == [("10.0.0.7:80", 1)]
+    assert report.no_peer == 0
+
+
+def test_a_source_does_not_go_on_with_the_one_before() -> None:
+    tally = Tally(wording())
+    for _ in range(2):
+        tally.begin(written=WRITTEN)
+        tally.add(DEEPER, 0)
+
+    assert tally.report([]).lines == 2
+
+
 @given(st.binary(max_size=100).filter(lambda b: not b.startswith(b"{")), WORDS)
 def test_a_line_with_a_known_text_is_never_missed(before: bytes, text: bytes) -> None:
-    assert counted(before + text).lines == 1
+    # One word behind others without a blank may be part of a URL.
+    assert counted(before + (b"" if b" " in text else b" ") + text).lines == 1
 
 
 def test_a_line_of_a_known_shape_is_still_read_for_its_numbers() -> None:
