@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcptune.detectors import kernel_log
 from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, NofileProposal, Operator, Proposal, Source
@@ -73,6 +74,9 @@ def memory(case: Case) -> Iterator[Seen]:
     now, was = case.pressure, case.pressure_before
     kills = _grown(was.oom_kills, now.oom_kills)
     logged = case.logged(KernelMessage.OOM_KILLER)
+    if kernel_log.of_a_group(case):
+        # The group's limit was reached, and the host may have memory in plenty.
+        kills = logged = 0
     swapped = _grown(was.swapped_in_pages, now.swapped_in_pages) + _grown(was.swapped_out_pages, now.swapped_out_pages)
     short = (
         now.available_bytes is not None
@@ -96,12 +100,18 @@ def memory(case: Case) -> Iterator[Seen]:
         evidence.append(
             Evidence(source=Source.MEMORY, name="memory available", value=now.available_bytes, unit="bytes")
         )
+    unread = case.second.kernel_log is None or case.shares_log
     yield Seen(
         cause="limit.memory_swap",
-        confidence=Confidence.HIGH if kills or logged else Confidence.LIKELY,
-        because="the kernel killed a process for memory" if kills or logged else "it swaps, and memory is short",
+        confidence=Confidence.HIGH if logged or (kills and (short or not unread)) else Confidence.LIKELY,
+        because=_for_memory(sure=short or not unread) if kills or logged else "it swaps, and memory is short",
         evidence=tuple(evidence),
     )
+
+
+def _for_memory(*, sure: bool) -> str:
+    said = "the kernel killed a process for memory"
+    return said if sure else f"{said}: the host's, or that of a group alone; its log, which tells, was not read"
 
 
 def _far_below(case: Case, process: Process) -> bool:
