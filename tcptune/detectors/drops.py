@@ -19,9 +19,16 @@ _FEW_CPUS = 4
 
 def processors(case: Case) -> Iterator[Seen]:
     """Name processors whose backlog is full, and one that does the work of all."""
-    cpus = dict(_cpus(case))
-    if not cpus:
+    counted = dict(_cpus(case))
+    cpus = {cpu: one for cpu, one in counted.items() if _plausible(one)}
+    if not counted:
         raise NotKnown("what processors drop was not read")
+    yield from _loaded(case, cpus) if cpus else ()
+    if len(cpus) < len(counted):
+        raise NotKnown("numbers of processors went backwards: one was switched off or on, and rows are numbered anew")
+
+
+def _loaded(case: Case, cpus: dict[int, SoftnetCpu]) -> Iterator[Seen]:
     worst = max(cpus, key=lambda cpu: cpus[cpu].dropped)
     dropped = sum(one.dropped for one in cpus.values())
     limited = sum(one.flow_limit_count or 0 for one in cpus.values())
@@ -49,9 +56,12 @@ def cards(case: Case) -> Iterator[Seen]:
     """Name cards whose receive ring overflows."""
     first, second = case.drops
     before = {one.name: one.counts for one in first.links}
+    # A bond or a team adds up what its cards have counted, and has no ring of its own.
+    known = case.second.links.links if case.second.links is not None else ()
+    virtual = {one.name for one in known if not one.physical}
     for link in second.links:
         was = before.get(link.name)
-        if was is None:
+        if was is None or link.name in virtual:
             continue
         lost = {name: link.counts[name] - was[name] for name in _RING if name in link.counts and name in was}
         total = sum(max(0, count) for count in lost.values())
@@ -144,6 +154,11 @@ def _cpus(case: Case) -> Iterator[tuple[int, SoftnetCpu]]:
                     flow_limit_count=((now.flow_limit_count or 0) - (was.flow_limit_count or 0)) % _WRAP,
                 ),
             )
+
+
+def _plausible(one: SoftnetCpu) -> bool:
+    """Say whether numbers grew: one that went back seems to have gone once around."""
+    return max(one.processed, one.dropped, one.time_squeeze) < _WRAP // 2
 
 
 def _backlog(case: Case, worst: int, rate: float) -> Seen:

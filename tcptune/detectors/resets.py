@@ -7,6 +7,7 @@ was closed before finds it in FIN-WAIT, and EstabResets stays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, NotKnown, Seen
@@ -53,12 +54,17 @@ def aborts(case: Case) -> Iterator[Seen]:
 
 def closed_queues(case: Case) -> Iterator[Seen]:
     """Name listeners that went away with connections in their queue."""
-    gone = [one for one in case.listeners_before if one.queue and _missing(one, case.listeners.listeners)]
+    gone = [
+        one
+        for one in case.listeners_before
+        if one.queue >= case.bound("attempts") and _missing(one, case.listeners.listeners)
+    ]
     resets = case.grown(OUT) - case.grown(ON_CLOSE) - case.grown(ON_DATA)
     failed = case.grown_if_counted("TcpExt.TCPMigrateReqFailure")
-    if not gone or resets < 1:
+    one = max(gone, key=lambda listener: listener.queue, default=None)
+    # Each of them gets one: fewer than half are those of any busy host.
+    if one is None or 2 * resets < one.queue:
         return
-    one = gone[0]
     yield Seen(
         cause="listen.closed_with_queue",
         confidence=Confidence.LIKELY,
@@ -103,7 +109,8 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
 def injected(case: Case) -> Iterator[Seen]:
     """Name resets and SYNs that do not fit the sequence, which the kernel answered with a challenge."""
     name = "TcpExt.TCPChallengeACK"
-    if case.rate(name) < case.bound("challenge-acks") or case.grown(ESTAB) == 0:
+    many = case.rate(name) >= case.bound("challenge-acks")
+    if not many or case.share_of_opens(case.grown(name)) < case.bound("challenge-share") or case.grown(ESTAB) == 0:
         return
     yield Seen(
         cause="reset.security_device",
@@ -144,7 +151,8 @@ def unexplained(case: Case) -> Iterator[NotExplained]:
         yield NotExplained(
             what="peers, or something between, reset connections of this host",
             evidence=(case.seen(ESTAB, "received-resets"), case.seen(OUT), *case.seen_if_counted(ON_CLOSE, ON_DATA)),
-            next="a capture tells who sent them; diagnose the other end as well",
+            next="a capture tells who sent them: health checks that end by a reset make such, too; "
+            "diagnose the other end as well",
         )
     if many_stray(case):
         yield NotExplained(
@@ -215,13 +223,25 @@ def _missing(one: Listener, now: tuple[Listener, ...]) -> bool:
 
 
 def _ended(case: Case) -> Iterator[str]:
-    """Yield listening processes that are gone, by name. None where listeners or processes were not seen."""
+    """Yield listening processes that are gone, by name. None where listeners or processes were not seen.
+
+    One whose ports had far fewer connections than were cut off is not what cut them off.
+    """
     if case.first.listeners is None or case.second.listeners is None:
         return
     held = {pid for one in case.second.listeners.listeners for pid in one.pids}
     for process in case.first.listeners.processes:
-        if process.pid not in held and held:
+        if process.pid not in held and held and 2 * _served(case, process.pid) >= case.grown(ON_CLOSE):
             yield process.name
+
+
+def _served(case: Case, pid: int) -> float:
+    """Return how many connections a process's ports had in the first sample; no bound where they were not read."""
+    sockets = case.first.sockets
+    if sockets is None or sockets.ports_left_out or case.first.listeners is None:
+        return math.inf
+    served = {one.port for one in case.first.listeners.listeners if pid in one.pids}
+    return sum(one.sockets for one in sockets.ports if one.port in served)
 
 
 def _crash(case: Case, ended: list[str]) -> Seen:
