@@ -108,6 +108,10 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
         told += kernel_log.judge(case)
     except NotKnown as gap:
         gaps.append(Gap(group="kernel-log", why=str(gap)))
+    for sample in (case.first, case.second):
+        if sample.sockets is not None and sample.sockets.unlisted:
+            gaps.append(Gap(group="connections", why=f"{sample.sockets.unlisted} connections more were not looked at"))
+            break
     left = {name: _riddles(find, name, case, gaps) for name, find in RIDDLES.items()}
     others = (*left["dropped-requests"], *left["clashes"], *heard.unexplained)
     return verdict.of(case, seen, told, (left["resets"], others), (*gaps, *heard.not_judged))

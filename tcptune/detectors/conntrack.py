@@ -85,7 +85,9 @@ def _used(table: Conntrack | None) -> float:
 
 def _too_much(wanted: int, memory: int | None) -> str:
     size = f": {wanted * _ENTRY_BYTES >> 20} MiB"
-    return f"{size}, more than a tenth of the memory" if memory is not None else f"{size}; how much there is is not known"
+    return (
+        f"{size}, more than a tenth of the memory" if memory is not None else f"{size}; how much there is is not known"
+    )
 
 
 def _because(*, sure: bool, near: bool, evicted: bool, full: bool) -> str:

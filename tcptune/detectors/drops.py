@@ -14,13 +14,15 @@ NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
 _RING = ("rx_fifo_errors", "rx_missed_errors", "rx_over_errors")
 _MOST_BACKLOG = 30000
 _WRAP = 1 << 32
+_MOST_PER_S = 50_000_000
+"""No processor takes so many packets."""
 _FEW_CPUS = 4
 
 
 def processors(case: Case) -> Iterator[Seen]:
     """Name processors whose backlog is full, and one that does the work of all."""
     counted = dict(_cpus(case))
-    cpus = {cpu: one for cpu, one in counted.items() if _plausible(one)}
+    cpus = {cpu: one for cpu, one in counted.items() if _plausible(one, case.elapsed_s)}
     if not counted:
         raise NotKnown("what processors drop was not read")
     yield from _loaded(case, cpus) if cpus else ()
@@ -156,9 +158,9 @@ def _cpus(case: Case) -> Iterator[tuple[int, SoftnetCpu]]:
             )
 
 
-def _plausible(one: SoftnetCpu) -> bool:
+def _plausible(one: SoftnetCpu, seconds: float) -> bool:
     """Say whether numbers grew: one that went back seems to have gone once around."""
-    return max(one.processed, one.dropped, one.time_squeeze) < _WRAP // 2
+    return max(one.dropped, one.time_squeeze) < _WRAP // 2 and one.processed / seconds < _MOST_PER_S
 
 
 def _backlog(case: Case, worst: int, rate: float) -> Seen:

@@ -70,7 +70,11 @@ def drops(case: Case) -> Iterator[NotExplained]:
         return
     yield NotExplained(
         what="connection requests are dropped, and no queue is full",
-        evidence=(case.seen(_DROPS, "listen-drops"), case.seen("TcpExt.ListenOverflows"), *case.seen_if_counted(*_FULL)),
+        evidence=(
+            case.seen(_DROPS, "listen-drops"),
+            case.seen("TcpExt.ListenOverflows"),
+            *case.seen_if_counted(*_FULL),
+        ),
         next="perf trace or bpftrace on kfree_skb tells where: no route back to clients, or no memory for a socket",
     )
 
@@ -126,7 +130,7 @@ def cancelled(case: Case) -> Iterator[Seen]:
     yield Seen(
         cause="connect.cancelled_by_client",
         confidence=Confidence.POSSIBLE,
-        because="resets meet half-open connections; scanners and health checks that only send SYNs make the same number",
+        because="resets meet half-open connections; scanners and health checks that only send SYNs make such, too",
         evidence=(case.seen("TcpExt.EmbryonicRsts", "embryonic-resets"), case.seen("Tcp.PassiveOpens")),
     )
 

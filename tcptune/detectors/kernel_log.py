@@ -43,7 +43,9 @@ def judge(case: Case) -> Iterator[Clue]:
             yield Clue(
                 cause=_ENDED if group else pattern.cause,
                 confidence=Confidence.POSSIBLE if group or message in _NOT_SURE else Confidence.HIGH,
-                because=f"a process was killed for the limit of its own group, not of the host; {said}" if group else said,
+                because=f"a process was killed for the limit of its own group, not of the host; {said}"
+                if group
+                else said,
                 alone=not case.shares_log and not _of_accept_queue(case, message),
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
@@ -56,7 +58,9 @@ def of_a_group(case: Case) -> bool:
     log = case.second.kernel_log
     found = log.newest if log is not None else ()
     # A kill for lack of memory on the host says so in two lines, one of a group in the first alone.
-    texts = [one.text for one in found if one.message is KernelMessage.OOM_KILLER][-case.lines(KernelMessage.OOM_KILLER) :]
+    texts = [one.text for one in found if one.message is KernelMessage.OOM_KILLER][
+        -case.lines(KernelMessage.OOM_KILLER) :
+    ]
     return bool(case.lines(KernelMessage.OOM_KILLER) and texts) and all(_GROUP in text for text in texts)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
+from tcptune.domain.sockets import SocketState
 from tcptune.domain.strain import KernelMessage, Pressure
 
 ABORTS = "TcpExt.TCPAbortOnMemory"
@@ -52,13 +53,17 @@ def orphans_and_memory(case: Case) -> Iterator[Seen]:
 def buffers(case: Case) -> Iterator[Seen]:
     """Name send buffers that hold connections back, and receive buffers that are smaller than what was promised."""
     limited = case.second.sockets.send_buffer_limited if case.second.sockets is not None else None
-    if limited is not None and limited >= case.bound("buffer-limited"):
+    least = case.bound("buffer-limited")
+    if limited is not None and limited >= least and not _lowered(case, WMEM, _USUAL_WMEM):
+        # Of very many downloads a few are always held back by the largest buffer that there is.
+        least = max(least, case.sockets.count(SocketState.ESTABLISHED) * case.bound("buffer-limited-share") / 100)
+    if limited is not None and limited >= least:
         held = Evidence(
             source=Source.SOCKETS,
             name="held back by the send buffer",
             value=limited,
             unit="connections",
-            threshold=case.bound("buffer-limited"),
+            threshold=round(least),
         )
         yield _too_small(case, WMEM, _USUAL_WMEM, "connections wait for their own send buffer half of the time", held)
     if case.rate(WANT_ZERO) >= case.bound("overfull-windows"):
@@ -68,10 +73,7 @@ def buffers(case: Case) -> Iterator[Seen]:
 
 def _too_small(case: Case, key: str, usual: int, because: str, evidence: Evidence) -> Seen:
     """Return the cause; likely where the kernel's limit was lowered. Raises NotKnown."""
-    sizes = case.numbers(key)
-    if sizes is None or len(sizes) != 3:
-        raise NotKnown(f"{key} is not three numbers here")
-    small = sizes[2] < usual
+    sizes, small = _sizes(case, key), _lowered(case, key, usual)
     wanted = f"{sizes[0]} {sizes[1]} {usual}"
     why = "buffers are smaller than what the path holds"
     return Seen(
@@ -84,6 +86,18 @@ def _too_small(case: Case, key: str, usual: int, because: str, evidence: Evidenc
         if small
         else (),
     )
+
+
+def _sizes(case: Case, key: str) -> tuple[int, ...]:
+    sizes = case.numbers(key)
+    if sizes is None or len(sizes) != 3:
+        raise NotKnown(f"{key} is not three numbers here")
+    return sizes
+
+
+def _lowered(case: Case, key: str, usual: int) -> bool:
+    """Say whether no buffer may grow to what the kernel allows by itself. Raises NotKnown."""
+    return _sizes(case, key)[2] < usual
 
 
 def _seen(because: str, sure: Confidence, evidence: list[Evidence], settings: tuple[Proposal, ...] = ()) -> Seen:

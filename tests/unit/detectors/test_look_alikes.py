@@ -116,7 +116,7 @@ WELL: dict[str, Sampled] = {
             "sockets": sockets(
                 states=(StateCount(state=SocketState.ESTABLISHED, sockets=90_000),), send_buffer_limited=60
             )
-        }
+        },
     ),
     "challenges among very many connections": sampled(
         {"Tcp.PassiveOpens": 300_000, "TcpExt.TCPChallengeACK": 100, "TcpExt.TCPSYNChallenge": 100}
