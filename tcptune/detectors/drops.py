@@ -11,6 +11,8 @@ from tcptune.domain.strain import KernelMessage, SoftnetCpu
 
 BACKLOG = "net.core.netdev_max_backlog"
 NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
+_CACHES = {NEIGHBOURS: "arp_cache", "net.ipv6.neigh.default.gc_thresh3": "ndisc_cache"}
+"""Setting -> the table that it bounds, as the kernel's log calls it."""
 _RING = ("rx_fifo_errors", "rx_missed_errors", "rx_over_errors")
 _MOST_BACKLOG = 30000
 _WRAP = 1 << 32
@@ -117,27 +119,40 @@ def neighbours(case: Case) -> Iterator[Seen]:
     refused = now - was if now is not None and was is not None else 0
     if refused <= 0 and not case.logged(KernelMessage.NEIGHBOR_OVERFLOW):
         return
-    most = case.number(NEIGHBOURS)
-    wanted = max(4096, 2 * (most or 0))
+    full = {key: case.number(key) or 0 for key in _tables(case)}
+    wanted = {key: max(4096, 2 * most) for key, most in full.items()}
     yield Seen(
         cause="drop.neighbor_overflow",
         confidence=Confidence.HIGH,
         because="the kernel refused neighbours for lack of room",
         evidence=(
             Evidence(source=Source.MEMORY, name="neighbours refused", value=max(refused, 0), unit="times"),
-            case.setting(NEIGHBOURS),
+            *(case.setting(key) for key in full),
         ),
-        here={RemedyKind.SYSCTL: f"{NEIGHBOURS} = {wanted}, with gc_thresh2 and gc_thresh1 below"},
-        settings=(
+        here={
+            RemedyKind.SYSCTL: "; ".join(f"{key} = {value}" for key, value in wanted.items())
+            + ", with gc_thresh2 and gc_thresh1 below"
+        },
+        settings=tuple(
             Proposal(
-                key=NEIGHBOURS,
+                key=key,
                 operator=Operator.AT_LEAST,
-                value=str(wanted),
-                actual=case.text(NEIGHBOURS),
+                value=str(value),
+                actual=case.text(key),
                 why="the table of neighbours is full, so hosts next door cannot be reached",
-            ),
+            )
+            for key, value in wanted.items()
         ),
     )
+
+
+def _tables(case: Case) -> tuple[str, ...]:
+    """Return the limits of the tables that are full: those that the log names, else of both families."""
+    log = case.second.kernel_log
+    lines = log.newest if log is not None else ()
+    said = " ".join(one.text for one in lines if one.message is KernelMessage.NEIGHBOR_OVERFLOW)
+    named = tuple(key for key, table in _CACHES.items() if table in said)
+    return named or tuple(key for key in _CACHES if key == NEIGHBOURS or case.text(key) is not None)
 
 
 def _cpus(case: Case) -> Iterator[tuple[int, SoftnetCpu]]:

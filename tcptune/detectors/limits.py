@@ -13,6 +13,7 @@ from tcptune.domain.state import Process
 from tcptune.domain.strain import KernelMessage
 
 FILE_MAX = "fs.file-max"
+NR_OPEN = "fs.nr_open"
 _USUAL = 65536
 _MOST_OF_THEM = 0.5
 
@@ -126,12 +127,18 @@ def _grown(before: int | None, after: int | None) -> int:
 
 def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
     soft, used = process.nofile_soft or 0, process.open_files or 0
+    most = case.number(NR_OPEN) if case.text(NR_OPEN) is not None else None
     wanted = max(_USUAL, power_of_two(2 * soft))
+    if most is not None:
+        wanted = min(wanted, most)
+    more = wanted > soft
     name = f"{process.name} ({process.pid})"
     dead = _ended_sockets(case, process.pid)
     leaks = dead >= _MOST_OF_THEM * used
     here = {
-        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart",
+        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart"
+        if more
+        else f"{NR_OPEN} is {most}: no process can be allowed more, so raise that first",
     }
     if leaks:
         here[RemedyKind.APP] = f"{dead} of its {used} files are connections in CLOSE-WAIT: a higher limit delays it"
@@ -146,7 +153,7 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         about=name,
         here=here,
         nofile=None
-        if leaks
+        if leaks or not more
         else NofileProposal(
             process=process.name,
             at_least=wanted,

@@ -22,6 +22,8 @@ ESTAB = "Tcp.EstabResets"
 OUT = "Tcp.OutRsts"
 MAX_TW = "net.ipv4.tcp_max_tw_buckets"
 _MOSTLY = 0.8
+_TW_BYTES = 256
+_MOST_OF_MEMORY = 0.1
 _OWN = (
     ON_CLOSE,
     ON_DATA,
@@ -86,13 +88,20 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
     if case.rate(name) < case.bound("time-wait-overflows"):
         return
     most = case.number(MAX_TW)
-    wanted = max(262144, 2 * (most or 0))
+    wanted, memory = max(262144, 2 * (most or 0)), case.memory_bytes
+    if memory is not None:
+        wanted = min(wanted, int(_MOST_OF_MEMORY * memory / _TW_BYTES))
+    more = wanted > (most or 0)
     yield Seen(
         cause="reset.tw_overflow",
         confidence=Confidence.HIGH,
         because="the kernel counts it",
         evidence=(case.seen(name, "time-wait-overflows"), case.seen(OUT), case.setting(MAX_TW)),
-        here={RemedyKind.SYSCTL: f"{MAX_TW} = {wanted}; an entry takes 256 bytes"},
+        here={
+            RemedyKind.SYSCTL: f"{MAX_TW} = {wanted}; an entry takes {_TW_BYTES} bytes"
+            if more
+            else f"{most} entries of {_TW_BYTES} bytes are a tenth of the memory already"
+        },
         settings=(
             Proposal(
                 key=MAX_TW,
@@ -101,7 +110,9 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
                 actual=case.text(MAX_TW),
                 why="peers that close late are reset, because the table of TIME-WAIT connections is full",
             ),
-        ),
+        )
+        if more
+        else (),
         ruled_out=("state.time_wait_many",),
     )
 

@@ -16,6 +16,9 @@ TCP_MEM = "net.ipv4.tcp_mem"
 RMEM = "net.ipv4.tcp_rmem"
 WMEM = "net.ipv4.tcp_wmem"
 WANT_ZERO = "TcpExt.TCPWantZeroWindowAdv"
+_ORPHAN_BYTES = 65536
+_MOST_OF_MEMORY = 0.5
+"""Of what all orphans could take; tcp_mem ends them long before."""
 _USUAL_RMEM = 6291456
 _USUAL_WMEM = 4194304
 _USUAL_PARTS = (0.046, 0.0625, 0.093)
@@ -138,7 +141,8 @@ def _levels(now: Pressure) -> Iterator[Evidence]:
 
 
 def _orphan_limit(case: Case, now: Pressure) -> Iterator[Proposal]:
-    if now.max_orphans:
+    memory = case.memory_bytes
+    if now.max_orphans and memory is not None and 2 * now.max_orphans * _ORPHAN_BYTES <= _MOST_OF_MEMORY * memory:
         yield Proposal(
             key=MAX_ORPHANS,
             operator=Operator.AT_LEAST,
