@@ -101,8 +101,9 @@ def dead_peers(case: Case) -> Iterator[Seen]:
     watched = alive.on + alive.off
     if case.grown("TcpExt.TCPKeepAlive") or not watched or alive.on > watched * 0.1:
         return
+    processes = {one.pid: one for one in sockets.processes}
     for owner in sockets.owners:
-        process = next((one for one in sockets.processes if one.pid == owner.pid), None)
+        process = processes.get(owner.pid) if owner.pid is not None else None
         if owner.state is not SocketState.ESTABLISHED or process is None or not process.nofile_soft:
             continue
         silent = owner.quiet_s is not None and owner.quiet_s >= case.bound("silence")

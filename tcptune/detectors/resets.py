@@ -8,7 +8,7 @@ was closed before finds it in FIN-WAIT, and EstabResets stays.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
@@ -56,10 +56,13 @@ def aborts(case: Case) -> Iterator[Seen]:
 
 def closed_queues(case: Case) -> Iterator[Seen]:
     """Name listeners that went away with connections in their queue."""
+    now: dict[tuple[str, int], list[Listener]] = {}
+    for other in case.listeners.listeners:
+        now.setdefault((other.address, other.port), []).append(other)
     gone = [
         one
         for one in case.listeners_before
-        if one.queue >= case.bound("attempts") and _missing(one, case.listeners.listeners)
+        if one.queue >= case.bound("attempts") and _missing(one, now.get((one.address, one.port), []))
     ]
     resets = case.grown(OUT) - case.grown(ON_CLOSE) - case.grown(ON_DATA)
     failed = case.grown_if_counted("TcpExt.TCPMigrateReqFailure")
@@ -227,9 +230,8 @@ def _holders(case: Case) -> dict[RemedyKind, str]:
     return {RemedyKind.APP: f"look first at {', '.join(names[:_SHOWN])}: they have the most connections"}
 
 
-def _missing(one: Listener, now: tuple[Listener, ...]) -> bool:
-    """Say whether a listener is gone, or is another program's by now."""
-    same = [other for other in now if (other.address, other.port) == (one.address, one.port)]
+def _missing(one: Listener, same: Iterable[Listener]) -> bool:
+    """Say whether a listener is gone, or is another program's by now. `same`: what listens there now."""
     return not any(set(one.pids) & set(other.pids) or not one.pids or not other.pids for other in same)
 
 
@@ -255,6 +257,13 @@ def _served(case: Case, pid: int) -> float:
     return sum(one.sockets for one in sockets.ports if one.port in served)
 
 
+def _may_be_killed(case: Case, name: str) -> bool:
+    """Say whether the kernel's log names a process among those that it killed for memory, or names none."""
+    log = case.second.kernel_log
+    lines = [one.text for one in log.newest if one.message is KernelMessage.OOM_KILLER] if log is not None else []
+    return not lines or any(f"({name})" in text or f"task={name}," in text for text in lines)
+
+
 def _crash(case: Case, ended: list[str]) -> Seen:
     killed = case.logged(KernelMessage.OOM_KILLER)
     name = ended[0]
@@ -262,6 +271,8 @@ def _crash(case: Case, ended: list[str]) -> Seen:
         kills = (case.pressure.oom_kills or 0) - (case.pressure_before.oom_kills or 0)
     except NotKnown:
         kills = 0
+    if not _may_be_killed(case, name):
+        killed = kills = 0
     return Seen(
         cause="reset.process_crash",
         confidence=Confidence.HIGH if killed or kills > 0 else Confidence.LIKELY,

@@ -11,13 +11,14 @@ from tcptune.domain.causes import Confidence
 from tcptune.domain.diagnosis import HostDiagnosis
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount
-from tcptune.domain.state import Conntrack, Link, Links, Listener, Listeners, Process
+from tcptune.domain.state import Conntrack, Links, Listener, Listeners, Process
 from tcptune.domain.strain import KernelLine, KernelLog, KernelMessage, LinkDrops, MessageCount, SoftnetCpu
 from tests.unit.detectors.cases import CLIENT, CUT_OFF, HIGH, LIKELY, OVERFLOWS, POSSIBLE, listening, owner
 from tests.unit.detectors.hosts import (
     CLIENTS,
     CPUS,
     ETH,
+    ETHERNET,
     NGINX,
     PRESSURE,
     SSH,
@@ -64,20 +65,6 @@ def half_closed(sockets_: int, unread: int, quiet_s: float) -> dict[str, Any]:
 
 def card(name: str, missed: int) -> LinkDrops:
     return LinkDrops(name=name, counts={**ETH.counts, "rx_missed_errors": missed})
-
-
-def link(name: str, *, physical: bool) -> Link:
-    return Link(
-        name=name,
-        physical=physical,
-        mtu=1500,
-        operstate="up",
-        speed_mbps=10000,
-        rx_errors=0,
-        rx_dropped=0,
-        tx_errors=0,
-        tx_dropped=0,
-    )
 
 
 def names(found: HostDiagnosis) -> dict[str, Confidence]:
@@ -220,8 +207,20 @@ def test_a_listener_of_nobody_that_ends_is_not_what_cut_connections_off() -> Non
     assert names(found) == {"reset.unread_data_on_close": HIGH}
 
 
+def test_a_process_that_ended_was_not_killed_for_memory_where_the_log_names_another() -> None:
+    killed = PRESSURE.model_copy(update={"oom_kills": 1})
+    after = {"listeners": listening(0, 511, NGINX.model_copy(update={"pid": 9712})), "pressure": killed}
+    other, it = (
+        counted(KernelMessage.OOM_KILLER, 1, UPTIME_S + 9, f"Out of memory: Killed process 77 ({name}) total-vm:9kB")
+        for name in ("batch", "nginx")
+    )
+
+    assert names(judge(sampled(CUT_OFF, second={**after, "kernel_log": other})))["reset.process_crash"] is LIKELY
+    assert names(judge(sampled(CUT_OFF, second={**after, "kernel_log": it})))["reset.process_crash"] is HIGH
+
+
 def test_a_card_that_adds_up_others_is_not_named_beside_them() -> None:
-    links = Links(links=(link("eth0", physical=True), link("bond0", physical=False)))
+    links = Links(links=(ETHERNET, ETHERNET.model_copy(update={"name": "bond0", "physical": False})))
     before, after = (drops(cpus, card("eth0", n), card("bond0", n)) for cpus, n in ((CPUS, 7), (busier(), 9007)))
 
     found = judge(sampled(first={"links": links, "drops": before}, second={"drops": after}))
