@@ -70,10 +70,13 @@ DETECTORS: dict[str, Detector] = {
 }
 """Name of a group -> its detector. Of causes that are as sure, the first here is named first."""
 
+OF_SOCKETS = ("ports", "close-wait", "half-closed", "unanswered", "dead-peers", "slow-readers")
+"""Groups that count sockets: where some were not looked at, a number is too small, and silence tells nothing."""
+
 RIDDLES: dict[str, Callable[[Case], Iterable[NotExplained]]] = {
     "resets": resets.unexplained,
-    "dropped-requests": handshakes.drops,
-    "clashes": conntrack.clashes,
+    "syn-queue": handshakes.drops,
+    "conntrack": conntrack.clashes,
 }
 """Name of a group -> what finds numbers that no healthy host has, and that no cause explains."""
 
@@ -108,12 +111,11 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
         told += kernel_log.judge(case)
     except NotKnown as gap:
         gaps.append(Gap(group="kernel-log", why=str(gap)))
-    for sample in (case.first, case.second):
-        if sample.sockets is not None and sample.sockets.unlisted:
-            gaps.append(Gap(group="connections", why=f"{sample.sockets.unlisted} connections more were not looked at"))
-            break
+    sockets = case.second.sockets
+    if sockets is not None and sockets.unlisted:
+        gaps += [Gap(group=name, why=f"{sockets.unlisted} sockets more were not looked at") for name in OF_SOCKETS]
     left = {name: _riddles(find, name, case, gaps) for name, find in RIDDLES.items()}
-    others = (*left["dropped-requests"], *left["clashes"], *heard.unexplained)
+    others = (*left["syn-queue"], *left["conntrack"], *heard.unexplained)
     return verdict.of(case, seen, told, (left["resets"], others), (*gaps, *heard.not_judged))
 
 
@@ -123,5 +125,6 @@ def _riddles(
     try:
         return tuple(find(case))
     except NotKnown as gap:
-        gaps.append(Gap(group=name, why=str(gap)))
+        # Its detector may have missed the same fact.
+        gaps += {Gap(group=name, why=str(gap))}.difference(gaps)
         return ()
