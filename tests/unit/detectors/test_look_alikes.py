@@ -105,6 +105,9 @@ WELL: dict[str, Sampled] = {
             )
         },
     ),
+    "many uploads into buffers of the usual size": sampled(
+        {"TcpExt.TCPWantZeroWindowAdv": 3000, "Tcp.InSegs": 4_000_000}
+    ),
     "challenges among very many connections": sampled(
         {"Tcp.PassiveOpens": 300_000, "TcpExt.TCPChallengeACK": 100, "TcpExt.TCPSYNChallenge": 100}
     ),
