@@ -15,6 +15,9 @@ RESERVED = "net.ipv4.ip_local_reserved_ports"
 REUSE = "net.ipv4.tcp_tw_reuse"
 TIMESTAMPS = "net.ipv4.tcp_timestamps"
 WIDE = (10240, 65535)
+_KUBERNETES = frozenset({"kubelet", "kube-proxy", "k3s", "k3s-server", "k3s-agent", "rke2", "k0s"})
+_NODE_PORTS = range(30000, 32768)
+"""What Kubernetes gives to services unless told otherwise. Rules redirect the packets, and nothing listens there."""
 _REUSE_EVERYWHERE = 1
 _REUSE_ON_LOOPBACK = 2
 
@@ -120,13 +123,15 @@ def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
             why="one destination takes every local port",
         )
         taken = {one.port for one in case.second.listeners.listeners} if case.second.listeners else set()
+        if any(process.name in _KUBERNETES for process in case.processes.values()):
+            taken |= set(_NODE_PORTS)
         if inside := {port for port in taken if low <= port <= high} - _reserved(case):
             yield Proposal(
                 key=RESERVED,
                 operator=Operator.INCLUDES,
                 value=folded(inside),
                 actual=case.text(RESERVED),
-                why="programs listen there: the wider range must not take these ports from them at a restart",
+                why="programs or services have these ports: the wider range must not take them away",
             )
     # Without timestamps no port is taken again, whatever is set.
     if waits and case.text(TIMESTAMPS) != "0" and case.text(REUSE) not in {None, str(_REUSE_EVERYWHERE)}:

@@ -7,10 +7,10 @@ from tcptune.domain.causes import RemedyKind
 from tcptune.domain.diagnosis import CauseFound
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketProcess, SocketState
-from tcptune.domain.state import Conntrack
+from tcptune.domain.state import Conntrack, Process
 from tcptune.domain.strain import KernelLine, KernelLog, KernelMessage, MessageCount
 from tests.unit.detectors.cases import JAVA, OVERFLOWS, listening, stuck
-from tests.unit.detectors.hosts import PRESSURE, RANGE, UPTIME_S, sampled, sockets
+from tests.unit.detectors.hosts import NGINX, PRESSURE, RANGE, SSHD, UPTIME_S, sampled, sockets
 
 V4, V6 = "net.ipv4.neigh.default.gc_thresh3", "net.ipv6.neigh.default.gc_thresh3"
 FULL = Conntrack(loaded=True, count=262_144, max=262_144, buckets=65536)
@@ -105,3 +105,15 @@ def test_ports_in_time_wait_are_not_reused_without_timestamps() -> None:
 
     assert found.cause == "port_exhaustion"
     assert "net.ipv4.tcp_tw_reuse" not in keys(found)
+
+
+def test_ports_that_kubernetes_gives_to_services_are_kept_though_nobody_listens_there() -> None:
+    full = stuck(states={SocketState.TIME_WAIT: 27_000, SocketState.ESTABLISHED: 1200}, in_range=RANGE)
+    kubelet = Process(pid=88, name="kubelet", unit="kubelet.service", nofile_soft=1_048_576, open_files=900)
+    node = listening(0, 511).model_copy(update={"processes": (NGINX, SSHD, kubelet)})
+
+    plain = first(sampled(first={"sockets": sockets([full])}))
+    found = first(sampled(first={"sockets": sockets([full]), "listeners": node}))
+
+    assert "net.ipv4.ip_local_reserved_ports" not in keys(plain)
+    assert keys(found)["net.ipv4.ip_local_reserved_ports"] == "30000-32767"
