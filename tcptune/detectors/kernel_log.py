@@ -21,6 +21,8 @@ _NOT_SURE = frozenset(
     }
 )
 """Lines that say less than their cause: a link of a container that ends, a forged packet."""
+_OF_OTHERS = frozenset({KernelMessage.MARTIAN, KernelMessage.SHRUNK_WINDOW})
+"""Lines about what one peer did: any host with many has some, and they only support what its own numbers show."""
 _GROUP = "CONSTRAINT_MEMCG"
 _ENDED = "reset.process_crash"
 
@@ -46,7 +48,7 @@ def judge(case: Case) -> Iterator[Clue]:
                 because=f"a process was killed for the limit of its own group, not of the host; {said}"
                 if group
                 else said,
-                alone=not case.shares_log and not _of_accept_queue(case, message),
+                alone=not case.shares_log and message not in _OF_OTHERS and not _of_accept_queue(case, message),
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
                 ),

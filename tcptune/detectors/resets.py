@@ -203,12 +203,14 @@ def _on_data(case: Case, sure: Confidence) -> Seen:
         )
     explained = ended <= (data + close) / _MOSTLY
     # A client that gives up and throws its connection away makes the same numbers, by design.
-    if case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens"):
+    thrown = case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens")
+    if thrown:
         sure = Confidence.LIKELY
     return Seen(
         cause="reset.so_linger_zero",
         confidence=sure if explained else Confidence.LIKELY,
-        because=f"connections end by it that were established: {_share(case, ON_DATA)}",
+        because=f"connections end by it that were established: {_share(case, ON_DATA)}"
+        + ("; health checks of proxies, and clients that give up, do so by design" if thrown else ""),
         evidence=evidence,
         here=_holders(case),
         ruled_out=("reset.write_after_peer_close", "reset.unread_data_on_close") if explained else (),

@@ -27,6 +27,7 @@ from tests.unit.detectors.hosts import (
     WEB,
     busier,
     drops,
+    log,
     sampled,
     sockets,
 )
@@ -108,6 +109,10 @@ WELL: dict[str, Sampled] = {
     "many uploads into buffers of the usual size": sampled(
         {"TcpExt.TCPWantZeroWindowAdv": 3000, "Tcp.InSegs": 4_000_000}
     ),
+    "a forged packet that is logged": sampled(
+        sysctl={"net.ipv4.conf.all.log_martians": "1"}, second={"kernel_log": log(martian=2)}
+    ),
+    "a peer that shrinks its window": sampled(second={"kernel_log": log(shrunk_window=1)}),
     "challenges among very many connections": sampled(
         {"Tcp.PassiveOpens": 300_000, "TcpExt.TCPChallengeACK": 100, "TcpExt.TCPSYNChallenge": 100}
     ),
