@@ -28,7 +28,7 @@ from tcptune.detectors import (
 )
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.detectors.clues import Heard
-from tcptune.domain.diagnosis import Gap, HostDiagnosis
+from tcptune.domain.diagnosis import Gap, HostDiagnosis, NotExplained
 from tcptune.domain.samples import Sampled
 
 NOTHING = Heard()
@@ -70,6 +70,16 @@ DETECTORS: dict[str, Detector] = {
 }
 """Name of a group -> its detector. Of causes that are as sure, the first here is named first."""
 
+OF_SOCKETS = ("ports", "close-wait", "half-closed", "unanswered", "dead-peers", "slow-readers")
+"""Groups that count sockets: where some were not looked at, a number is too small, and silence tells nothing."""
+
+RIDDLES: dict[str, Callable[[Case], Iterable[NotExplained]]] = {
+    "resets": resets.unexplained,
+    "syn-queue": handshakes.drops,
+    "conntrack": conntrack.clashes,
+}
+"""Name of a group -> what finds numbers that no healthy host has, and that no cause explains."""
+
 
 def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
     """Return what is wrong with a host, and what was not judged.
@@ -101,9 +111,20 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
         told += kernel_log.judge(case)
     except NotKnown as gap:
         gaps.append(Gap(group="kernel-log", why=str(gap)))
+    sockets = case.second.sockets
+    if sockets is not None and sockets.unlisted:
+        gaps += [Gap(group=name, why=f"{sockets.unlisted} sockets more were not looked at") for name in OF_SOCKETS]
+    left = {name: _riddles(find, name, case, gaps) for name, find in RIDDLES.items()}
+    others = (*left["syn-queue"], *left["conntrack"], *heard.unexplained)
+    return verdict.of(case, seen, told, (left["resets"], others), (*gaps, *heard.not_judged))
+
+
+def _riddles(
+    find: Callable[[Case], Iterable[NotExplained]], name: str, case: Case, gaps: list[Gap]
+) -> tuple[NotExplained, ...]:
     try:
-        left = tuple(resets.unexplained(case))
+        return tuple(find(case))
     except NotKnown as gap:
-        left = ()
-        gaps.append(Gap(group="resets", why=str(gap)))
-    return verdict.of(case, seen, told, (left, heard.unexplained), (*gaps, *heard.not_judged))
+        # Its detector may have missed the same fact.
+        gaps += {Gap(group=name, why=str(gap))}.difference(gaps)
+        return ()

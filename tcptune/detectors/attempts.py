@@ -11,7 +11,10 @@ from tcptune.domain.sockets import PeerUse, SocketState
 
 FAILS = "Tcp.AttemptFails"
 SYN_RETRANS = "TcpExt.TCPSynRetrans"
+ROUTELESS = "Ip.OutNoRoutes"
 _MOST_NAMED = 3
+_ITSELF = ", and this host sent as many itself"
+_OR_ELSE = "; a firewall that resets, or one that sends ICMP over IPv6, gives these, too"
 
 
 def judge(case: Case) -> Iterator[Seen]:
@@ -25,6 +28,15 @@ def judge(case: Case) -> Iterator[Seen]:
     refused = fails - gave_up
     if waiting or _many(case, gave_up, active):
         yield _dropped(case, waiting, gave_up)
+    # Without a route connect() fails before the kernel counts an attempt (tcp_v4_connect).
+    routeless = case.grown_if_counted(ROUTELESS)
+    if routeless / case.elapsed_s >= case.bound("routeless") and _many(case, routeless, active + routeless):
+        yield Seen(
+            cause="noroute.firewall_or_route",
+            confidence=Confidence.LIKELY,
+            because="the kernel counts connections and datagrams that it has no route for",
+            evidence=(case.seen(ROUTELESS, "routeless"), case.seen("Tcp.ActiveOpens")),
+        )
     if _many(case, refused, active):
         yield _refused(case, refused)
     elif not waiting and not _many(case, gave_up, active):
@@ -77,17 +89,18 @@ def _dropped(case: Case, waiting: list[PeerUse], gave_up: int) -> Seen:
 
 def _refused(case: Case, refused: int) -> Seen:
     unreachable = case.grown_if_counted("Icmp.InDestUnreachs")
-    routeless = case.grown_if_counted("Ip.OutNoRoutes")
     evidence = (
         case.seen(FAILS),
         case.seen("Tcp.ActiveOpens"),
-        *case.seen_if_counted("Icmp.InDestUnreachs", "Ip.OutNoRoutes", "Tcp.OutRsts"),
+        *case.seen_if_counted("Icmp.InDestUnreachs", "Icmp.OutDestUnreachs", "Tcp.OutRsts"),
     )
-    if routeless * 2 >= refused:
+    # Where nobody next door answers for an address, the kernel sends itself the ICMP message (arp_error_report).
+    if min(unreachable, case.grown_if_counted("Icmp.OutDestUnreachs")) * 2 >= refused:
         return Seen(
             cause="noroute.firewall_or_route",
             confidence=Confidence.LIKELY,
-            because="attempts fail at once, and the kernel counts packets without a route",
+            because="attempts fail, with an ICMP message each that this host sent itself: next door nobody answers for "
+            "the address",
             evidence=evidence,
         )
     if unreachable * 2 >= refused:
@@ -102,8 +115,7 @@ def _refused(case: Case, refused: int) -> Seen:
     return Seen(
         cause="refused.closed_port",
         confidence=Confidence.LIKELY,
-        because="attempts fail at once, by a reset"
-        + (", and this host sent as many itself" if here else "; a firewall that resets gives the same numbers"),
+        because=f"attempts fail at once, by a reset{_ITSELF if here else _OR_ELSE}",
         evidence=evidence,
         ruled_out=("refused.firewall_reject",) if here else (),
     )

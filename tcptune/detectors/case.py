@@ -226,6 +226,12 @@ class Case:
             found |= {one.pid: one for one in self.second.sockets.processes}
         return found
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """RAM of the host; None where it was not read."""
+        pressure = self.second.pressure
+        return self.second.system.memory_bytes or (pressure.memory_bytes if pressure is not None else None)
+
     def logged(self, message: KernelMessage) -> int:
         """Return how many lines of the kernel's log came in the window, where the log is this host's alone; else 0."""
         return 0 if self.shares_log else self.lines(message)
@@ -244,11 +250,15 @@ class Case:
         now = next((one for one in log.counts if one.message is message), None)
         if now is None:
             return 0
-        was = next((one.lines for one in before.counts if one.message is message), 0) if before is not None else 0
+        if before is not None and before.source == log.source:
+            # The clock of the log is not slewed, so after weeks it is minutes off: only two looks tell what is new.
+            was = next((one for one in before.counts if one.message is message), None)
+            if was is None:
+                return now.lines
+            newer = now.last_s is not None and was.last_s is not None and now.last_s > was.last_s
+            return max(now.lines - was.lines, int(newer))
         started = self.first.pressure.uptime_s if self.first.pressure else self.first.system.uptime_s
-        if now.last_s is not None and started is not None:
-            return max(now.lines - was, 1) if now.last_s >= started else 0
-        return max(now.lines - was, 0) if before is not None else 0
+        return now.lines if now.last_s is not None and started is not None and now.last_s >= started else 0
 
     def seen(self, name: str, threshold: str | None = None) -> Evidence:
         """Return a counter's rate as evidence. Raises NotKnown."""

@@ -11,17 +11,28 @@ from tcptune.domain.strain import KernelMessage, SoftnetCpu
 
 BACKLOG = "net.core.netdev_max_backlog"
 NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
+_CACHES = {NEIGHBOURS: "arp_cache", "net.ipv6.neigh.default.gc_thresh3": "ndisc_cache"}
+"""Setting -> the table that it bounds, as the kernel's log calls it."""
 _RING = ("rx_fifo_errors", "rx_missed_errors", "rx_over_errors")
 _MOST_BACKLOG = 30000
 _WRAP = 1 << 32
+_MOST_PER_S = 50_000_000
+"""No processor takes so many packets."""
 _FEW_CPUS = 4
 
 
 def processors(case: Case) -> Iterator[Seen]:
     """Name processors whose backlog is full, and one that does the work of all."""
-    cpus = dict(_cpus(case))
-    if not cpus:
+    counted = dict(_cpus(case))
+    cpus = {cpu: one for cpu, one in counted.items() if _plausible(one, case.elapsed_s)}
+    if not counted:
         raise NotKnown("what processors drop was not read")
+    yield from _loaded(case, cpus) if cpus else ()
+    if len(cpus) < len(counted):
+        raise NotKnown("numbers of processors went backwards: one was switched off or on, and rows are numbered anew")
+
+
+def _loaded(case: Case, cpus: dict[int, SoftnetCpu]) -> Iterator[Seen]:
     worst = max(cpus, key=lambda cpu: cpus[cpu].dropped)
     dropped = sum(one.dropped for one in cpus.values())
     limited = sum(one.flow_limit_count or 0 for one in cpus.values())
@@ -49,9 +60,12 @@ def cards(case: Case) -> Iterator[Seen]:
     """Name cards whose receive ring overflows."""
     first, second = case.drops
     before = {one.name: one.counts for one in first.links}
+    # A bond or a team adds up what its cards have counted, and has no ring of its own.
+    known = case.second.links.links if case.second.links is not None else ()
+    virtual = {one.name for one in known if not one.physical}
     for link in second.links:
         was = before.get(link.name)
-        if was is None:
+        if was is None or link.name in virtual:
             continue
         lost = {name: link.counts[name] - was[name] for name in _RING if name in link.counts and name in was}
         total = sum(max(0, count) for count in lost.values())
@@ -105,27 +119,40 @@ def neighbours(case: Case) -> Iterator[Seen]:
     refused = now - was if now is not None and was is not None else 0
     if refused <= 0 and not case.logged(KernelMessage.NEIGHBOR_OVERFLOW):
         return
-    most = case.number(NEIGHBOURS)
-    wanted = max(4096, 2 * (most or 0))
+    full = {key: case.number(key) or 0 for key in _tables(case)}
+    wanted = {key: max(4096, 2 * most) for key, most in full.items()}
     yield Seen(
         cause="drop.neighbor_overflow",
         confidence=Confidence.HIGH,
         because="the kernel refused neighbours for lack of room",
         evidence=(
             Evidence(source=Source.MEMORY, name="neighbours refused", value=max(refused, 0), unit="times"),
-            case.setting(NEIGHBOURS),
+            *(case.setting(key) for key in full),
         ),
-        here={RemedyKind.SYSCTL: f"{NEIGHBOURS} = {wanted}, with gc_thresh2 and gc_thresh1 below"},
-        settings=(
+        here={
+            RemedyKind.SYSCTL: "; ".join(f"{key} = {value}" for key, value in wanted.items())
+            + ", with gc_thresh2 and gc_thresh1 below"
+        },
+        settings=tuple(
             Proposal(
-                key=NEIGHBOURS,
+                key=key,
                 operator=Operator.AT_LEAST,
-                value=str(wanted),
-                actual=case.text(NEIGHBOURS),
+                value=str(value),
+                actual=case.text(key),
                 why="the table of neighbours is full, so hosts next door cannot be reached",
-            ),
+            )
+            for key, value in wanted.items()
         ),
     )
+
+
+def _tables(case: Case) -> tuple[str, ...]:
+    """Return the limits of the tables that are full: those that the log names, else of both families."""
+    log = case.second.kernel_log
+    lines = log.newest if log is not None else ()
+    said = " ".join(one.text for one in lines if one.message is KernelMessage.NEIGHBOR_OVERFLOW)
+    named = tuple(key for key, table in _CACHES.items() if table in said)
+    return named or tuple(key for key in _CACHES if key == NEIGHBOURS or case.text(key) is not None)
 
 
 def _cpus(case: Case) -> Iterator[tuple[int, SoftnetCpu]]:
@@ -144,6 +171,11 @@ def _cpus(case: Case) -> Iterator[tuple[int, SoftnetCpu]]:
                     flow_limit_count=((now.flow_limit_count or 0) - (was.flow_limit_count or 0)) % _WRAP,
                 ),
             )
+
+
+def _plausible(one: SoftnetCpu, seconds: float) -> bool:
+    """Say whether numbers grew: one that went back seems to have gone once around."""
+    return max(one.dropped, one.time_squeeze) < _WRAP // 2 and one.processed / seconds < _MOST_PER_S
 
 
 def _backlog(case: Case, worst: int, rate: float) -> Seen:

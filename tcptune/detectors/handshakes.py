@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tcptune.detectors.case import Case, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
-from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
+from tcptune.domain.diagnosis import Evidence, NotExplained, Operator, Proposal, Source
 from tcptune.domain.sockets import SocketState
 from tcptune.domain.strain import KernelMessage
 
@@ -14,12 +14,17 @@ COOKIES = "net.ipv4.tcp_syncookies"
 RP_FILTER = "net.ipv4.conf.all.rp_filter"
 RECYCLE = "net.ipv4.tcp_tw_recycle"
 _FULL = ("TcpExt.TCPReqQFullDoCookies", "TcpExt.TCPReqQFullDrop")
+_DROPS = "TcpExt.ListenDrops"
+_OFF, _ALWAYS = "0", "2"
+"""Of tcp_syncookies. With 2 every SYN is answered by a cookie and counted as one that met a full queue."""
 
 
 def syn_queue(case: Case) -> Iterator[Seen]:
     """Name a full SYN queue, and tell a flood from real clients."""
-    full = sum(case.grown(name) for name in _FULL)
+    full = _turned_away(case)
     if full / case.elapsed_s < case.bound("syn-queue-full"):
+        if case.text(COOKIES) == _OFF and _dropped(case) / case.elapsed_s >= case.bound("listen-drops"):
+            yield _last_quarter(case)
         return
     sent, returned = case.grown("TcpExt.SyncookiesSent"), case.grown("TcpExt.SyncookiesRecv")
     evidence = [*case.seen_if_counted(*_FULL), *case.seen_if_counted("TcpExt.SyncookiesSent", "TcpExt.SyncookiesRecv")]
@@ -29,19 +34,11 @@ def syn_queue(case: Case) -> Iterator[Seen]:
     if case.second.sockets is not None:
         half = case.second.sockets.count(SocketState.SYN_RECV)
         evidence.append(Evidence(source=Source.SOCKETS, name="in SYN-RECV", value=half, unit="sockets"))
-    if case.text(COOKIES) == "0":
+    if case.text(COOKIES) == _OFF:
         evidence.append(case.setting(COOKIES))
         because += ", and drops the SYNs, for cookies are off"
         here[RemedyKind.SYSCTL] = f"{COOKIES} = 1: a full queue then turns nobody away"
-        settings = (
-            Proposal(
-                key=COOKIES,
-                operator=Operator.EXACTLY,
-                value="1",
-                actual="0",
-                why="the SYN queue is full, and without cookies every further client is turned away",
-            ),
-        )
+        settings = (_cookies(),)
     if sent:
         percent = 100 * returned / sent
         real = percent >= case.bound("cookies-returned")
@@ -67,6 +64,56 @@ def syn_queue(case: Case) -> Iterator[Seen]:
     )
 
 
+def drops(case: Case) -> Iterator[NotExplained]:
+    """Yield SYNs that were dropped although no queue was full. Raises NotKnown."""
+    if _dropped(case) / case.elapsed_s < case.bound("listen-drops") or case.text(COOKIES) == _OFF:
+        return
+    yield NotExplained(
+        what="connection requests are dropped, and no queue is full",
+        evidence=(
+            case.seen(_DROPS, "listen-drops"),
+            case.seen("TcpExt.ListenOverflows"),
+            *case.seen_if_counted(*_FULL),
+        ),
+        next="perf trace or bpftrace on kfree_skb tells where: no route back to clients, or no memory for a socket",
+    )
+
+
+def _turned_away(case: Case) -> int:
+    """Return the SYNs that met a full queue. Raises NotKnown."""
+    names = _FULL[1:] if case.text(COOKIES) == _ALWAYS else _FULL
+    return sum(case.grown(name) for name in names)
+
+
+def _dropped(case: Case) -> int:
+    """Return the SYNs that were dropped for none of the reasons that have a counter of their own. Raises NotKnown."""
+    known = ("TcpExt.ListenOverflows", "TcpExt.TCPReqQFullDrop")
+    passive = case.grown_if_counted("TcpExt.PAWSPassive")
+    return max(0, case.grown(_DROPS) - sum(case.grown(name) for name in known) - passive)
+
+
+def _last_quarter(case: Case) -> Seen:
+    return Seen(
+        cause="listen.syn_queue_full",
+        confidence=Confidence.LIKELY,
+        because="cookies are off, and SYNs are dropped while no accept queue is full: the last quarter of "
+        "tcp_max_syn_backlog is kept for clients that are known already",
+        evidence=(case.seen(_DROPS, "listen-drops"), case.seen("TcpExt.ListenOverflows"), case.setting(COOKIES)),
+        here={RemedyKind.SYSCTL: f"{COOKIES} = 1: a full queue then turns nobody away"},
+        settings=(_cookies(),),
+    )
+
+
+def _cookies() -> Proposal:
+    return Proposal(
+        key=COOKIES,
+        operator=Operator.EXACTLY,
+        value="1",
+        actual=_OFF,
+        why="the SYN queue is full, and without cookies every further client is turned away",
+    )
+
+
 def overflows(case: Case) -> bool:
     """Say whether accept queues overflow, too. Raises NotKnown."""
     return case.rate("TcpExt.ListenOverflows") >= case.bound("listen-overflows")
@@ -83,7 +130,7 @@ def cancelled(case: Case) -> Iterator[Seen]:
     yield Seen(
         cause="connect.cancelled_by_client",
         confidence=Confidence.POSSIBLE,
-        because="resets meet half-open connections; scanners that only send SYNs make the same number",
+        because="resets meet half-open connections; scanners and health checks that only send SYNs make such, too",
         evidence=(case.seen("TcpExt.EmbryonicRsts", "embryonic-resets"), case.seen("Tcp.PassiveOpens")),
     )
 

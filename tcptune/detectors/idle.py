@@ -16,6 +16,9 @@ KEEPALIVE = "net.ipv4.tcp_keepalive_time"
 ESTABLISHED_TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established"
 GIVEN_UP = "TcpExt.TCPAbortOnTimeout"
 INVALID = "nf_conntrack.invalid"
+LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
+_PICKED_UP = "1"
+"""Of nf_conntrack_tcp_loose, and the kernel's default."""
 _PASSING = (
     SocketState.SYN_SENT,
     SocketState.SYN_RECV,
@@ -47,8 +50,12 @@ def unanswered(case: Case) -> Iterator[Seen]:
         )
         for one in stuck[:3]
     )
-    # The peer is there where other connections to it work: then the path has forgotten these.
-    alive = [one for one in stuck if one.states.get(SocketState.ESTABLISHED, 0) > one.retransmitting]
+    # The peer is there where other connections to it work: then the path has forgotten these. Clients are many peers.
+    alive = [
+        one
+        for one in stuck
+        if isinstance(one, PeerUse) and one.states.get(SocketState.ESTABLISHED, 0) > one.retransmitting
+    ]
     forgotten = bool(alive) and len(alive) == len(stuck)
     known = _timeout(case)
     yield Seen(
@@ -94,8 +101,9 @@ def dead_peers(case: Case) -> Iterator[Seen]:
     watched = alive.on + alive.off
     if case.grown("TcpExt.TCPKeepAlive") or not watched or alive.on > watched * 0.1:
         return
+    processes = {one.pid: one for one in sockets.processes}
     for owner in sockets.owners:
-        process = next((one for one in sockets.processes if one.pid == owner.pid), None)
+        process = processes.get(owner.pid) if owner.pid is not None else None
         if owner.state is not SocketState.ESTABLISHED or process is None or not process.nofile_soft:
             continue
         silent = owner.quiet_s is not None and owner.quiet_s >= case.bound("silence")
@@ -135,7 +143,8 @@ def tracking(case: Case) -> Iterator[Seen]:
     lasts, period = case.number(ESTABLISHED_TIMEOUT), case.number(KEEPALIVE)
     if lasts is not None and period is not None and lasts < _SHORT_S and lasts <= period:
         yield _lowered(case, lasts)
-        return
+        if case.text(LOOSE) != _PICKED_UP:
+            return
     liberal = "net.netfilter.nf_conntrack_tcp_be_liberal"
     if case.text(liberal) == "0" and many_received(case):
         yield Seen(
@@ -159,8 +168,10 @@ def _lowered(case: Case, lasts: int) -> Seen:
     wanted = max(60, int(lasts * _PART))
     return Seen(
         cause="reset.conntrack_lowered",
-        confidence=Confidence.LIKELY,
-        because=f"entries of idle connections go after {lasts} s, and nothing probes a connection before",
+        # Where the next segment makes a new entry, it is not what is taken for invalid.
+        confidence=Confidence.POSSIBLE if case.text(LOOSE) == _PICKED_UP else Confidence.LIKELY,
+        because=f"entries of idle connections go after {lasts} s, and the kernel probes none before"
+        + (f"; {LOOSE} is 1, so the next segment makes a new one" if case.text(LOOSE) == _PICKED_UP else ""),
         evidence=(case.seen(INVALID, "invalid-packets"), case.setting(ESTABLISHED_TIMEOUT), case.setting(KEEPALIVE)),
         here={RemedyKind.SYSCTL: f"{ESTABLISHED_TIMEOUT} = {_SHORT_S}, or {KEEPALIVE} = {wanted}"},
         settings=(
@@ -181,9 +192,12 @@ def _stuck(case: Case) -> Iterator[PeerUse | PortUse]:
     for one in both:
         # Those that begin or end wait for a SYN-ACK or for the answer to a FIN: a full accept queue makes such, too.
         waiting = sum(one.states.get(state, 0) for state in _PASSING)
-        if one.retransmitting - waiting >= case.bound("stuck-sockets") and one.most_retransmissions >= case.bound(
-            "stuck-retransmissions"
-        ):
+        least = case.bound("stuck-sockets")
+        if isinstance(one, PortUse):
+            # Among many clients some have always lost their network.
+            least = max(least, one.sockets * case.bound("timeouts-share") / 100)
+        many = one.retransmitting - waiting >= least
+        if many and one.most_retransmissions >= case.bound("stuck-retransmissions"):
             yield one
 
 

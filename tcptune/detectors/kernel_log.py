@@ -21,6 +21,10 @@ _NOT_SURE = frozenset(
     }
 )
 """Lines that say less than their cause: a link of a container that ends, a forged packet."""
+_OF_OTHERS = frozenset({KernelMessage.MARTIAN, KernelMessage.SHRUNK_WINDOW})
+"""Lines about what one peer did: any host with many has some, and they only support what its own numbers show."""
+_GROUP = "CONSTRAINT_MEMCG"
+_ENDED = "reset.process_crash"
 
 
 def judge(case: Case) -> Iterator[Clue]:
@@ -36,15 +40,30 @@ def judge(case: Case) -> Iterator[Clue]:
         lines = case.lines(message)
         if lines:
             newest = next((one.text for one in reversed(log.newest) if one.message is message), "")
+            group = message is KernelMessage.OOM_KILLER and of_a_group(case)
+            said = _because(newest, elsewhere=case.shares_log)
             yield Clue(
-                cause=pattern.cause,
-                confidence=Confidence.POSSIBLE if message in _NOT_SURE else Confidence.HIGH,
-                because=_because(newest, elsewhere=case.shares_log),
-                alone=not case.shares_log and not _of_accept_queue(case, message),
+                cause=_ENDED if group else pattern.cause,
+                confidence=Confidence.POSSIBLE if group or message in _NOT_SURE else Confidence.HIGH,
+                because=f"a process was killed for the limit of its own group, not of the host; {said}"
+                if group
+                else said,
+                alone=not case.shares_log and message not in _OF_OTHERS and not _of_accept_queue(case, message),
                 evidence=Evidence(
                     source=Source.KERNEL_LOG, name=f"lines of {pattern.id}", value=lines, unit="in the window"
                 ),
             )
+
+
+def of_a_group(case: Case) -> bool:
+    """Say whether the kernel killed for the memory limit of a control group alone, a container or a unit."""
+    log = case.second.kernel_log
+    found = log.newest if log is not None else ()
+    # A kill for lack of memory on the host says so in two lines, one of a group in the first alone.
+    texts = [one.text for one in found if one.message is KernelMessage.OOM_KILLER][
+        -case.lines(KernelMessage.OOM_KILLER) :
+    ]
+    return bool(case.lines(KernelMessage.OOM_KILLER) and texts) and all(_GROUP in text for text in texts)
 
 
 def _of_accept_queue(case: Case, message: KernelMessage) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcptune.detectors import kernel_log
 from tcptune.detectors.case import Case, NotKnown, Seen, power_of_two
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, NofileProposal, Operator, Proposal, Source
@@ -12,6 +13,7 @@ from tcptune.domain.state import Process
 from tcptune.domain.strain import KernelMessage
 
 FILE_MAX = "fs.file-max"
+NR_OPEN = "fs.nr_open"
 _USUAL = 65536
 _MOST_OF_THEM = 0.5
 
@@ -73,6 +75,9 @@ def memory(case: Case) -> Iterator[Seen]:
     now, was = case.pressure, case.pressure_before
     kills = _grown(was.oom_kills, now.oom_kills)
     logged = case.logged(KernelMessage.OOM_KILLER)
+    if kernel_log.of_a_group(case):
+        # The group's limit was reached, and the host may have memory in plenty.
+        kills = logged = 0
     swapped = _grown(was.swapped_in_pages, now.swapped_in_pages) + _grown(was.swapped_out_pages, now.swapped_out_pages)
     short = (
         now.available_bytes is not None
@@ -96,12 +101,18 @@ def memory(case: Case) -> Iterator[Seen]:
         evidence.append(
             Evidence(source=Source.MEMORY, name="memory available", value=now.available_bytes, unit="bytes")
         )
+    unread = case.second.kernel_log is None or case.shares_log
     yield Seen(
         cause="limit.memory_swap",
-        confidence=Confidence.HIGH if kills or logged else Confidence.LIKELY,
-        because="the kernel killed a process for memory" if kills or logged else "it swaps, and memory is short",
+        confidence=Confidence.HIGH if logged or (kills and (short or not unread)) else Confidence.LIKELY,
+        because=_for_memory(sure=short or not unread) if kills or logged else "it swaps, and memory is short",
         evidence=tuple(evidence),
     )
+
+
+def _for_memory(*, sure: bool) -> str:
+    said = "the kernel killed a process for memory"
+    return said if sure else f"{said}: the host's, or that of a group alone; its log, which tells, was not read"
 
 
 def _far_below(case: Case, process: Process) -> bool:
@@ -116,12 +127,18 @@ def _grown(before: int | None, after: int | None) -> int:
 
 def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
     soft, used = process.nofile_soft or 0, process.open_files or 0
+    most = case.number(NR_OPEN) if case.text(NR_OPEN) is not None else None
     wanted = max(_USUAL, power_of_two(2 * soft))
+    if most is not None:
+        wanted = min(wanted, most)
+    more = wanted > soft
     name = f"{process.name} ({process.pid})"
     dead = _ended_sockets(case, process.pid)
     leaks = dead >= _MOST_OF_THEM * used
     here = {
-        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart",
+        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart"
+        if more
+        else f"{NR_OPEN} is {most}: no process can be allowed more, so raise that first",
     }
     if leaks:
         here[RemedyKind.APP] = f"{dead} of its {used} files are connections in CLOSE-WAIT: a higher limit delays it"
@@ -136,7 +153,7 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         about=name,
         here=here,
         nofile=None
-        if leaks
+        if leaks or not more
         else NofileProposal(
             process=process.name,
             at_least=wanted,

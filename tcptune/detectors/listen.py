@@ -19,6 +19,8 @@ from tcptune.knowledge.surroundings import program
 SOMAXCONN = "net.core.somaxconn"
 ABORT = "net.ipv4.tcp_abort_on_overflow"
 OVERFLOWS = "TcpExt.ListenOverflows"
+NOBODY = "listener"
+"""What a listener goes by whose process was not seen."""
 _MOST = 65535
 _LEAST = 16
 """Nobody sets somaxconn lower; programs ask for less."""
@@ -36,7 +38,7 @@ class _Suspect:
 
     @property
     def name(self) -> str:
-        return f"{self.process or 'listener'} on {self.listener.address}:{self.listener.port}"
+        return f"{self.process or NOBODY} on {self.listener.address}:{self.listener.port}"
 
 
 def judge(case: Case) -> Iterator[Seen]:
@@ -87,22 +89,23 @@ def _reset(case: Case) -> Iterator[Seen]:
 
 def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:
     """Yield the listeners that are full; where none is, the one that alone can have been."""
-    before = {(one.address, one.port): one for one in case.listeners_before}
-    found = []
+    # Workers that share a port have a queue each, and nothing tells which of two samples are the same.
+    before = {(one.address, one.port) for one in case.listeners_before if _full(one)}
+    found: dict[tuple[str, int], _Suspect] = {}
     for one in case.listeners.listeners:
         if one.backlog is None:
             raise NotKnown("queue limits of listeners were not read: ss is not there, or refuses")
-        was = before.get((one.address, one.port))
-        full, was_full = _full(one), was is not None and _full(was)
+        at = (one.address, one.port)
+        full, was_full = _full(one), at in before
         stays = full and was_full and _waits_long(case, one)
-        found.append(_Suspect(one, _process(case, one), one.backlog, stays, full or was_full))
-    full_ones = [one for one in found if one.full and (overflows or one.stays_full)]
+        suspect = _Suspect(one, _process(case, one), one.backlog, stays, full or was_full)
+        found[at] = max(found.get(at, suspect), suspect, key=lambda of: (of.stays_full, of.full, of.listener.queue))
+    full_ones = [one for one in found.values() if one.full and (overflows or one.stays_full)]
     if full_ones or not overflows:
         yield from full_ones
         return
-    many = [one for one in found if not _few(one) and one.backlog < case.bound("queue-enough")] or [
-        one for one in found if not _few(one)
-    ]
+    asked = [one for one in found.values() if not _few(one)]
+    many = [one for one in asked if one.backlog < case.bound("queue-enough")] or asked
     if len(many) == 1:
         yield many[0]
 

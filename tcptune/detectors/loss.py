@@ -11,6 +11,10 @@ from tcptune.domain.diagnosis import Evidence, Source
 AGAIN = "Tcp.RetransSegs"
 SENT = "Tcp.OutSegs"
 FITS = "TcpExt.TCPMTUPSuccess"
+TWICE = "TcpExt.TCPDSACKRecv"
+PROBING = "net.ipv4.tcp_mtu_probing"
+_ALWAYS = "2"
+"""Of tcp_mtu_probing: every connection looks for its size by probes, and a success tells of no trouble."""
 _FEW = 10
 
 
@@ -27,11 +31,14 @@ def segments(case: Case) -> Iterator[Seen]:
     sure = Confidence.HIGH if share >= case.bound("retransmissions-most") else Confidence.LIKELY
     # A full accept queue lets half-made connections send their data and their FIN again and again.
     full = case.grown("TcpExt.ListenOverflows") > 0
+    # What peers report as duplicate was late or out of order, and not lost.
+    needless = 2 * case.grown_if_counted(TWICE) >= again
     yield Seen(
         cause="perf.loss",
-        confidence=Confidence.POSSIBLE if full else sure,
+        confidence=Confidence.POSSIBLE if full or needless else sure,
         because=f"{share:.1f} % of what is sent is sent again"
-        + ("; full accept queues alone can make that" if full else ""),
+        + ("; full accept queues alone can make that" if full else "")
+        + ("; but peers had most of it already: it comes late or out of order" if needless else ""),
         evidence=(
             Evidence(
                 source=Source.COUNTER,
@@ -42,14 +49,14 @@ def segments(case: Case) -> Iterator[Seen]:
             ),
             case.seen(AGAIN),
             case.seen(SENT),
-            *case.seen_if_counted("TcpExt.TCPTimeouts", "TcpExt.TCPFastRetrans", "TcpExt.TCPLostRetransmit"),
+            *case.seen_if_counted("TcpExt.TCPTimeouts", "TcpExt.TCPFastRetrans", "TcpExt.TCPLostRetransmit", TWICE),
         ),
     )
 
 
 def packet_size(case: Case) -> Iterator[Seen]:
     """Name paths on which the kernel had to find a smaller packet size itself."""
-    if case.grown_if_counted(FITS) >= case.bound("resized-paths"):
+    if case.text(PROBING) != _ALWAYS and case.grown_if_counted(FITS) >= case.bound("resized-paths"):
         yield Seen(
             cause="drop.pmtu_blackhole",
             confidence=Confidence.LIKELY,

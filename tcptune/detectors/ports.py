@@ -13,7 +13,11 @@ from tcptune.domain.sockets import PeerUse, SocketState
 RANGE = "net.ipv4.ip_local_port_range"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
 REUSE = "net.ipv4.tcp_tw_reuse"
+TIMESTAMPS = "net.ipv4.tcp_timestamps"
 WIDE = (10240, 65535)
+_KUBERNETES = frozenset({"kubelet", "kube-proxy", "k3s", "k3s-server", "k3s-agent", "rke2", "k0s"})
+_NODE_PORTS = range(30000, 32768)
+"""What Kubernetes gives to services unless told otherwise. Rules redirect the packets, and nothing listens there."""
 _REUSE_EVERYWHERE = 1
 _REUSE_ON_LOOPBACK = 2
 
@@ -74,7 +78,7 @@ def _held(case: Case, peer: PeerUse) -> int:
     reuse = case.text(REUSE)
     local = peer.address.startswith("127.") or peer.address == "::1"
     reusable = reuse == str(_REUSE_EVERYWHERE) or (reuse == str(_REUSE_ON_LOOPBACK) and local)
-    if reusable and case.text("net.ipv4.tcp_timestamps") != "0":
+    if reusable and case.text(TIMESTAMPS) != "0":
         return peer.in_range - min(peer.in_range, peer.states.get(SocketState.TIME_WAIT, 0))
     return peer.in_range
 
@@ -119,15 +123,18 @@ def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
             why="one destination takes every local port",
         )
         taken = {one.port for one in case.second.listeners.listeners} if case.second.listeners else set()
+        if any(process.name in _KUBERNETES for process in case.processes.values()):
+            taken |= set(_NODE_PORTS)
         if inside := {port for port in taken if low <= port <= high} - _reserved(case):
             yield Proposal(
                 key=RESERVED,
                 operator=Operator.INCLUDES,
                 value=folded(inside),
                 actual=case.text(RESERVED),
-                why="programs listen there: the wider range must not take these ports from them at a restart",
+                why="programs or services have these ports: the wider range must not take them away",
             )
-    if waits and case.text(REUSE) not in {None, str(_REUSE_EVERYWHERE)}:
+    # Without timestamps no port is taken again, whatever is set.
+    if waits and case.text(TIMESTAMPS) != "0" and case.text(REUSE) not in {None, str(_REUSE_EVERYWHERE)}:
         yield Proposal(
             key=REUSE,
             operator=Operator.EXACTLY,

@@ -7,7 +7,8 @@ was closed before finds it in FIN-WAIT, and EstabResets stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
@@ -21,6 +22,8 @@ ESTAB = "Tcp.EstabResets"
 OUT = "Tcp.OutRsts"
 MAX_TW = "net.ipv4.tcp_max_tw_buckets"
 _MOSTLY = 0.8
+_TW_BYTES = 256
+_MOST_OF_MEMORY = 0.1
 _OWN = (
     ON_CLOSE,
     ON_DATA,
@@ -53,12 +56,20 @@ def aborts(case: Case) -> Iterator[Seen]:
 
 def closed_queues(case: Case) -> Iterator[Seen]:
     """Name listeners that went away with connections in their queue."""
-    gone = [one for one in case.listeners_before if one.queue and _missing(one, case.listeners.listeners)]
+    now: dict[tuple[str, int], list[Listener]] = {}
+    for other in case.listeners.listeners:
+        now.setdefault((other.address, other.port), []).append(other)
+    gone = [
+        one
+        for one in case.listeners_before
+        if one.queue >= case.bound("attempts") and _missing(one, now.get((one.address, one.port), []))
+    ]
     resets = case.grown(OUT) - case.grown(ON_CLOSE) - case.grown(ON_DATA)
     failed = case.grown_if_counted("TcpExt.TCPMigrateReqFailure")
-    if not gone or resets < 1:
+    one = max(gone, key=lambda listener: listener.queue, default=None)
+    # Each of them gets one: fewer than half are those of any busy host.
+    if one is None or 2 * resets < one.queue:
         return
-    one = gone[0]
     yield Seen(
         cause="listen.closed_with_queue",
         confidence=Confidence.LIKELY,
@@ -80,13 +91,20 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
     if case.rate(name) < case.bound("time-wait-overflows"):
         return
     most = case.number(MAX_TW)
-    wanted = max(262144, 2 * (most or 0))
+    wanted, memory = max(262144, 2 * (most or 0)), case.memory_bytes
+    if memory is not None:
+        wanted = min(wanted, int(_MOST_OF_MEMORY * memory / _TW_BYTES))
+    more = wanted > (most or 0)
     yield Seen(
         cause="reset.tw_overflow",
         confidence=Confidence.HIGH,
         because="the kernel counts it",
         evidence=(case.seen(name, "time-wait-overflows"), case.seen(OUT), case.setting(MAX_TW)),
-        here={RemedyKind.SYSCTL: f"{MAX_TW} = {wanted}; an entry takes 256 bytes"},
+        here={
+            RemedyKind.SYSCTL: f"{MAX_TW} = {wanted}; an entry takes {_TW_BYTES} bytes"
+            if more
+            else f"{most} entries of {_TW_BYTES} bytes are a tenth of the memory already"
+        },
         settings=(
             Proposal(
                 key=MAX_TW,
@@ -95,7 +113,9 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
                 actual=case.text(MAX_TW),
                 why="peers that close late are reset, because the table of TIME-WAIT connections is full",
             ),
-        ),
+        )
+        if more
+        else (),
         ruled_out=("state.time_wait_many",),
     )
 
@@ -103,7 +123,8 @@ def time_wait_table(case: Case) -> Iterator[Seen]:
 def injected(case: Case) -> Iterator[Seen]:
     """Name resets and SYNs that do not fit the sequence, which the kernel answered with a challenge."""
     name = "TcpExt.TCPChallengeACK"
-    if case.rate(name) < case.bound("challenge-acks") or case.grown(ESTAB) == 0:
+    many = case.rate(name) >= case.bound("challenge-acks")
+    if not many or case.share_of_opens(case.grown(name)) < case.bound("challenge-share") or case.grown(ESTAB) == 0:
         return
     yield Seen(
         cause="reset.security_device",
@@ -144,7 +165,8 @@ def unexplained(case: Case) -> Iterator[NotExplained]:
         yield NotExplained(
             what="peers, or something between, reset connections of this host",
             evidence=(case.seen(ESTAB, "received-resets"), case.seen(OUT), *case.seen_if_counted(ON_CLOSE, ON_DATA)),
-            next="a capture tells who sent them; diagnose the other end as well",
+            next="a capture tells who sent them: health checks that end by a reset make such, too; "
+            "diagnose the other end as well",
         )
     if many_stray(case):
         yield NotExplained(
@@ -181,12 +203,14 @@ def _on_data(case: Case, sure: Confidence) -> Seen:
         )
     explained = ended <= (data + close) / _MOSTLY
     # A client that gives up and throws its connection away makes the same numbers, by design.
-    if case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens"):
+    thrown = case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens")
+    if thrown:
         sure = Confidence.LIKELY
     return Seen(
         cause="reset.so_linger_zero",
         confidence=sure if explained else Confidence.LIKELY,
-        because=f"connections end by it that were established: {_share(case, ON_DATA)}",
+        because=f"connections end by it that were established: {_share(case, ON_DATA)}"
+        + ("; health checks of proxies, and clients that give up, do so by design" if thrown else ""),
         evidence=evidence,
         here=_holders(case),
         ruled_out=("reset.write_after_peer_close", "reset.unread_data_on_close") if explained else (),
@@ -208,20 +232,38 @@ def _holders(case: Case) -> dict[RemedyKind, str]:
     return {RemedyKind.APP: f"look first at {', '.join(names[:_SHOWN])}: they have the most connections"}
 
 
-def _missing(one: Listener, now: tuple[Listener, ...]) -> bool:
-    """Say whether a listener is gone, or is another program's by now."""
-    same = [other for other in now if (other.address, other.port) == (one.address, one.port)]
+def _missing(one: Listener, same: Iterable[Listener]) -> bool:
+    """Say whether a listener is gone, or is another program's by now. `same`: what listens there now."""
     return not any(set(one.pids) & set(other.pids) or not one.pids or not other.pids for other in same)
 
 
 def _ended(case: Case) -> Iterator[str]:
-    """Yield listening processes that are gone, by name. None where listeners or processes were not seen."""
+    """Yield listening processes that are gone, by name. None where listeners or processes were not seen.
+
+    One whose ports had far fewer connections than were cut off is not what cut them off.
+    """
     if case.first.listeners is None or case.second.listeners is None:
         return
     held = {pid for one in case.second.listeners.listeners for pid in one.pids}
     for process in case.first.listeners.processes:
-        if process.pid not in held and held:
+        if process.pid not in held and held and 2 * _served(case, process.pid) >= case.grown(ON_CLOSE):
             yield process.name
+
+
+def _served(case: Case, pid: int) -> float:
+    """Return how many connections a process's ports had in the first sample; no bound where they were not read."""
+    sockets = case.first.sockets
+    if sockets is None or sockets.ports_left_out or case.first.listeners is None:
+        return math.inf
+    served = {one.port for one in case.first.listeners.listeners if pid in one.pids}
+    return sum(one.sockets for one in sockets.ports if one.port in served)
+
+
+def _may_be_killed(case: Case, name: str) -> bool:
+    """Say whether the kernel's log names a process among those that it killed for memory, or names none."""
+    log = case.second.kernel_log
+    lines = [one.text for one in log.newest if one.message is KernelMessage.OOM_KILLER] if log is not None else []
+    return not lines or any(f"({name})" in text or f"task={name}," in text for text in lines)
 
 
 def _crash(case: Case, ended: list[str]) -> Seen:
@@ -231,6 +273,8 @@ def _crash(case: Case, ended: list[str]) -> Seen:
         kills = (case.pressure.oom_kills or 0) - (case.pressure_before.oom_kills or 0)
     except NotKnown:
         kills = 0
+    if not _may_be_killed(case, name):
+        killed = kills = 0
     return Seen(
         cause="reset.process_crash",
         confidence=Confidence.HIGH if killed or kills > 0 else Confidence.LIKELY,

@@ -12,6 +12,9 @@ from tcptune.domain.sockets import SocketState, StateOwner
 FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
 ZERO_WINDOW = "TcpExt.TCPToZeroWindowAdv"
 _SURE_S = 60
+_FEW = 0.02
+_FULL_BYTES = 16384
+"""Of one connection: what is unread of a program that is at work is less (tcp_rmem begins with 131072)."""
 
 
 def close_wait(case: Case) -> Iterator[Seen]:
@@ -24,9 +27,13 @@ def close_wait(case: Case) -> Iterator[Seen]:
         if now.quiet_s is not None and now.quiet_s < case.elapsed_s and grows < case.bound("close-waits"):
             # None of them was there in the first sample: they come and go.
             continue
+        told = now.sockets - now.unread >= case.bound("close-waits")
+        if not told and grows < case.bound("close-waits") and now.sockets < _FEW * _working(case, now):
+            # The end waits to be read: long answers, whose clients have ended their half, make a few.
+            continue
         yield Seen(
             cause="state.close_wait_leak",
-            confidence=Confidence.HIGH if stays or _leaks(case, now, was) else Confidence.LIKELY,
+            confidence=Confidence.HIGH if (stays and told) or _leaks(case, now, was) else Confidence.LIKELY,
             because="no kernel timer ends them"
             + (f"; one has been there for {now.quiet_s:.0f} s" if now.quiet_s else "")
             + (f", and there are {grows} more than in the first sample" if grows > 0 else ""),
@@ -35,6 +42,11 @@ def close_wait(case: Case) -> Iterator[Seen]:
             here={RemedyKind.APP: f"{now.name or 'the process'} has to close {now.sockets} ended connections"},
             ruled_out=("state.fin_wait2", "timeout.idle_dead_peer"),
         )
+
+
+def _working(case: Case, one: StateOwner) -> int:
+    """Return the connections of the same process that both ends keep open."""
+    return sum(other.sockets for other in _owners(case, SocketState.ESTABLISHED) if other.pid == one.pid)
 
 
 def _leaks(case: Case, now: StateOwner, was: int) -> bool:
@@ -93,20 +105,22 @@ def slow_readers(case: Case) -> Iterator[Seen]:
         case.grown(ZERO_WINDOW)
     ) >= case.bound("closed-windows-share")
     dropped = case.grown_if_counted("TcpExt.TCPRcvQDrop") + case.grown_if_counted("TcpExt.PruneCalled")
-    if not closing and not dropped:
+    dropping = dropped / case.elapsed_s >= case.bound("closed-windows")
+    if not closing and not dropping:
         return
     evidence = tuple(case.seen_if_counted(ZERO_WINDOW, "TcpExt.PruneCalled", "TcpExt.TCPRcvQDrop"))
     before = {one.pid: one.unread_bytes for one in _owners(case, SocketState.ESTABLISHED, first=True)}
     full = [
         one
         for one in _owners(case, SocketState.ESTABLISHED)
-        if min(one.unread_bytes, before.get(one.pid, 0)) >= case.bound("unread-bytes")
+        if min(one.unread_bytes, before.get(one.pid, 0)) >= max(case.bound("unread-bytes"), one.unread * _FULL_BYTES)
     ]
     for one in full:
         yield Seen(
             cause="perf.slow_reader",
             confidence=Confidence.HIGH,
-            because="its receive queues were full in both samples, and the kernel closes windows",
+            because="its receive queues were full in both samples, and the kernel "
+            + ("closes windows" if closing else "throws away what arrives"),
             evidence=(
                 Evidence(
                     source=Source.SOCKETS,

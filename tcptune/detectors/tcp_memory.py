@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
+from tcptune.domain.sockets import SocketState
 from tcptune.domain.strain import KernelMessage, Pressure
 
 ABORTS = "TcpExt.TCPAbortOnMemory"
@@ -15,6 +16,9 @@ TCP_MEM = "net.ipv4.tcp_mem"
 RMEM = "net.ipv4.tcp_rmem"
 WMEM = "net.ipv4.tcp_wmem"
 WANT_ZERO = "TcpExt.TCPWantZeroWindowAdv"
+_ORPHAN_BYTES = 65536
+_MOST_OF_MEMORY = 0.5
+"""Of what all orphans could take; tcp_mem ends them long before."""
 _USUAL_RMEM = 6291456
 _USUAL_WMEM = 4194304
 _USUAL_PARTS = (0.046, 0.0625, 0.093)
@@ -52,26 +56,28 @@ def orphans_and_memory(case: Case) -> Iterator[Seen]:
 def buffers(case: Case) -> Iterator[Seen]:
     """Name send buffers that hold connections back, and receive buffers that are smaller than what was promised."""
     limited = case.second.sockets.send_buffer_limited if case.second.sockets is not None else None
-    if limited is not None and limited >= case.bound("buffer-limited"):
+    least = case.bound("buffer-limited")
+    if limited is not None and limited >= least and not _lowered(case, WMEM, _USUAL_WMEM):
+        # Of very many downloads a few are always held back by the largest buffer that there is.
+        least = max(least, case.sockets.count(SocketState.ESTABLISHED) * case.bound("buffer-limited-share") / 100)
+    if limited is not None and limited >= least:
         held = Evidence(
             source=Source.SOCKETS,
             name="held back by the send buffer",
             value=limited,
             unit="connections",
-            threshold=case.bound("buffer-limited"),
+            threshold=round(least),
         )
         yield _too_small(case, WMEM, _USUAL_WMEM, "connections wait for their own send buffer half of the time", held)
-    if case.rate(WANT_ZERO) >= case.bound("overfull-windows"):
+    # A few dozen uploads at once make as many with the buffers that the kernel gives by itself.
+    if case.rate(WANT_ZERO) >= case.bound("overfull-windows") and _lowered(case, RMEM, _USUAL_RMEM):
         overfull = case.seen(WANT_ZERO, "overfull-windows")
         yield _too_small(case, RMEM, _USUAL_RMEM, "windows are full all the time", overfull)
 
 
 def _too_small(case: Case, key: str, usual: int, because: str, evidence: Evidence) -> Seen:
     """Return the cause; likely where the kernel's limit was lowered. Raises NotKnown."""
-    sizes = case.numbers(key)
-    if sizes is None or len(sizes) != 3:
-        raise NotKnown(f"{key} is not three numbers here")
-    small = sizes[2] < usual
+    sizes, small = _sizes(case, key), _lowered(case, key, usual)
     wanted = f"{sizes[0]} {sizes[1]} {usual}"
     why = "buffers are smaller than what the path holds"
     return Seen(
@@ -84,6 +90,18 @@ def _too_small(case: Case, key: str, usual: int, because: str, evidence: Evidenc
         if small
         else (),
     )
+
+
+def _sizes(case: Case, key: str) -> tuple[int, ...]:
+    sizes = case.numbers(key)
+    if sizes is None or len(sizes) != 3:
+        raise NotKnown(f"{key} is not three numbers here")
+    return sizes
+
+
+def _lowered(case: Case, key: str, usual: int) -> bool:
+    """Say whether no buffer may grow to what the kernel allows by itself. Raises NotKnown."""
+    return _sizes(case, key)[2] < usual
 
 
 def _seen(because: str, sure: Confidence, evidence: list[Evidence], settings: tuple[Proposal, ...] = ()) -> Seen:
@@ -124,7 +142,8 @@ def _levels(now: Pressure) -> Iterator[Evidence]:
 
 
 def _orphan_limit(case: Case, now: Pressure) -> Iterator[Proposal]:
-    if now.max_orphans:
+    memory = case.memory_bytes
+    if now.max_orphans and memory is not None and 2 * now.max_orphans * _ORPHAN_BYTES <= _MOST_OF_MEMORY * memory:
         yield Proposal(
             key=MAX_ORPHANS,
             operator=Operator.AT_LEAST,

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.detectors.case import Case, Clue, Seen
+from tcptune.detectors.listen import NOBODY
+from tcptune.detectors.resets import OUT
 from tcptune.domain.causes import Cause, Confidence
 from tcptune.domain.diagnosis import FILES, CauseFound, Gap, HostDiagnosis, NotExplained, Remedy, Source
 from tcptune.knowledge.causes import causes
+
+_OF_PROCESSES = frozenset({"limit", "listen", "state"})
+"""Families of causes that are about a process where they are about anything: its name comes first."""
 
 
 def of(
@@ -30,7 +35,7 @@ def of(
         window_s=round(case.elapsed_s, 2),
         causes=ordered(found),
         harmless=tuple(_found(one) for one in saw if one.harmless),
-        unexplained=(*(() if _explained(found) else resets), *others),
+        unexplained=(*(one for one in resets if not _explained(one, found)), *others),
         not_judged=tuple(gaps),
     )
 
@@ -117,7 +122,14 @@ def ordered(found: Sequence[CauseFound]) -> tuple[CauseFound, ...]:
     roots: list[CauseFound] = []
     below: dict[str, list[CauseFound]] = {}
     for one in found:
-        root = next((other for other in _before(one.cause, known) if other in sure), None)
+        root = next(
+            (
+                other
+                for other in _before(one.cause, known)
+                if other in sure and any(_may_bring(above, one) for above in found if above.cause == other)
+            ),
+            None,
+        )
         if root is None:
             roots.append(one)
         else:
@@ -139,6 +151,18 @@ def ordered(found: Sequence[CauseFound]) -> tuple[CauseFound, ...]:
     return tuple(result)
 
 
+def _may_bring(above: CauseFound, below: CauseFound) -> bool:
+    """Say whether they are of one process, where both are of one: the files of one fill no queue of another."""
+    if above.about is None or below.about is None or not {_family(above), _family(below)} <= _OF_PROCESSES:
+        return True
+    names = {above.about.split()[0], below.about.split()[0]}
+    return len(names) == 1 or NOBODY in names
+
+
+def _family(one: CauseFound) -> str:
+    return one.cause.partition(".")[0]
+
+
 def _before(cause: str, known: Mapping[str, Cause]) -> Iterable[str]:
     """Yield the causes that bring a cause about."""
     return (one.id for one in known.values() if cause in one.leads_to and one.id != cause)
@@ -148,12 +172,13 @@ def _same(one: CauseFound, clue: Clue) -> bool:
     return clue.about is None or one.about is None or one.about == clue.about
 
 
-def _explained(found: Sequence[CauseFound]) -> bool:
-    """Say whether a cause of resets was found: then more resets than usual are no riddle."""
-    return any(
-        one.confidence is not Confidence.POSSIBLE and {"ECONNRESET", "ECONNREFUSED"} & set(causes()[one.cause].errors)
-        for one in found
-    )
+def _explained(riddle: NotExplained, found: Sequence[CauseFound]) -> bool:
+    """Say whether a cause of such resets was found: then more of them than usual are no riddle."""
+    ends = {"ECONNRESET"}
+    if riddle.evidence[0].name == OUT:
+        # Who is refused gets a reset as well, but no connection ends by that.
+        ends.add("ECONNREFUSED")
+    return any(one.confidence is not Confidence.POSSIBLE and ends & set(causes()[one.cause].errors) for one in found)
 
 
 def _found(one: Seen) -> CauseFound:

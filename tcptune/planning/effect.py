@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from tcptune.domain.effects import HostEffect, Outcome, RateEffect
-from tcptune.domain.gate_rules import CounterRule
+from tcptune.domain.gate_rules import CounterRule, ShareRule
 from tcptune.domain.gates import Window
 from tcptune.domain.quantities import spelled
 from tcptune.domain.rates import NotMeasured
@@ -18,6 +18,9 @@ from tcptune.planning.counter_rates import Measured, measure
 
 _NOISE = 3.0
 """Standard deviations of a count of independent events that are put down to chance: 1 in 700."""
+_CHANCE = 1 / 700
+_MANY = 500
+"""From so many events on a binomial distribution is a normal one."""
 _SHORTEST_S = 5.0
 _PART = 0.5
 """Traffic below this part of what it was proves no repair; a number below this part of what it was is better."""
@@ -55,17 +58,44 @@ def _outcome(rule: CounterRule, was: Measured | NotMeasured, now: Measured | Not
 
 
 def _compared(rule: CounterRule, was: Measured, now: Measured) -> tuple[Outcome, str]:
-    if _exceeds(now, max(was.value, rule.tolerated) * rule.times_before, was):
+    bound = max(was.value, rule.tolerated) * rule.times_before * _more_load(rule, was, now)
+    if _exceeds(now, bound, was):
         return Outcome.WORSE, ""
     was_bad = _exceeds(was, rule.tolerated, None)
     if not now.busy(rule) or (was_bad and now.traffic_per_s < _PART * was.traffic_per_s):
         traffic = f"{spelled(now.traffic_per_s)} per second now, {spelled(was.traffic_per_s)} before"
         return Outcome.NOT_JUDGED, f"too little traffic to tell: {traffic}"
-    if was_bad and now.value <= rule.tolerated:
-        return Outcome.FIXED, ""
-    if was_bad and now.value <= _PART * was.value:
-        return Outcome.BETTER, ""
-    return Outcome.UNCHANGED, ""
+    better = now.value <= rule.tolerated or now.value <= _PART * was.value
+    if not was_bad or not better:
+        return Outcome.UNCHANGED, ""
+    if now.exposure is not None and was.exposure is not None and not _fell(was, was.exposure, now, now.exposure):
+        expected = spelled(was.value * now.exposure)
+        return Outcome.NOT_JUDGED, f"too short to tell: {expected} would have come as before; look for longer"
+    return (Outcome.FIXED if now.value <= rule.tolerated else Outcome.BETTER), ""
+
+
+def _more_load(rule: CounterRule, was: Measured, now: Measured) -> float:
+    """Return how many times the traffic is more than it was, at least 1. A share is of the traffic already."""
+    if isinstance(rule, ShareRule) or was.traffic_per_s <= 0:
+        return 1.0
+    return max(1.0, now.traffic_per_s / was.traffic_per_s)
+
+
+def _fell(was: Measured, was_of: float, now: Measured, now_of: float) -> bool:
+    """Say whether chance does not explain that there are so few events now.
+
+    Were both rates the same, each event of the two windows would fall into the second with its part of them: how many
+    do is binomial.
+    """
+    seen, in_all = round(now.value * now_of), round(now.value * now_of) + round(was.value * was_of)
+    part = now_of / (now_of + was_of)
+    if in_all > _MANY:
+        return seen < in_all * part - _NOISE * math.sqrt(in_all * part * (1 - part))
+    return sum(_binomial(number, in_all, part) for number in range(seen + 1)) < _CHANCE
+
+
+def _binomial(number: int, of: int, part: float) -> float:
+    return math.comb(of, number) * part**number * (1 - part) ** (of - number)
 
 
 def _exceeds(one: Measured, bound: float, other: Measured | None) -> bool:

@@ -20,7 +20,7 @@ def evidence(facts: HostFacts) -> Iterator[tuple[str, Iterator[str]]]:
     if facts.sockets is not None:
         yield "sockets", _sockets(facts.sockets, port_room(facts))
     if facts.pressure is not None:
-        yield "pressure", _pressure(facts.pressure, facts.system.page_size_bytes or 4096)
+        yield "pressure", _pressure(facts.pressure, facts.system.page_size_bytes)
     if facts.drops is not None:
         yield "drops", _drops(facts.drops)
     if facts.kernel_log is not None:
@@ -116,7 +116,7 @@ def _states(states: Mapping[SocketState, int]) -> str:
     return ", ".join(f"{number} {state}" for state, number in states.items())
 
 
-def _pressure(found: Pressure, page_bytes: int) -> Iterator[str]:
+def _pressure(found: Pressure, page_bytes: int | None) -> Iterator[str]:
     yield "what TCP takes, of what it may"
     limit = found.tcp_mem_pages[2] if found.tcp_mem_pages else None
     rows = [
@@ -126,7 +126,8 @@ def _pressure(found: Pressure, page_bytes: int) -> Iterator[str]:
         ("open files", _of(found.open_files, found.max_files)),
     ]
     if found.memory_bytes is not None and found.available_bytes is not None:
-        tcp = "" if found.tcp_pages is None else f", TCP has {found.tcp_pages * page_bytes / _MIB:.0f} MiB"
+        known = found.tcp_pages is not None and page_bytes is not None
+        tcp = f", TCP has {(found.tcp_pages or 0) * (page_bytes or 0) / _MIB:.0f} MiB" if known else ""
         free = f"{found.available_bytes / _MIB:.0f} of {found.memory_bytes / _MIB:.0f} MiB available{tcp}"
         rows.append(("memory", free))
     since = {

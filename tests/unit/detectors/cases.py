@@ -177,7 +177,10 @@ CASES = {
     "a host without files": Faulty(
         "limit.enfile",
         HIGH,
-        sampled(first={"pressure": PRESSURE.model_copy(update={"open_files": 799_990}), "kernel_log": log(file_max=3)}),
+        sampled(
+            first={"pressure": PRESSURE.model_copy(update={"open_files": 799_990})},
+            second={"kernel_log": log(file_max=3)},
+        ),
         helps=True,
     ),
     "a host that kills for memory": Faulty(
@@ -199,10 +202,8 @@ CASES = {
         HIGH,
         sampled(
             {"nf_conntrack.drop": 3000},
-            first={
-                "conntrack": Conntrack(loaded=True, count=262_144, max=262_144, buckets=65536),
-                "kernel_log": log(conntrack_full=40),
-            },
+            first={"conntrack": Conntrack(loaded=True, count=262_144, max=262_144, buckets=65536)},
+            second={"kernel_log": log(conntrack_full=40)},
         ),
         helps=True,
     ),
@@ -254,7 +255,8 @@ CASES = {
         HIGH,
         sampled(
             {"TcpExt.TCPAbortOnMemory": 300, "Tcp.OutRsts": 340},
-            first={"pressure": PRESSURE.model_copy(update={"orphans": 16_000}), "kernel_log": log(too_many_orphans=9)},
+            first={"pressure": PRESSURE.model_copy(update={"orphans": 16_000})},
+            second={"kernel_log": log(too_many_orphans=9)},
         ),
         helps=True,
     ),
@@ -522,7 +524,7 @@ HEALTHY = {
     "a loaded processor among four": sampled(second={"drops": drops(busier(processed=250_000, time_squeeze=900))}),
     "a log whose lines are an hour old": sampled(first={"kernel_log": old_log()}),
     "a container that reads the log of its machine": sampled(
-        first={"kernel_log": log(conntrack_full=40, possible_syn_flooding=1, oom_killer=1)},
+        second={"kernel_log": log(conntrack_full=40, possible_syn_flooding=1, oom_killer=1)},
         system={"namespace": NetNamespace(child=True, sign="net.ipv4.tcp_mem is absent")},
     ),
     "a full queue of a minute ago": sampled(

@@ -130,6 +130,17 @@ PRESSURE = Pressure(
     neighbours_refused=0,
 )
 CPUS = tuple(SoftnetCpu(cpu=cpu, processed=10_000_000, dropped=0, time_squeeze=90) for cpu in range(4))
+ETHERNET = Link(
+    name="eth0",
+    physical=True,
+    mtu=1500,
+    operstate="up",
+    speed_mbps=10000,
+    rx_errors=0,
+    rx_dropped=0,
+    tx_errors=0,
+    tx_dropped=0,
+)
 ETH = LinkDrops(
     name="eth0",
     counts={
@@ -228,21 +239,7 @@ def _whole(
         "collected_at": NOW + timedelta(seconds=later_s),
         "counters": counters,
         "listeners": Listeners(source="ss", listeners=(WEB, SSH), processes=(NGINX, SSHD)),
-        "links": Links(
-            links=(
-                Link(
-                    name="eth0",
-                    physical=True,
-                    mtu=1500,
-                    operstate="up",
-                    speed_mbps=10000,
-                    rx_errors=0,
-                    rx_dropped=0,
-                    tx_errors=0,
-                    tx_dropped=0,
-                ),
-            )
-        ),
+        "links": Links(links=(ETHERNET,)),
         "conntrack": Conntrack(loaded=True, count=9000, max=262144, buckets=65536),
         "pressure": PRESSURE,
         "drops": drops(busier() if later_s else CPUS),

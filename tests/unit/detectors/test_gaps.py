@@ -41,7 +41,7 @@ def test_lines_of_the_machine_support_what_a_container_shows_and_make_it_no_sure
     space = NetNamespace(child=True, sign="net.ipv4.tcp_mem is absent")
     case = {"TcpExt.TCPReqQFullDoCookies": 900, "TcpExt.SyncookiesSent": 900}
 
-    found = judge(sampled(case, first={"kernel_log": log(possible_syn_flooding=1)}, system={"namespace": space}))
+    found = judge(sampled(case, second={"kernel_log": log(possible_syn_flooding=1)}, system={"namespace": space}))
 
     assert [one.cause for one in found.causes] == ["listen.syn_queue_full"]
     assert found.causes[0].evidence[-1].source is Source.KERNEL_LOG

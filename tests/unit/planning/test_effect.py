@@ -23,13 +23,15 @@ MORE = {
 }
 
 
-def window(grew: Mapping[str, int] | None = None, *, boot: str = "b1", times: float = 1.0) -> Window:
+def window(
+    grew: Mapping[str, int] | None = None, *, boot: str = "b1", times: float = 1.0, seconds: float = 30
+) -> Window:
     growth = {**BUSY, **MORE, **(grew or {})}
     first = {**dict.fromkeys(growth, 5_000_000), "sockstat.TCP.mem": 900}
     last = {name: value + int(growth.get(name, 0) * times) for name, value in first.items()}
     return Window(
         first=CounterReading(host="web1", at=NOW, boot_id=boot, counters=first),
-        last=CounterReading(host="web1", at=NOW + timedelta(seconds=30), boot_id=boot, counters=last),
+        last=CounterReading(host="web1", at=NOW + timedelta(seconds=seconds), boot_id=boot, counters=last),
     )
 
 
@@ -69,6 +71,35 @@ def test_no_errors_without_requests_prove_nothing() -> None:
 
     assert outcomes(found)[RULE] is Outcome.NOT_JUDGED
     assert found.outcome is Outcome.NOT_JUDGED
+
+
+def test_a_window_too_short_to_see_what_was_seen_before_proves_no_repair() -> None:
+    # Three events in ten seconds for an hour: none in the next six is chance one time in six.
+    before = window({OVERFLOWS: 9}, times=120, seconds=3600)
+    after = window({OVERFLOWS: 0}, times=0.2, seconds=6)
+
+    found = effect("web1", before, after)
+
+    assert outcomes(found)[RULE] is Outcome.NOT_JUDGED
+    assert "longer" in next(one.why for one in found.rates if one.rule == RULE)
+    assert outcomes(effect("web1", before, window({OVERFLOWS: 0}, times=4, seconds=120)))[RULE] is Outcome.FIXED
+
+
+def test_less_than_half_in_a_window_that_is_too_short_is_no_better() -> None:
+    before = window({OVERFLOWS: 9}, times=120, seconds=3600)
+
+    found = effect("web1", before, window({OVERFLOWS: 1}, times=0.2, seconds=6))
+
+    assert outcomes(found)[RULE] is Outcome.NOT_JUDGED
+
+
+def test_more_of_everything_is_more_load_and_nothing_worse() -> None:
+    night, day = window({OVERFLOWS: 60}), window({OVERFLOWS: 60}, times=5)
+
+    found = effect("web1", night, day)
+
+    assert Outcome.WORSE not in outcomes(found).values()
+    assert outcomes(effect("web1", night, window({OVERFLOWS: 60 * 5}, times=5)))[RULE] is Outcome.WORSE
 
 
 def test_one_rate_that_is_worse_makes_the_host_worse() -> None:

@@ -65,3 +65,11 @@ def test_a_process_cannot_steer_the_terminal_by_its_name() -> None:
 
 def test_a_page_without_evidence_says_nothing_of_it() -> None:
     assert "sockets, as" not in host_page.render(facts("web1"))
+
+
+def test_pages_of_a_size_that_is_not_known_are_no_bytes() -> None:
+    one = told(ROOT_ON_DEBIAN)
+    unknown = one.model_copy(update={"system": one.system.model_copy(update={"page_size_bytes": None})})
+
+    assert "TCP has" in host_page.render(one)
+    assert "TCP has" not in host_page.render(unknown)
