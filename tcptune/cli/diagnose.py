@@ -94,7 +94,8 @@ def diagnose(
       tcptune diagnose --log error.log --pcap client.pcap
       tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
     """
-    from tcptune.reports.fix_profile import overlay
+    from tcptune.reports.fix_profile import concerned, overlay
+    from tcptune.reports.layout import count
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
@@ -115,7 +116,9 @@ def diagnose(
             typer.echo(f"no kernel setting helps: {emit_profile} was not written", err=True)
         else:
             write_whole(emit_profile, [profile])
-            typer.echo(f"wrote {emit_profile}; next: tcptune plan {emit_profile} -i INVENTORY", err=True)
+            told = f"{len(concerned(found))} of {count(len(found.hosts) + len(found.unread), 'host')}"
+            next_ = f"tcptune plan {emit_profile} -i INVENTORY"
+            typer.echo(f"wrote {emit_profile} for {told}; next: {next_}", err=True)
     if found.unread or found.in_part:
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(EXIT_PENDING if found.found else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.detectors.case import Case, Clue, Seen
+from tcptune.detectors.proposals import agreed
 from tcptune.domain.causes import Cause, Confidence
 from tcptune.domain.diagnosis import FILES, CauseFound, Gap, HostDiagnosis, NotExplained, Remedy, Source
 from tcptune.knowledge.causes import causes
@@ -28,7 +29,7 @@ def of(
     return HostDiagnosis(
         host=case.second.host,
         window_s=round(case.elapsed_s, 2),
-        causes=ordered(found),
+        causes=agreed(ordered(found)),
         harmless=tuple(_found(one) for one in saw if one.harmless),
         unexplained=(*(() if _explained(found) else resets), *others),
         not_judged=tuple(gaps),

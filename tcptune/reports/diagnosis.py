@@ -25,8 +25,9 @@ def terminal(result: FleetDiagnosis) -> str:
 
 def _host(host: HostDiagnosis) -> Iterator[str]:
     yield f"{host.host}  ({_state(host)})"
+    told: dict[str, int] = {}
     for number, one in enumerate(host.causes, start=1):
-        yield from _cause(one, number)
+        yield from _cause(one, number, told)
     for left in host.unexplained:
         yield from wrapped(f"! {left.what}: no counter of this host tells why", indent="  ")
         yield from _evidence(left.evidence)
@@ -52,7 +53,8 @@ def _state(host: HostDiagnosis) -> str:
     return f"nothing is wrong{window}" if host.window_s else "nothing was found in them"
 
 
-def _cause(one: CauseFound, number: int) -> Iterator[str]:
+def _cause(one: CauseFound, number: int, told: dict[str, int]) -> Iterator[str]:
+    """Yield a cause. `told` is what was advised before, by the number of the cause: that is not said again."""
     about = f": {one.about}" if one.about else ""
     yield from wrapped(f"! {number}. {one.cause}  {one.confidence}  {one.summary}{about}", indent="  ")
     if one.follows_from:
@@ -61,15 +63,26 @@ def _cause(one: CauseFound, number: int) -> Iterator[str]:
     yield from _evidence(one.evidence)
     for other in one.alternatives:
         yield from wrapped(f"or {other.cause}, if {other.how}", indent=_IN)
-    for remedy in one.remedies:
-        yield from wrapped(f"{_whose(remedy)}: {_advice(remedy)}", indent=_IN)
+    advice = list(dict.fromkeys(f"{_whose(remedy)}: {_advice(remedy)}" for remedy in one.remedies))
+    for text in advice:
+        if text not in told:
+            yield from wrapped(text, indent=_IN)
+    if before := sorted({told[text] for text in advice if text in told}):
+        also = "what to do: " if all(text in told for text in advice) else "and "
+        yield f"{_IN}{also}as for {' and '.join(map(str, before))}"
     if not one.kernel_change_helps:
         yield f"{_IN}no kernel setting helps"
     for setting in one.settings:
         is_now = f", is {setting.actual or '(empty)'}" if setting.actual is not None else ""
-        yield f"{_IN}~ {setting.key} {setting.operator.replace('_', ' ')} {setting.value}{is_now}"
+        wanted = f"~ {setting.key} {setting.operator.replace('_', ' ')} {setting.value}"
+        yield f"{_IN}{wanted}, as for {told[wanted]}" if wanted in told else f"{_IN}{wanted}{is_now}"
+        told.setdefault(wanted, number)
     if one.nofile is not None:
-        yield f"{_IN}~ limits.nofile of {one.nofile.process} at least {one.nofile.at_least}, is {one.nofile.actual}"
+        wanted = f"~ limits.nofile of {one.nofile.process} at least {one.nofile.at_least}"
+        yield f"{_IN}{wanted}, as for {told[wanted]}" if wanted in told else f"{_IN}{wanted}, is {one.nofile.actual}"
+        told.setdefault(wanted, number)
+    for text in advice:
+        told.setdefault(text, number)
 
 
 def _evidence(found: Sequence[Evidence]) -> list[str]:
