@@ -82,8 +82,8 @@ def diagnose(
     What logs, captures, chains of timeouts and probes say is evidence, too; with these and neither -i, --limit nor
     --facts no host is read. Each cause comes with the numbers that were read, how sure it is, what else it could be,
     and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that is said. What could
-    not be judged is listed; a host with such a line is never called well. Without root, programs' sockets and the
-    kernel's log are not seen.
+    not be judged is listed, with what it may hide; a host with such a line is never called well. Without root, the
+    open files of others' programs and the kernel's log are not seen: -b.
 
     Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host or a file could not be read or
     judged in full, 3 if a file is not what it is given for.

@@ -28,6 +28,7 @@ from tcptune.detectors import (
 )
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.detectors.clues import Heard
+from tcptune.detectors.groups import CAUSES
 from tcptune.domain.diagnosis import Gap, HostDiagnosis
 from tcptune.domain.samples import Sampled
 
@@ -90,20 +91,24 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
             for one in detector(case):
                 seen.append(one)  # noqa: PERF402
         except NotKnown as gap:
-            gaps.append(Gap(group=name, why=str(gap)))
+            gaps.append(_gap(name, gap))
     try:
         answers = list(agreeing.answered(case, told))
         told = agreeing.settled(told, answers)
         seen += answers
     except NotKnown as gap:
-        gaps.append(Gap(group="files", why=str(gap)))
+        gaps.append(_gap("files", gap))
     try:
         told += kernel_log.judge(case)
     except NotKnown as gap:
-        gaps.append(Gap(group="kernel-log", why=str(gap)))
+        gaps.append(_gap("kernel-log", gap))
     try:
         left = tuple(resets.unexplained(case))
     except NotKnown as gap:
         left = ()
-        gaps.append(Gap(group="resets", why=str(gap)))
+        gaps.append(_gap("resets", gap))
     return verdict.of(case, seen, told, (left, heard.unexplained), (*gaps, *heard.not_judged))
+
+
+def _gap(group: str, problem: NotKnown) -> Gap:
+    return Gap(group=group, why=str(problem), causes=CAUSES.get(group, ()), root=problem.root)

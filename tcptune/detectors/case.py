@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, NofileProposal, Proposal, Source
-from tcptune.domain.facts import Absent, HostFacts, Value
+from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.rates import NotMeasured, Rates, began_again, rates, reading, seconds_between
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import Sockets
@@ -25,7 +25,11 @@ NOT_HELD = "these facts do not hold it; `tcptune facts --evidence` asks for it"
 
 
 class NotKnown(Exception):
-    """A detector lacks a fact; the text says which, and why."""
+    """A detector lacks a fact; the text says which, and why. `root`: a login of root would have been told."""
+
+    def __init__(self, why: str, *, root: bool = False) -> None:
+        super().__init__(why)
+        self.root = root
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,11 @@ class Case:
         return reading.text if isinstance(reading, Value) else None
 
     @property
+    def plain(self) -> bool:
+        """Whether the login was not root: then it sees its own processes alone."""
+        return self.second.system.user.isdecimal() and self.second.system.user != "0"
+
+    @property
     def listeners(self) -> Listeners:
         """What listens now. Raises NotKnown."""
         if self.second.listeners is None:
@@ -278,7 +287,7 @@ def _numbers(facts: HostFacts, key: str) -> tuple[int, ...] | None:
     if isinstance(reading, Absent):
         return None
     if not isinstance(reading, Value):
-        raise NotKnown(f"{key} was not read")
+        raise NotKnown(f"{key} was not read", root=isinstance(reading, Unreadable) and facts.system.user != "0")
     found = numbers(reading.text)
     if not found:
         raise NotKnown(f"{key} is no number here")

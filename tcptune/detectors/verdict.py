@@ -26,13 +26,14 @@ def of(
     saw = list(seen)
     told = list(clues)
     found = lowered(joined([_found(one) for one in saw if not one.harmless], told), told)
+    not_judged = [one.model_copy(update={"behind": tuple(_behind(one, found))}) for one in gaps]
     return HostDiagnosis(
         host=case.second.host,
         window_s=round(case.elapsed_s, 2),
         causes=agreed(ordered(found)),
         harmless=tuple(_found(one) for one in saw if one.harmless),
         unexplained=(*(() if _explained(found) else resets), *others),
-        not_judged=tuple(gaps),
+        not_judged=tuple(not_judged),
     )
 
 
@@ -143,6 +144,15 @@ def ordered(found: Sequence[CauseFound]) -> tuple[CauseFound, ...]:
 def _before(cause: str, known: Mapping[str, Cause]) -> Iterable[str]:
     """Yield the causes that bring a cause about."""
     return (one.id for one in known.values() if cause in one.leads_to and one.id != cause)
+
+
+def _behind(gap: Gap, found: Iterable[CauseFound]) -> Iterable[str]:
+    """Yield what was found and a cause of a gap may bring about, or be mistaken for."""
+    hidden = frozenset(gap.causes)
+    below = {cause for name in hidden for cause in causes()[name].leads_to}
+    for one in found:
+        if one.cause in below | hidden or hidden & {other.cause for other in one.alternatives}:
+            yield one.cause
 
 
 def _same(one: CauseFound, clue: Clue) -> bool:

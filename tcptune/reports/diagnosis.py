@@ -10,6 +10,8 @@ from tcptune.domain.quantities import spelled
 from tcptune.reports.layout import aligned, count, wrapped
 
 _IN = "      "
+_UNSEEN = "what may be there unseen: "
+_BECOME = "-b (--become), or a login of root: it is told what this login is not"
 
 
 def terminal(result: FleetDiagnosis) -> str:
@@ -39,6 +41,9 @@ def _host(host: HostDiagnosis) -> Iterator[str]:
         yield from _evidence(one.evidence)
     for why, groups in gaps(host.not_judged):
         yield from wrapped(f"? not judged: {groups}: {why}", indent="  ")
+        yield from wrapped(unseen([one for one in host.not_judged if one.why == why], host), indent=_IN)
+    if any(one.root for one in host.not_judged):
+        yield f"    try: {_BECOME}"
 
 
 def _state(host: HostDiagnosis) -> str:
@@ -104,6 +109,18 @@ def gaps(found: Sequence[Gap]) -> list[tuple[str, str]]:
     return [(why, ", ".join(groups)) for why, groups in by_reason.items()]
 
 
+def unseen(found: Sequence[Gap], host: HostDiagnosis) -> str:
+    """Return what these gaps can hide, and whether what was found stands in spite of them. Empty where nobody knows."""
+    causes = dict.fromkeys(cause for one in found for cause in one.causes)
+    if not causes:
+        return ""
+    text = f"{_UNSEEN}{', '.join(causes)}"
+    if not host.causes:
+        return text
+    behind = dict.fromkeys(cause for one in found for cause in one.behind)
+    return f"{text}; " + (f"it may be behind {', '.join(behind)}" if behind else "what was found stands without it")
+
+
 def _whose(remedy: Remedy) -> str:
     return "note" if remedy.kind is RemedyKind.NONE else remedy.owner.value
 
@@ -118,9 +135,15 @@ def _summary(result: FleetDiagnosis) -> str:
     parts = [f"something is wrong on {wrong} of {count(total, 'host')}"] if total else ["no host was looked at"]
     if result.elsewhere is not None:
         parts += [f"the files tell of {count(len(result.elsewhere.causes), 'cause')}"]
-    parts += [f"{len(result.in_part)} not judged in full"] if result.in_part else []
+    parts += [f"{len(result.in_part)} not judged in full" + _rootless(result)] if result.in_part else []
     parts += [f"{len(result.unread)} could not be read"] if result.unread else []
     return f"Diagnosis: {', '.join(parts)}. Nothing has been changed."
+
+
+def _rootless(result: FleetDiagnosis) -> str:
+    """Say where the login is the whole reason."""
+    some = [one for one in result.in_part if any(gap.root for gap in one.not_judged)]
+    return f" ({len(some)} of them for want of root)" if some else ""
 
 
 HEAD = ("cause", "about", "confidence", "because", "follows from")
@@ -157,7 +180,11 @@ def markdown_host(host: HostDiagnosis) -> Iterator[tuple[str, tuple[str, ...], l
         yield f"Not explained: {left.what}", EVIDENCE_HEAD, [*_rows(left.evidence), ("next", left.next, "")]
     for one in host.harmless:
         yield f"Harmless: {one.summary}", EVIDENCE_HEAD, [*_rows(one.evidence), ("why", one.because, "")]
-    yield "Not judged", ("group", "why"), [(groups, why) for why, groups in gaps(host.not_judged)]
+    rows: list[tuple[str, ...]] = [
+        (groups, why, unseen([one for one in host.not_judged if one.why == why], host).removeprefix(_UNSEEN))
+        for why, groups in gaps(host.not_judged)
+    ]
+    yield "Not judged", ("group", "why", "unseen"), rows
 
 
 def markdown_summary(result: FleetDiagnosis) -> str:
