@@ -10,6 +10,7 @@ import typer
 
 from tcptune.adapters.files import read_facts, read_probe, write_whole
 from tcptune.cli import wiring
+from tcptune.cli.chain_files import Haproxy, Nginx, assessed
 from tcptune.cli.console import deliver, tracked
 from tcptune.cli.options import (
     AskBecomePass,
@@ -64,6 +65,8 @@ def diagnose(
     chain: Annotated[
         list[Path], typer.Option("--chain", help="Chain of timeouts, in YAML. May be repeated.", metavar="CHAIN")
     ] = [],  # noqa: B006
+    nginx: Nginx = [],  # noqa: B006
+    haproxy: Haproxy = [],  # noqa: B006
     probe: Annotated[
         list[Path],
         typer.Option("--probe", help="Report of tcptune probe in JSON. May be repeated.", metavar="FILE"),
@@ -90,7 +93,7 @@ def diagnose(
 
       tcptune diagnose -i hosts.yml --limit web1 --window 30s
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
-      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml
+      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml --nginx nginx.conf
       tcptune diagnose --log error.log --pcap client.pcap
       tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
     """
@@ -99,7 +102,9 @@ def diagnose(
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
-    heard = _heard(log, pcap, chain, probe)
+    heard = _heard(log, pcap, probe)
+    if chain or nginx or haproxy:
+        heard += _of_chains(chain, nginx, haproxy)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     if facts is not None:
         _alone(context)
@@ -136,8 +141,8 @@ def _given(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: list[Path]) -> Heard:
-    """Return what all files say. They are read before any host: a wrong one costs no time."""
+def _heard(logs: list[str], captures: list[Path], probes: list[Path]) -> Heard:
+    """Return what files of what happened say. They are read before any host: a wrong one costs no time."""
     from tcptune.detectors import NOTHING, clues
 
     heard = NOTHING
@@ -150,16 +155,16 @@ def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: li
         from tcptune.workflows.pcap import analyse
 
         heard += clues.from_capture(analyse(packet_files(captures)))
-    if chains:
-        from tcptune.adapters.chains import load_chain
-        from tcptune.knowledge.timeout_chain import products
-        from tcptune.planning.chain import assess
-
-        for file in chains:
-            heard += clues.from_chain(assess(load_chain(file), products(), {}))
     for file in probes:
         heard += clues.from_probe(read_probe(file))
     return heard
+
+
+def _of_chains(chains: list[Path], nginx: list[str], haproxy: list[str]) -> Heard:
+    """Return what the timeouts of chains, with the configurations of their proxies, make."""
+    from tcptune.detectors import NOTHING, clues
+
+    return sum((clues.from_chain(one) for one in assessed(chains, nginx, haproxy)), NOTHING)
 
 
 def _seconds(window: str) -> float:
