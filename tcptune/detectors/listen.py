@@ -59,7 +59,7 @@ def judge(case: Case) -> Iterator[Seen]:
 
 
 def _reset(case: Case, *, overflows: bool) -> Iterator[Seen]:
-    """Name the setting that makes full queues reset: sure where it did so now, possible where it will, or did before."""
+    """Name the setting that makes full queues reset: sure where it did so in the window, possible before and after."""
     if case.text(ABORT) != "1":
         return
     # OutRsts tells nothing: programs and closed ports move it as well.
