@@ -32,6 +32,7 @@ from tcptune.knowledge.catalogue import catalogue
 
 if TYPE_CHECKING:
     from tcptune.detectors.clues import Heard
+    from tcptune.domain.hosts import Host
 
 _PANEL = "Look (changes nothing)"
 _SHORTEST_S = 5
@@ -113,7 +114,11 @@ def diagnose(
     elif (log or pcap or chain or probe) and not _given(context):
         found = judge((), heard)
     else:
-        found = judge(_samples(inventory, limit, _seconds(window), forks, timeout, sudo), heard)
+        window_s = _seconds(window)
+        hosts = wiring.inventory(inventory, limit, sudo.escalation())
+        sudo.tell_unused(hosts)
+        known = {host.name: (host.connection.address,) for host in hosts}
+        found = judge(_samples(hosts, window_s, forks, timeout), heard, known)
     deliver(found, format, output)
     if emit_profile is not None:
         profile = overlay(found, emit_profile.stem if emit_profile.stem.isidentifier() else "fix")
@@ -174,11 +179,7 @@ def _seconds(window: str) -> float:
     return float(seconds)
 
 
-def _samples(
-    sources: list[str], limit: str, window_s: float, forks: int, timeout_s: float, sudo: Sudo
-) -> Iterable[HostSamples]:
-    hosts = wiring.inventory(sources, limit, sudo.escalation())
-    sudo.tell_unused(hosts)
+def _samples(hosts: list[Host], window_s: float, forks: int, timeout_s: float) -> Iterable[HostSamples]:
     return tracked(
         wiring.sampler(forks, timeout_s).stream(hosts, list(catalogue()), window_s), len(hosts), "looking at hosts"
     )

@@ -72,13 +72,14 @@ DETECTORS: dict[str, Detector] = {
 """Name of a group -> its detector. Of causes that are as sure, the first here is named first."""
 
 
-def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
+def judge(sampled: Sampled, heard: Heard = NOTHING, also: Iterable[str] = ()) -> HostDiagnosis:
     """Return what is wrong with a host, and what was not judged.
 
     `heard` is what was found elsewhere: in logs of applications, in a capture, by a probe. What fits a cause found here
-    is added to its evidence; what does not is a cause of its own.
+    is added to its evidence; what does not is a cause of its own. `also` are other names and addresses of the host than
+    its facts have.
     """
-    case = Case.of(sampled)
+    case = Case.of(sampled, also)
     told = list(heard.looked_at(sampled.first.collected_at))
     if why := case.incomparable():
         rest = verdict.of_files(told, heard.unexplained, (Gap(group="all", why=why), *heard.not_judged))
@@ -93,9 +94,8 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
         except NotKnown as gap:
             gaps.append(_gap(name, gap))
     try:
-        answers = list(agreeing.answered(case, told))
-        told = agreeing.settled(told, answers)
-        seen += answers
+        seen += agreeing.answered(case, told)
+        told = agreeing.unsettled(case, told)
     except NotKnown as gap:
         gaps.append(_gap("files", gap))
     try:

@@ -72,7 +72,11 @@ def lowered(found: Sequence[CauseFound], clues: Iterable[Clue]) -> list[CauseFou
     """Take a step from causes that a capture tells apart: it shows for sure what looks the same, and not them."""
     shown = {one.cause: one for one in clues if one.evidence.source is Source.PCAP and one.fresh}
     sure = {name for name, one in shown.items() if one.confidence is Confidence.HIGH}
-    return [_less_sure(one, sure) if one.cause not in shown else one for one in found]
+    return [_less_sure(one, sure) if one.cause not in shown and not _captured(one) else one for one in found]
+
+
+def _captured(one: CauseFound) -> bool:
+    return any(evidence.source is Source.PCAP for evidence in one.evidence)
 
 
 def _less_sure(one: CauseFound, sure: Iterable[str]) -> CauseFound:
@@ -84,7 +88,7 @@ def _less_sure(one: CauseFound, sure: Iterable[str]) -> CauseFound:
 
 
 def _with(one: CauseFound, clue: Clue) -> CauseFound:
-    evidence = (*one.evidence, clue.evidence)
+    evidence = one.evidence if clue.evidence in one.evidence else (*one.evidence, clue.evidence)
     if not clue.alone:
         return one.model_copy(update={"evidence": evidence})
     because = f"{one.because}; {clue.because}"
