@@ -162,6 +162,7 @@ def _when() -> dict[str, Any]:
             "virtualization": _WORDS | {"description": "vm, container, none, or a name such as kvm or docker."},
             "scope": {"enum": [scope.value for scope in Scope]},
             "roles": _WORDS | {"description": "Names in the inventory variable tcptune_roles."},
+            "hosts": _WORDS | {"description": "Names of hosts in the inventory, or wildcards."},
         },
     }
 

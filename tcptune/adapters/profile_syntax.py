@@ -25,7 +25,7 @@ from tcptune.domain.values import sysctl_key
 
 TOP = ("profile", "format_version", "summary", "extends", "load", "settings", "limits", "waivers")
 ENTRY = (*OPERATORS, "when", "why", "source")
-WHEN = ("kernel", "memory", "virtualization", "scope", "roles")
+WHEN = ("kernel", "memory", "virtualization", "scope", "roles", "hosts")
 LOAD = ("default", "unit", "meaning")
 WAIVER = ("key", "hosts", "who", "until", "why")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -176,7 +176,7 @@ def read_guard(document: Document, path: Path, body: Any) -> Guard:
     fields: dict[str, Any] = {}
     for name in (name for name in WHEN if name in body):
         value = body[name]
-        if name in {"virtualization", "roles"}:
+        if name in {"virtualization", "roles", "hosts"}:
             value = [value] if isinstance(value, str) else value
         try:
             Guard.model_validate({name: value})
@@ -195,6 +195,7 @@ _WHEN_HINTS = {
     "virtualization": "virtualization: [none, kvm]",
     "scope": "scope: host, or scope: namespace",
     "roles": "roles: [edge]",
+    "hosts": 'hosts: [web1, "db*"]',
 }
 
 

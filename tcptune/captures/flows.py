@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcptune.captures.chunks import Chunks
 from tcptune.captures.packets import ACK, FIN, RST, SYN, IcmpError, Segment, Way
 from tcptune.captures.payloads import Alert, Hello, Message, peek
 from tcptune.captures.sides import MILLISECOND, SECOND, Mark, Reset, Run, Side, Silence, apart
@@ -231,6 +232,9 @@ class Flow:
         if other.fin is not None and other.after_fin is None:
             knows = other.next_seq is not None and apart(segment.ack, other.next_seq) >= 0
             other.after_fin = (mark, not knows)
+        if side.chunks is not None and side.chunks.open:
+            side.body_end = side.chunks.follow(segment.seq, segment.captured(), segment.length)
+            return
         found = peek(segment.payload)
         if found is not None:
             self._speaks(segment, side, mark, found)
@@ -250,6 +254,11 @@ class Flow:
             side.started = (mark, found)
             side.body_start = segment.seq
             side.body_end = None if length is None else (segment.seq + length) & 0xFFFFFFFF
+            bodiless = bool(found.status) and asked is not None and asked[1].method == "HEAD"
+            side.chunks = None
+            if found.chunked is not None and not bodiless:
+                side.chunks = Chunks((segment.seq + found.chunked) & 0xFFFFFFFF)
+                side.body_end = side.chunks.follow(segment.seq, segment.captured(), segment.length)
 
     def _reset(self, segment: Segment, side: Side, other: Side, mark: Mark) -> None:
         side.resets_seen += 1

@@ -65,6 +65,7 @@ class Segment:
         "payload",
         "sacked",
         "seq",
+        "source",
         "sport",
         "src",
         "stamp",
@@ -87,6 +88,8 @@ class Segment:
         self.time_ns = 0
         self.length = 0
         self.payload = b""
+        self.source: tuple[bytes, int] = (b"", 0)
+        """The packet, and where in it the payload begins."""
         self.optioned: bool | None = False
         """None where the capture ends before the options do."""
         self.stamp: tuple[int, int] | None = None
@@ -95,6 +98,11 @@ class Segment:
         self.sacked: int | None = None
         """Where the first block of its SACK option begins."""
         self.way: Way | None = None
+
+    def captured(self) -> bytes:
+        """Return all of the payload that was captured, `payload` being its beginning."""
+        data, at = self.source
+        return data[at : at + self.length]
 
     @property
     def end(self) -> int:
@@ -240,6 +248,7 @@ def _tcp(data: bytes, at: int, length: int, ip: tuple[bytes, bytes, int, int | N
         _options(segment, data, at + 20, at + head)
     if segment.length:
         segment.payload = data[at + head : at + head + min(segment.length, PAYLOAD_BYTES)]
+        segment.source = (data, at + head)
     return segment
 
 

@@ -12,6 +12,7 @@ _METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"OPTIO
 _FIRST = frozenset(method[0] for method in _METHODS) | {0x15, 0x16, ord("H")}
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
 _CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*\bchunked[ \t]*\r\n", re.IGNORECASE)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 
 ALERTS = {
@@ -66,6 +67,8 @@ class Message(NamedTuple):
     """0 for a request."""
     length: int | None
     """Bytes from its first one to the end of its body, or None where the head does not say, or was not captured."""
+    chunked: int | None = None
+    """Bytes of its head, where chunks follow that alone say how long its body is."""
 
 
 def peek(payload: bytes) -> Hello | Alert | Message | None:
@@ -78,9 +81,16 @@ def peek(payload: bytes) -> Hello | Alert | Message | None:
         return _alert(payload)
     if payload.startswith(b"HTTP/1."):
         status = _STATUS.match(payload)
-        return Message("", int(status[1]), _extent(payload, int(status[1]))) if status else None
+        return _message("", int(status[1]), payload) if status else None
     method = next((one for one in _METHODS if payload.startswith(one)), None)
-    return Message(method.decode().strip(), 0, _extent(payload, 0)) if method else None
+    return _message(method.decode().strip(), 0, payload) if method else None
+
+
+def _message(method: str, status: int, payload: bytes) -> Message:
+    length = _extent(payload, status)
+    end = payload.find(b"\r\n\r\n") + 4
+    chunked = length is None and end > 3 and _CHUNKED.search(payload, 0, end) is not None
+    return Message(method, status, length, end if chunked else None)
 
 
 def _alert(payload: bytes) -> Alert | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tcptune.captures.chunks import Chunks
 from tcptune.captures.packets import ACK, SYN, Segment, Way
 from tcptune.captures.payloads import Alert, Message
 
@@ -153,6 +154,8 @@ class Side:
     """The last HTTP message it began."""
     body_start: int = 0
     body_end: int | None = None
+    chunks: Chunks | None = None
+    """Of that message, where its body comes in chunks."""
     copies: dict[int, int] = field(default_factory=dict)
     """What it has sent just now, and when."""
     copied_ns: int = 0

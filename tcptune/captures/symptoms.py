@@ -229,6 +229,32 @@ def _http(case: Case) -> Iterator[CaptureFinding]:
         )
 
 
+def _chunks(case: Case) -> Iterator[CaptureFinding]:
+    flow = case.flow
+    ender, end = _ender(case)
+    if ender is None:
+        return
+    for side, cause in ((flow.server, "eof.truncated_response"), (flow.client, "eof.client_gone_reading_body")):
+        if side.chunks is None or not side.chunks.open or side.started is None:
+            continue
+        mark, message = side.started
+        if bool(message.status) is not (side is flow.server):
+            continue
+        where = "within a chunk" if side.chunks.within else "before its last chunk"
+        kind = "a response" if message.status else "a request"
+        who = "its sender" if ender is side else "its reader"
+        # Whoever listens to a stream of events ends it like this, and nothing is wrong.
+        confidence = Confidence.HIGH if ender is side else Confidence.POSSIBLE
+        yield case.finding(
+            cause,
+            confidence,
+            endpoint(ender),
+            f"{kind} in chunks ended {where} when {who} ended it",
+            signs=() if ender is side else ("a reader that ends a stream without an end does the same",),
+            seen=(*case.seen(mark, "the head of the message"), *case.seen(end, "the end")),
+        )
+
+
 def _ender(case: Case) -> tuple[Side | None, Mark | None]:
     """Return which side first sent a FIN or a RST, and that packet."""
     ends = [
@@ -254,4 +280,5 @@ _LOOKS: tuple[Callable[[Case], Iterator[CaptureFinding]], ...] = (
     _loss,
     _tls,
     _http,
+    _chunks,
 )

@@ -10,6 +10,7 @@ import typer
 
 from tcptune.adapters.files import read_facts, read_probe, write_whole
 from tcptune.cli import wiring
+from tcptune.cli.chain_files import Haproxy, Nginx, assessed
 from tcptune.cli.console import deliver, tracked
 from tcptune.cli.options import (
     AskBecomePass,
@@ -31,6 +32,7 @@ from tcptune.knowledge.catalogue import catalogue
 
 if TYPE_CHECKING:
     from tcptune.detectors.clues import Heard
+    from tcptune.domain.hosts import Host
 
 _PANEL = "Look (changes nothing)"
 _SHORTEST_S = 5
@@ -64,6 +66,8 @@ def diagnose(
     chain: Annotated[
         list[Path], typer.Option("--chain", help="Chain of timeouts, in YAML. May be repeated.", metavar="CHAIN")
     ] = [],  # noqa: B006
+    nginx: Nginx = [],  # noqa: B006
+    haproxy: Haproxy = [],  # noqa: B006
     probe: Annotated[
         list[Path],
         typer.Option("--probe", help="Report of tcptune probe in JSON. May be repeated.", metavar="FILE"),
@@ -82,23 +86,26 @@ def diagnose(
     What logs, captures, chains of timeouts and probes say is evidence, too; with these and neither -i, --limit nor
     --facts no host is read. Each cause comes with the numbers that were read, how sure it is, what else it could be,
     and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that is said. What could
-    not be judged is listed; a host with such a line is never called well. Without root, programs' sockets and the
-    kernel's log are not seen.
+    not be judged is listed, with what it may hide; a host with such a line is never called well. Without root, the
+    open files of others' programs and the kernel's log are not seen: -b.
 
     Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host or a file could not be read or
     judged in full, 3 if a file is not what it is given for.
 
       tcptune diagnose -i hosts.yml --limit web1 --window 30s
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
-      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml
+      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml --nginx nginx.conf
       tcptune diagnose --log error.log --pcap client.pcap
       tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
     """
-    from tcptune.reports.fix_profile import overlay
+    from tcptune.reports.fix_profile import concerned, overlay
+    from tcptune.reports.layout import count
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
-    heard = _heard(log, pcap, chain, probe)
+    heard = _heard(log, pcap, probe)
+    if chain or nginx or haproxy:
+        heard += _of_chains(chain, nginx, haproxy)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     if facts is not None:
         _alone(context)
@@ -107,7 +114,11 @@ def diagnose(
     elif (log or pcap or chain or probe) and not _given(context):
         found = judge((), heard)
     else:
-        found = judge(_samples(inventory, limit, _seconds(window), forks, timeout, sudo), heard)
+        window_s = _seconds(window)
+        hosts = wiring.inventory(inventory, limit, sudo.escalation())
+        sudo.tell_unused(hosts)
+        known = {host.name: (host.connection.address,) for host in hosts}
+        found = judge(_samples(hosts, window_s, forks, timeout), heard, known)
     deliver(found, format, output)
     if emit_profile is not None:
         profile = overlay(found, emit_profile.stem if emit_profile.stem.isidentifier() else "fix")
@@ -115,7 +126,9 @@ def diagnose(
             typer.echo(f"no kernel setting helps: {emit_profile} was not written", err=True)
         else:
             write_whole(emit_profile, [profile])
-            typer.echo(f"wrote {emit_profile}; next: tcptune plan {emit_profile} -i INVENTORY", err=True)
+            told = f"{len(concerned(found))} of {count(len(found.hosts) + len(found.unread), 'host')}"
+            next_ = f"tcptune plan {emit_profile} -i INVENTORY"
+            typer.echo(f"wrote {emit_profile} for {told}; next: {next_}", err=True)
     if found.unread or found.in_part:
         raise typer.Exit(HostError.exit_code)
     raise typer.Exit(EXIT_PENDING if found.found else 0)
@@ -133,8 +146,8 @@ def _given(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: list[Path]) -> Heard:
-    """Return what all files say. They are read before any host: a wrong one costs no time."""
+def _heard(logs: list[str], captures: list[Path], probes: list[Path]) -> Heard:
+    """Return what files of what happened say. They are read before any host: a wrong one costs no time."""
     from tcptune.detectors import NOTHING, clues
 
     heard = NOTHING
@@ -147,16 +160,16 @@ def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: li
         from tcptune.workflows.pcap import analyse
 
         heard += clues.from_capture(analyse(packet_files(captures)))
-    if chains:
-        from tcptune.adapters.chains import load_chain
-        from tcptune.knowledge.timeout_chain import products
-        from tcptune.planning.chain import assess
-
-        for file in chains:
-            heard += clues.from_chain(assess(load_chain(file), products(), {}))
     for file in probes:
         heard += clues.from_probe(read_probe(file))
     return heard
+
+
+def _of_chains(chains: list[Path], nginx: list[str], haproxy: list[str]) -> Heard:
+    """Return what the timeouts of chains, with the configurations of their proxies, make."""
+    from tcptune.detectors import NOTHING, clues
+
+    return sum((clues.from_chain(one) for one in assessed(chains, nginx, haproxy)), NOTHING)
 
 
 def _seconds(window: str) -> float:
@@ -166,11 +179,7 @@ def _seconds(window: str) -> float:
     return float(seconds)
 
 
-def _samples(
-    sources: list[str], limit: str, window_s: float, forks: int, timeout_s: float, sudo: Sudo
-) -> Iterable[HostSamples]:
-    hosts = wiring.inventory(sources, limit, sudo.escalation())
-    sudo.tell_unused(hosts)
+def _samples(hosts: list[Host], window_s: float, forks: int, timeout_s: float) -> Iterable[HostSamples]:
     return tracked(
         wiring.sampler(forks, timeout_s).stream(hosts, list(catalogue()), window_s), len(hosts), "looking at hosts"
     )

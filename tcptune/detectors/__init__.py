@@ -28,6 +28,7 @@ from tcptune.detectors import (
 )
 from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.detectors.clues import Heard
+from tcptune.detectors.groups import CAUSES
 from tcptune.domain.diagnosis import Gap, HostDiagnosis, NotExplained
 from tcptune.domain.samples import Sampled
 
@@ -81,13 +82,14 @@ RIDDLES: dict[str, Callable[[Case], Iterable[NotExplained]]] = {
 """Name of a group -> what finds numbers that no healthy host has, and that no cause explains."""
 
 
-def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
+def judge(sampled: Sampled, heard: Heard = NOTHING, also: Iterable[str] = ()) -> HostDiagnosis:
     """Return what is wrong with a host, and what was not judged.
 
     `heard` is what was found elsewhere: in logs of applications, in a capture, by a probe. What fits a cause found here
-    is added to its evidence; what does not is a cause of its own.
+    is added to its evidence; what does not is a cause of its own. `also` are other names and addresses of the host than
+    its facts have.
     """
-    case = Case.of(sampled)
+    case = Case.of(sampled, also)
     told = list(heard.looked_at(sampled.first.collected_at))
     if why := case.incomparable():
         rest = verdict.of_files(told, heard.unexplained, (Gap(group="all", why=why), *heard.not_judged))
@@ -100,20 +102,19 @@ def judge(sampled: Sampled, heard: Heard = NOTHING) -> HostDiagnosis:
             for one in detector(case):
                 seen.append(one)  # noqa: PERF402
         except NotKnown as gap:
-            gaps.append(Gap(group=name, why=str(gap)))
+            gaps.append(_gap(name, gap))
     try:
-        answers = list(agreeing.answered(case, told))
-        told = agreeing.settled(told, answers)
-        seen += answers
+        seen += agreeing.answered(case, told)
+        told = agreeing.unsettled(case, told)
     except NotKnown as gap:
-        gaps.append(Gap(group="files", why=str(gap)))
+        gaps.append(_gap("files", gap))
     try:
         told += kernel_log.judge(case)
     except NotKnown as gap:
-        gaps.append(Gap(group="kernel-log", why=str(gap)))
+        gaps.append(_gap("kernel-log", gap))
     sockets = case.second.sockets
     if sockets is not None and sockets.unlisted:
-        gaps += [Gap(group=name, why=f"{sockets.unlisted} sockets more were not looked at") for name in OF_SOCKETS]
+        gaps += [_gap(name, NotKnown(f"{sockets.unlisted} sockets more were not looked at")) for name in OF_SOCKETS]
     left = {name: _riddles(find, name, case, gaps) for name, find in RIDDLES.items()}
     others = (*left["syn-queue"], *left["conntrack"], *heard.unexplained)
     return verdict.of(case, seen, told, (left["resets"], others), (*gaps, *heard.not_judged))
@@ -126,5 +127,9 @@ def _riddles(
         return tuple(find(case))
     except NotKnown as gap:
         # Its detector may have missed the same fact.
-        gaps += {Gap(group=name, why=str(gap))}.difference(gaps)
+        gaps += {_gap(name, gap)}.difference(gaps)
         return ()
+
+
+def _gap(group: str, problem: NotKnown) -> Gap:
+    return Gap(group=group, why=str(problem), causes=CAUSES.get(group, ()), root=problem.root)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from tcptune.detectors.case import Case, Clue, Seen
 from tcptune.detectors.resets import ESTAB, OUT, many_received, stray
@@ -56,39 +57,79 @@ def _forgotten(case: Case) -> Iterator[Seen]:
         )
 
 
-def settled(clues: Iterable[Clue], found: Iterable[Seen]) -> list[Clue]:
-    """Return the clues without those that this host's numbers exclude."""
-    excluded = {cause for one in found for cause in one.ruled_out if one.cause in {CLOSED, REJECTED}}
-    return [one for one in clues if one.cause not in excluded or one.at is None]
+def unsettled(case: Case, clues: Iterable[Clue]) -> list[Clue]:
+    """Return the clues that `answered` has not made a cause of. Raises NotKnown."""
+    settled = {one for refusals in _by_port(case, clues).values() if _answer(case, refusals) for one in refusals}
+    return [one for one in clues if one not in settled]
 
 
 def _refused(case: Case, told: Iterable[Clue]) -> Iterator[Seen]:
     """Tell a closed port from a firewall: by the listener, and by the resets that this kernel has sent or not."""
-    refused = next((one for one in told if one.cause == CLOSED and one.at == case.second.host), None)
-    if refused is None:
-        return
-    there = [one for one in case.listeners.listeners if one.port == refused.port and _public(one)]
+    for refusals in _by_port(case, told).values():
+        answer = _answer(case, refusals)
+        if answer is not None:
+            yield answer
+
+
+def _by_port(case: Case, clues: Iterable[Clue]) -> dict[int, list[Clue]]:
+    """Return what refused connections to this host, by its port."""
+    found: dict[int, list[Clue]] = {}
+    for one in clues:
+        if one.cause == CLOSED and one.alone and one.fresh and one.port is not None and one.at & case.names:
+            found.setdefault(one.port, []).append(one)
+    return found
+
+
+def _answer(case: Case, refusals: Sequence[Clue]) -> Seen | None:
+    first = refusals[0]
+    there = [one for one in case.listeners.listeners if one.port == first.port and _reached(one, first)]
     sent = stray(case)
+    told = tuple(dict.fromkeys(one.evidence for one in refusals))
+    if any(_later(case, one, first) for one in there):
+        return None
     if there and sent < case.bound("attempts"):
-        yield Seen(
+        return Seen(
             cause=REJECTED,
             confidence=Confidence.LIKELY,
-            because=f"port {refused.port} is listened on, and this kernel has refused nobody: a rule answers for it",
-            evidence=(_listener(refused, "listens"), case.seen(OUT)),
+            because=f"port {first.port} is listened on, and this kernel has refused nobody: a rule answers for it;"
+            f" {first.because}",
+            evidence=(_listener(first, "listens"), case.seen(OUT), *told),
+            about=f"port {first.port}",
             ruled_out=(CLOSED,),
         )
-    elif not there:
-        yield Seen(
-            cause=CLOSED,
-            confidence=Confidence.HIGH if sent else Confidence.LIKELY,
-            because=f"nobody listens on port {refused.port} here" + (", and this kernel sends resets" if sent else ""),
-            evidence=(_listener(refused, "none, or on loopback alone"), case.seen(OUT)),
-            ruled_out=(REJECTED,) if sent else (),
-        )
+    if there:
+        return None
+    sure = sent or any(one.confidence is not Confidence.POSSIBLE for one in refusals)
+    return Seen(
+        cause=CLOSED,
+        confidence=Confidence.HIGH if sure else Confidence.LIKELY,
+        because=f"nobody listens on port {first.port} here"
+        + (", and this kernel sends resets" if sent else "")
+        + f"; {first.because}",
+        evidence=(_listener(first, "none there, or on another address alone"), case.seen(OUT), *told),
+        about=f"port {first.port}",
+        ruled_out=(REJECTED,) if sent else (),
+    )
 
 
-def _public(one: Listener) -> bool:
-    return not one.address.startswith(_LOOPBACK)
+def _reached(one: Listener, clue: Clue) -> bool:
+    """Say whether a listener takes connections to the address that was tried, as far as that is known."""
+    address = one.address.partition("%")[0]
+    if address.startswith(_LOOPBACK):
+        return False
+    tried = {name for name in clue.at if ":" in name or name.replace(".", "").isdecimal()}
+    if not tried or address in {"*", *tried}:
+        return True
+    return any(address == ("::" if ":" in name else "0.0.0.0") for name in tried)  # noqa: S104  # compared, not bound
+
+
+def _later(case: Case, one: Listener, clue: Clue) -> bool:
+    """Say whether a listener was started when the refusals were over: then it says nothing of them."""
+    processes = case.second.sockets.processes if case.second.sockets else ()
+    ages = [process.age_s for process in processes if process.pid in one.pids and process.age_s is not None]
+    return clue.ended is not None and any(
+        case.second.collected_at - timedelta(seconds=age) > clue.ended for age in ages
+    )
 
 
 def _listener(clue: Clue, value: str) -> Evidence:

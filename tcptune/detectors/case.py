@@ -5,14 +5,15 @@ What a kernel does not count is not a zero: a detector that asks for it stops, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from ipaddress import ip_address
 
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, NofileProposal, Proposal, Source
-from tcptune.domain.facts import Absent, HostFacts, Value
+from tcptune.domain.facts import Absent, HostFacts, Unreadable, Value
 from tcptune.domain.rates import NotMeasured, Rates, began_again, rates, reading, seconds_between
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import Sockets
@@ -24,8 +25,39 @@ from tcptune.knowledge.causes import thresholds
 NOT_HELD = "these facts do not hold it; `tcptune facts --evidence` asks for it"
 
 
+def known_as(names: Iterable[str]) -> frozenset[str]:
+    """Return names and addresses of a host as they are compared. Those that every host has are left out.
+
+    >>> sorted(known_as(["Web1", "2001:DB8::0:1", "::ffff:192.0.2.1", "127.0.0.1", "*"]))
+    ['192.0.2.1', '2001:db8::1', 'web1']
+    """
+    found = set()
+    for name in names:
+        try:
+            address = ip_address(name.partition("%")[0])
+        except ValueError:
+            found.add(name.lower())
+            continue
+        address = getattr(address, "ipv4_mapped", None) or address
+        if not address.is_loopback and not address.is_unspecified:
+            found.add(str(address))
+    return frozenset(found - {"", "*", "localhost", "unknown"})
+
+
+def names_of(facts: HostFacts, also: Iterable[str] = ()) -> frozenset[str]:
+    """Return what others may call a host: by its facts, and by what else is known of it."""
+    links = facts.links.addresses if facts.links else ()
+    bound = (one.address for one in facts.listeners.listeners) if facts.listeners else ()
+    local = (one.local for one in facts.sockets.peers) if facts.sockets else ()
+    return known_as((facts.host, facts.system.hostname, *also, *links, *bound, *local))
+
+
 class NotKnown(Exception):
-    """A detector lacks a fact; the text says which, and why."""
+    """A detector lacks a fact; the text says which, and why. `root`: a login of root would have been told."""
+
+    def __init__(self, why: str, *, root: bool = False) -> None:
+        super().__init__(why)
+        self.root = root
 
 
 @dataclass(frozen=True)
@@ -64,8 +96,8 @@ class Clue:
     """False for what is older than the samples: it names a cause, and makes none surer."""
     port: int | None = None
     """Of the host that was looked at, where the clue is about one of its listeners; else None."""
-    at: str | None = None
-    """That host, as the clue calls it."""
+    at: frozenset[str] = frozenset()
+    """That host, by the names and addresses that the clue knows of it: see `known_as`."""
     here: tuple[tuple[RemedyKind, str], ...] = ()
     """The first remedy of a kind with the names and numbers of this clue."""
 
@@ -81,11 +113,18 @@ class Case:
 
     first: HostFacts
     second: HostFacts
+    also: tuple[str, ...] = ()
+    """Other names and addresses of the host, such as the inventory's."""
 
     @classmethod
-    def of(cls, sampled: Sampled) -> Case:
+    def of(cls, sampled: Sampled, also: Iterable[str] = ()) -> Case:
         """Return the case of two samples."""
-        return cls(sampled.first, sampled.second)
+        return cls(sampled.first, sampled.second, tuple(also))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What others may call the host."""
+        return names_of(self.second, self.also)
 
     @cached_property
     def elapsed_s(self) -> float:
@@ -166,6 +205,11 @@ class Case:
         """Return a setting's value as it is, or None where it is not there or was not read."""
         reading = self.second.sysctl.get(key)
         return reading.text if isinstance(reading, Value) else None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the login was not root: then it sees its own processes alone."""
+        return self.second.system.user.isdecimal() and self.second.system.user != "0"
 
     @property
     def listeners(self) -> Listeners:
@@ -288,7 +332,7 @@ def _numbers(facts: HostFacts, key: str) -> tuple[int, ...] | None:
     if isinstance(reading, Absent):
         return None
     if not isinstance(reading, Value):
-        raise NotKnown(f"{key} was not read")
+        raise NotKnown(f"{key} was not read", root=isinstance(reading, Unreadable) and facts.system.user != "0")
     found = numbers(reading.text)
     if not found:
         raise NotKnown(f"{key} is no number here")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from tcptune.detectors.case import Clue
+from tcptune.detectors.case import Clue, known_as
 from tcptune.domain.captures import CaptureFinding, CaptureReport, CauseCount
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.chain import Aspect
@@ -18,7 +18,7 @@ from tcptune.domain.chain_verdicts import Broken, ChainReport, Link
 from tcptune.domain.concerns import Severity
 from tcptune.domain.diagnosis import Evidence, Gap, NotExplained, Source
 from tcptune.domain.logs import LogReport, PhraseCount
-from tcptune.domain.service import Failure, Retried, ServiceReport, Target
+from tcptune.domain.service import Failure, Retried, ServiceReport
 from tcptune.knowledge.causes import causes
 
 LONG_BEFORE = timedelta(hours=1)
@@ -39,14 +39,17 @@ class Heard:
         """Return both."""
         return Heard(self.clues + other.clues, self.unexplained + other.unexplained, self.not_judged + other.not_judged)
 
-    def supporting(self) -> Heard:
-        """Return what of it may be said of any host: nobody knows which of several it is of."""
-        return Heard(tuple(replace(one, alone=False) for one in self.clues))
+    def supporting(self, names: frozenset[str] = frozenset()) -> Heard:
+        """Return what of it may be said of one of several hosts, which has these names.
 
-    def besides(self, found: Iterable[str]) -> Heard:
-        """Return the rest of it where these causes were found."""
+        What names no host may be of any of them: it supports what is found, and makes no cause.
+        """
+        return Heard(tuple(one if one.at & names else replace(one, alone=False) for one in self.clues))
+
+    def besides(self, found: Iterable[str], names: frozenset[str] = frozenset()) -> Heard:
+        """Return the rest of it where these causes were found, on hosts that have these names."""
         known = frozenset(found)
-        rest = tuple(one for one in self.clues if one.cause not in known)
+        rest = tuple(one for one in self.clues if one.cause not in known and not one.at & names)
         return Heard(rest, self.unexplained, self.not_judged)
 
     def looked_at(self, since: datetime | None) -> tuple[Clue, ...]:
@@ -124,7 +127,8 @@ def from_capture(report: CaptureReport) -> Heard:
         best = what.get(finding.cause)
         if best is None or finding.confidence.rank < best.confidence.rank:
             what[finding.cause] = finding
-    clues, left = [], []
+    clues: list[Clue] = []
+    left: list[NotExplained] = []
     for one in report.causes:
         if one.cause.harmless:
             continue
@@ -134,7 +138,9 @@ def from_capture(report: CaptureReport) -> Heard:
             value=one.flows,
             unit="flow" if one.flows == 1 else "flows",
         )
-        if one.cause.id in causes():
+        if one.cause.id == "refused.closed_port" and one.by:
+            clues += _refusals(one, where, report, ended)
+        elif one.cause.id in causes():
             because = what[one.cause.id].what if one.cause.id in what else one.cause.title
             clues.append(
                 Clue(one.cause.id, _surest(one), f"a capture shows it: {because}", evidence=evidence, ended=ended)
@@ -143,6 +149,29 @@ def from_capture(report: CaptureReport) -> Heard:
             then = "; ".join(one.cause.tell_apart) or "`tcptune pcap` shows its packets"
             left.append(NotExplained(what=f"{one.cause.id}: {one.cause.title}", evidence=(evidence,), next=then))
     return Heard(tuple(clues), tuple(left), tuple(_not_captured(report)))
+
+
+def _refusals(one: CauseCount, where: str, report: CaptureReport, ended: datetime | None) -> Iterator[Clue]:
+    """Yield a clue for each port that refused, so that the host which has it can answer; and one for the rest."""
+    for by, flows in (*one.by, (None, one.flows - sum(flows for _, flows in one.by))):
+        found = [finding for finding in report.findings if (finding.cause, finding.by) == (one.cause.id, by)]
+        sure = min((finding.confidence for finding in found), key=lambda level: level.rank, default=_surest(one))
+        address, _, port = (by or "").rpartition(":")
+        if flows:
+            yield Clue(
+                one.cause.id,
+                sure,
+                f"a capture shows it: {found[0].what if found else one.cause.title}",
+                evidence=Evidence(
+                    source=Source.PCAP,
+                    name=f"{where}, {one.cause.title}" + (f", {by}" if by else ""),
+                    value=flows,
+                    unit="flow" if flows == 1 else "flows",
+                ),
+                ended=ended,
+                port=int(port) if by else None,
+                at=known_as([address.strip("[]")]) if by else frozenset(),
+            )
 
 
 def _surest(one: CauseCount) -> Confidence:
@@ -208,9 +237,15 @@ def from_probe(report: ServiceReport) -> Heard:
     origin = f" from {report.origin}" if report.origin else ""
     for service in report.services:
         name = f"{service.target.name}{origin}"
-        for failure in service.failures:
-            what = f"{failure.stage}, {failure.error}"
-            clues += _tried(name, failure, what, failure.took.count, "tries", service.target)
+        # A name that is not found says nothing of the host that would have it.
+        for failure in service.name_failures:
+            clues += _tried(name, failure, f"{failure.stage}, {failure.error}", failure.took.count, "tries")
+        for address in service.addresses:
+            at = known_as((service.target.host, address.address))
+            for failure in address.failures:
+                what = f"{failure.stage}, {failure.error}"
+                for clue in _tried(name, failure, what, failure.took.count, "tries"):
+                    clues.append(replace(clue, port=service.target.port, at=at))
         for retried in (address.retried for address in service.addresses):
             if retried is not None:
                 clues += _tried(name, retried, "SYNs sent again", retried.syns, "SYNs")
@@ -219,9 +254,7 @@ def from_probe(report: ServiceReport) -> Heard:
     return Heard(clues=tuple(clues), not_judged=tuple(gaps))
 
 
-def _tried(
-    name: str, failed: Failure | Retried, what: str, number: int, unit: str, target: Target | None = None
-) -> Iterator[Clue]:
+def _tried(name: str, failed: Failure | Retried, what: str, number: int, unit: str) -> Iterator[Clue]:
     for place, cause in enumerate(failed.causes):
         yield Clue(
             cause=cause,
@@ -229,6 +262,4 @@ def _tried(
             because=f"a probe met it: {failed.means}",
             evidence=Evidence(source=Source.PROBE, name=f"{name}: {what}", value=number, unit=unit),
             alone=place == 0,
-            port=target.port if target else None,
-            at=target.host if target else None,
         )

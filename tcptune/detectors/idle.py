@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptune.detectors.case import Case, Seen
+from tcptune.detectors.case import Case, NotKnown, Seen
 from tcptune.detectors.resets import many_received
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
-from tcptune.domain.sockets import PeerUse, PortUse, SocketState
+from tcptune.domain.sockets import PeerUse, PortUse, SocketState, StateOwner
 from tcptune.domain.surroundings import IdleTimeout
 from tcptune.knowledge.surroundings import idle_timeouts
 
@@ -30,6 +30,8 @@ _SHORT_S = 86400
 """Below a day somebody has lowered it: the kernel's default is five."""
 _PART = 0.6
 """Of a timeout: two probes fit into it."""
+_FEWEST_FILES = 1024
+"""What a process may open where nobody has raised it."""
 
 
 def unanswered(case: Case) -> Iterator[Seen]:
@@ -132,6 +134,14 @@ def dead_peers(case: Case) -> Iterator[Seen]:
                 ),
                 about=f"{owner.name} ({owner.pid})",
             )
+    unseen = sum(one.sockets for one in sockets.owners if _silent_and_unseen(case, one))
+    if 100 * unseen / _FEWEST_FILES >= case.bound("files-near"):
+        raise NotKnown(f"this login does not see who holds {unseen} connections that nothing probes", root=True)
+
+
+def _silent_and_unseen(case: Case, one: StateOwner) -> bool:
+    hidden = case.plain and one.owned and one.pid is None and one.state is SocketState.ESTABLISHED
+    return hidden and one.quiet_s is not None and one.quiet_s >= case.bound("silence")
 
 
 def tracking(case: Case) -> Iterator[Seen]:

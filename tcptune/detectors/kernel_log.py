@@ -34,7 +34,8 @@ def judge(case: Case) -> Iterator[Clue]:
         # It would be the whole machine's, and could only support what is found: nothing is missed without it.
         return
     if log is None:
-        raise NotKnown(f"the kernel's log was not read: {case.second.gaps.get('kernel_log', NOT_HELD)}")
+        why = case.second.gaps.get("kernel_log")
+        raise NotKnown(f"the kernel's log was not read: {why or NOT_HELD}", root=case.plain and why is not None)
     for pattern in kernel_patterns():
         message = KernelMessage(pattern.id)
         lines = case.lines(message)

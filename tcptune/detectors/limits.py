@@ -16,6 +16,7 @@ FILE_MAX = "fs.file-max"
 NR_OPEN = "fs.nr_open"
 _USUAL = 65536
 _MOST_OF_THEM = 0.5
+_SHOWN = 4
 
 
 def files(case: Case) -> Iterator[Seen]:
@@ -28,10 +29,12 @@ def files(case: Case) -> Iterator[Seen]:
         share = 100 * process.open_files / max(1, process.nofile_soft)
         if share >= case.bound("files-near"):
             yield _emfile(case, process, full=share >= case.bound("files-used"))
+    if case.plain and (hidden := _hidden(case)):
+        raise NotKnown(f"this login does not see whose files those are: {hidden}", root=True)
     if not case.processes and case.listeners.listeners:
         raise NotKnown("processes that listen were not seen")
     if unknown:
-        raise NotKnown(f"open files of {unknown} processes were not counted: this login may not look")
+        raise NotKnown(f"open files of {unknown} processes were not counted: this login may not look", root=case.plain)
 
 
 def host_files(case: Case) -> Iterator[Seen]:
@@ -113,6 +116,17 @@ def memory(case: Case) -> Iterator[Seen]:
 def _for_memory(*, sure: bool) -> str:
     said = "the kernel killed a process for memory"
     return said if sure else f"{said}: the host's, or that of a group alone; its log, which tells, was not read"
+
+
+def _hidden(case: Case) -> str:
+    """Return what is held open by processes that only root sees, in words; nothing where there is none."""
+    listeners = case.second.listeners.listeners if case.second.listeners else ()
+    ports = [str(port) for port in sorted({one.port for one in listeners if not one.pids})]
+    more = f" and {len(ports) - _SHOWN} more" if len(ports) > _SHOWN else ""
+    owners = case.second.sockets.owners if case.second.sockets else ()
+    held = sum(one.sockets for one in owners if one.owned and one.pid is None)
+    parts = [f"listeners on port {', '.join(ports[:_SHOWN])}{more}"] if ports else []
+    return " and ".join([*parts, *([f"{held} connections"] if held else [])])
 
 
 def _far_below(case: Case, process: Process) -> bool:

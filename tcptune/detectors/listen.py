@@ -21,6 +21,7 @@ ABORT = "net.ipv4.tcp_abort_on_overflow"
 OVERFLOWS = "TcpExt.ListenOverflows"
 NOBODY = "listener"
 """What a listener goes by whose process was not seen."""
+EMBRYONIC = "TcpExt.EmbryonicRsts"
 _MOST = 65535
 _LEAST = 16
 """Nobody sets somaxconn lower; programs ask for less."""
@@ -44,8 +45,7 @@ class _Suspect:
 def judge(case: Case) -> Iterator[Seen]:
     """Name what overflows, whether the kernel resets then, and who made the queue so short."""
     overflows = case.rate(OVERFLOWS) >= case.bound("listen-overflows")
-    if overflows:
-        yield from _reset(case)
+    yield from _reset(case, overflows=overflows)
     try:
         suspects = list(_suspects(case, overflows=overflows))
     except NotKnown:
@@ -60,31 +60,62 @@ def judge(case: Case) -> Iterator[Seen]:
         yield from _about(case, one, somaxconn, overflows=overflows)
 
 
-def _reset(case: Case) -> Iterator[Seen]:
+def _reset(case: Case, *, overflows: bool) -> Iterator[Seen]:
+    """Name the setting that makes full queues reset: sure where it did so in the window, possible before and after."""
+    if case.text(ABORT) != "1":
+        return
     # OutRsts tells nothing: programs and closed ports move it as well.
-    if case.text(ABORT) == "1" and case.grown("TcpExt.EmbryonicRsts") > 0:
-        yield Seen(
-            cause="listen.abort_on_overflow",
-            confidence=Confidence.HIGH,
-            because=f"{ABORT} is 1, and full queues and handshakes that end in a reset rise together",
-            evidence=(
-                case.setting(ABORT),
-                case.seen(OVERFLOWS, "listen-overflows"),
-                case.seen("TcpExt.EmbryonicRsts"),
-                case.seen("Tcp.OutRsts"),
-            ),
-            here={RemedyKind.SYSCTL: f"{ABORT} = 0: then a client's repeated segment finds the queue again"},
-            settings=(
-                Proposal(
-                    key=ABORT,
-                    operator=Operator.EXACTLY,
-                    value="0",
-                    actual="1",
-                    why="a full accept queue resets clients that would have been served a second later",
-                ),
-            ),
-            ruled_out=("connect.cancelled_by_client",),
+    resets = case.grown_if_counted(EMBRYONIC) > 0
+    ever = (case.second.counters or {}).get(OVERFLOWS, 0)
+    listeners = case.second.listeners.listeners if case.second.listeners else ()
+    full = [one for one in listeners if _full(one)]
+    if overflows and resets:
+        because = "full queues and handshakes that end in a reset rise together"
+    elif overflows:
+        because = "queues overflow; those connections were dropped before the handshake ended, the next may be reset"
+    elif full:
+        because = f"the queue on port {full[0].port} is full, and the next handshake that ends is reset"
+    elif ever:
+        because = "queues have overflown since the network came up, and not within the window"
+    else:
+        return
+    evidence = [case.setting(ABORT)]
+    if overflows:
+        evidence += [
+            case.seen(OVERFLOWS, "listen-overflows"),
+            *case.seen_if_counted(EMBRYONIC),
+            case.seen("Tcp.OutRsts"),
+        ]
+    elif ever:
+        unit = "since the network came up"
+        evidence.append(Evidence(source=Source.COUNTER, name=OVERFLOWS, value=ever, unit=unit))
+    evidence += [
+        Evidence(
+            source=Source.LISTENER,
+            name=f"listener on {one.address}:{one.port}, waiting",
+            value=one.queue,
+            unit="connections",
+            threshold=one.backlog,
         )
+        for one in full[:1]
+    ]
+    yield Seen(
+        cause="listen.abort_on_overflow",
+        confidence=Confidence.HIGH if overflows and resets else Confidence.POSSIBLE,
+        because=f"{ABORT} is 1; {because}",
+        evidence=tuple(evidence),
+        here={RemedyKind.SYSCTL: f"{ABORT} = 0: then a client's repeated segment finds the queue again"},
+        settings=(
+            Proposal(
+                key=ABORT,
+                operator=Operator.EXACTLY,
+                value="0",
+                actual="1",
+                why="a full accept queue resets clients that would have been served a second later",
+            ),
+        ),
+        ruled_out=("connect.cancelled_by_client",) if overflows and resets else (),
+    )
 
 
 def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:

@@ -20,6 +20,9 @@ _FULL_BYTES = 16384
 def close_wait(case: Case) -> Iterator[Seen]:
     """Name the processes that do not close what their peers have ended."""
     for now, was in _held(case, SocketState.CLOSE_WAIT, "close-waits"):
+        if now.pid is None and was < case.bound("close-waits"):
+            # Of several programs together, a few of each come and go.
+            continue
         stays = now.quiet_s is not None and now.quiet_s >= max(case.elapsed_s, _SURE_S)
         grows = now.sockets - was
         if not stays and grows < case.bound("close-waits") and was < case.bound("close-waits"):
@@ -33,7 +36,7 @@ def close_wait(case: Case) -> Iterator[Seen]:
             continue
         yield Seen(
             cause="state.close_wait_leak",
-            confidence=Confidence.HIGH if (stays and told) or _leaks(case, now, was) else Confidence.LIKELY,
+            confidence=_sure(now) if (stays and told) or _leaks(case, now, was) else Confidence.LIKELY,
             because="no kernel timer ends them"
             + (f"; one has been there for {now.quiet_s:.0f} s" if now.quiet_s else "")
             + (f", and there are {grows} more than in the first sample" if grows > 0 else ""),
@@ -91,7 +94,7 @@ def fin_wait2(case: Case) -> Iterator[Seen]:
         if now.quiet_s is not None and now.quiet_s >= max(case.elapsed_s, _SURE_S):
             yield Seen(
                 cause="state.fin_wait2_owned",
-                confidence=Confidence.HIGH,
+                confidence=_sure(now),
                 because=f"a process has them, so no kernel timeout ends them; one has waited for {now.quiet_s:.0f} s",
                 evidence=(_count(case, now, "half-closed"), *_quiet(now)),
                 about=_named(now),
@@ -118,7 +121,7 @@ def slow_readers(case: Case) -> Iterator[Seen]:
     for one in full:
         yield Seen(
             cause="perf.slow_reader",
-            confidence=Confidence.HIGH,
+            confidence=_sure(one),
             because="its receive queues were full in both samples, and the kernel "
             + ("closes windows" if closing else "throws away what arrives"),
             evidence=(
@@ -151,13 +154,18 @@ def _held(case: Case, state: SocketState, bound: str) -> Iterator[tuple[StateOwn
         if one.sockets >= case.bound(bound):
             yield one, before.get(one.pid, 0)
     held = case.sockets.count(state) - case.sockets.unowned(state)
-    if not case.sockets.owners_known and held >= case.bound(bound):
-        raise NotKnown(f"{held} sockets are in {state}, and this login does not see whose they are")
+    if not case.sockets.owners_known and held - sum(one.sockets for one in now) >= case.bound(bound):
+        raise NotKnown(f"{held} sockets are in {state}, and whose they are was not told")
 
 
 def _owners(case: Case, state: SocketState, *, first: bool = False) -> list[StateOwner]:
     sockets = case.sockets_before if first else case.sockets
-    return [one for one in sockets.owners if one.state is state and one.owned and one.pid is not None]
+    return [one for one in sockets.owners if one.state is state and one.owned]
+
+
+def _sure(one: StateOwner) -> Confidence:
+    # All that have no name are counted together: none of them alone may have many.
+    return Confidence.LIKELY if one.pid is None else Confidence.HIGH
 
 
 def _count(case: Case, one: StateOwner, bound: str) -> Evidence:
@@ -178,4 +186,4 @@ def _quiet(one: StateOwner) -> Iterator[Evidence]:
 
 
 def _named(one: StateOwner) -> str:
-    return f"{one.name or 'process'} ({one.pid})"
+    return f"{one.name or 'process'} ({one.pid})" if one.pid is not None else "processes that were not seen"

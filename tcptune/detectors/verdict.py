@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tcptune.detectors.case import Case, Clue, Seen
 from tcptune.detectors.listen import NOBODY
+from tcptune.detectors.proposals import agreed
 from tcptune.detectors.resets import OUT
 from tcptune.domain.causes import Cause, Confidence
 from tcptune.domain.diagnosis import FILES, CauseFound, Gap, HostDiagnosis, NotExplained, Remedy, Source
@@ -30,13 +31,14 @@ def of(
     saw = list(seen)
     told = list(clues)
     found = lowered(joined([_found(one) for one in saw if not one.harmless], told), told)
+    not_judged = [one.model_copy(update={"behind": tuple(_behind(one, found))}) for one in gaps]
     return HostDiagnosis(
         host=case.second.host,
         window_s=round(case.elapsed_s, 2),
-        causes=ordered(found),
+        causes=agreed(ordered(found)),
         harmless=tuple(_found(one) for one in saw if one.harmless),
         unexplained=(*(one for one in resets if not _explained(one, found)), *others),
-        not_judged=tuple(gaps),
+        not_judged=tuple(not_judged),
     )
 
 
@@ -75,7 +77,11 @@ def lowered(found: Sequence[CauseFound], clues: Iterable[Clue]) -> list[CauseFou
     """Take a step from causes that a capture tells apart: it shows for sure what looks the same, and not them."""
     shown = {one.cause: one for one in clues if one.evidence.source is Source.PCAP and one.fresh}
     sure = {name for name, one in shown.items() if one.confidence is Confidence.HIGH}
-    return [_less_sure(one, sure) if one.cause not in shown else one for one in found]
+    return [_less_sure(one, sure) if one.cause not in shown and not _captured(one) else one for one in found]
+
+
+def _captured(one: CauseFound) -> bool:
+    return any(evidence.source is Source.PCAP for evidence in one.evidence)
 
 
 def _less_sure(one: CauseFound, sure: Iterable[str]) -> CauseFound:
@@ -87,7 +93,7 @@ def _less_sure(one: CauseFound, sure: Iterable[str]) -> CauseFound:
 
 
 def _with(one: CauseFound, clue: Clue) -> CauseFound:
-    evidence = (*one.evidence, clue.evidence)
+    evidence = one.evidence if clue.evidence in one.evidence else (*one.evidence, clue.evidence)
     if not clue.alone:
         return one.model_copy(update={"evidence": evidence})
     because = f"{one.because}; {clue.because}"
@@ -166,6 +172,15 @@ def _family(one: CauseFound) -> str:
 def _before(cause: str, known: Mapping[str, Cause]) -> Iterable[str]:
     """Yield the causes that bring a cause about."""
     return (one.id for one in known.values() if cause in one.leads_to and one.id != cause)
+
+
+def _behind(gap: Gap, found: Iterable[CauseFound]) -> Iterable[str]:
+    """Yield what was found and a cause of a gap may bring about, or be mistaken for."""
+    hidden = frozenset(gap.causes)
+    below = {cause for name in hidden for cause in causes()[name].leads_to}
+    for one in found:
+        if one.cause in below | hidden or hidden & {other.cause for other in one.alternatives}:
+            yield one.cause
 
 
 def _same(one: CauseFound, clue: Clue) -> bool:

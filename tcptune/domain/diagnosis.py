@@ -140,6 +140,12 @@ class Gap(Frozen):
     group: str
     """The group of causes, by the name of its detector."""
     why: str
+    causes: tuple[str, ...] = ()
+    """Causes that can be there unseen. Empty where that is not known."""
+    behind: tuple[str, ...] = ()
+    """What was found all the same and one of these may be behind, or be mistaken for. What is not here stands."""
+    root: bool = False
+    """Whether a login of root would have been told."""
 
 
 class HostDiagnosis(Frozen):

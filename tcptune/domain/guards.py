@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from operator import eq, ge, gt, le, lt
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from tcptune.domain.values import Frozen
 _COMPARES: dict[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, ">": gt, "<": lt}
 _BOUND = re.compile(r"(>=|<=|==|>|<)\s*(\S.*)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MiB|GiB|TiB)")
+_SHOWN = 4
 _UNITS = {"MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
 
@@ -53,6 +55,8 @@ class Guard(Frozen):
     scope: Scope | None = None
     roles: tuple[str, ...] = ()
     """Names that the inventory variable tcptune_roles may hold."""
+    hosts: tuple[str, ...] = ()
+    """Names of hosts in the inventory, or wildcards."""
 
     def __str__(self) -> str:
         return "; ".join(
@@ -63,6 +67,7 @@ class Guard(Frozen):
                 f"virtualization {' or '.join(self.virtualization)}" if self.virtualization else "",
                 {None: "", Scope.HOST: "on the host itself", Scope.NAMESPACE: "in a network namespace"}[self.scope],
                 f"role {' or '.join(self.roles)}" if self.roles else "",
+                f"host {' or '.join(self.hosts)}" if self.hosts else "",
             )
             if words
         )
@@ -77,6 +82,8 @@ class Situation(Frozen):
     """Every name that fits: ('vm', 'kvm'), ('container', 'docker', 'vm', 'kvm'), ('none',)."""
     scope: Scope | None = None
     roles: tuple[str, ...] = ()
+    host: str | None = None
+    """Its name in the inventory."""
 
 
 def unmet(guard: Guard, here: Situation) -> str | None:
@@ -90,9 +97,8 @@ def unmet(guard: Guard, here: Situation) -> str | None:
         raise ValueError("it is not known how much memory this host has")
     if guard.memory and here.memory_bytes and not _holds(guard.memory, here.memory_bytes, _bytes):
         return f"only for memory {guard.memory}; this host has {here.memory_bytes / 1024**3:.1f} GiB"
-    if guard.roles and not set(guard.roles) & set(here.roles):
-        has = f"has {', '.join(here.roles)}" if here.roles else "has none (inventory variable tcptune_roles)"
-        return f"only for role {' or '.join(guard.roles)}; this host {has}"
+    if reason := _not_meant(guard, here):
+        return reason
     if guard.scope:
         if here.scope is None:
             raise ValueError("it is not known whether this is a child network namespace")
@@ -105,6 +111,23 @@ def unmet(guard: Guard, here: Situation) -> str | None:
         if not set(here.virtualization) & set(guard.virtualization):
             return f"only for virtualization {' or '.join(guard.virtualization)}; this is {here.virtualization[-1]}"
     return None
+
+
+def _not_meant(guard: Guard, here: Situation) -> str | None:
+    if guard.roles and not set(guard.roles) & set(here.roles):
+        has = f"has {', '.join(here.roles)}" if here.roles else "has none (inventory variable tcptune_roles)"
+        return f"only for role {' or '.join(guard.roles)}; this host {has}"
+    if guard.hosts and here.host is None:
+        raise ValueError("it is not known which host this is")
+    if guard.hosts and not any(fnmatchcase(here.host or "", pattern) for pattern in guard.hosts):
+        # Without the name of this one, so that all hosts of a fleet share the reason.
+        return f"only for host {_few(guard.hosts)}"
+    return None
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = names if len(names) <= _SHOWN else [*names[: _SHOWN - 1], f"{len(names) - _SHOWN + 1} others"]
+    return " or ".join(shown)
 
 
 def _holds(text: str, actual: object, read: Callable[[str], object]) -> bool:

@@ -59,6 +59,8 @@ class Links(Frozen):
     links: tuple[Link, ...]
     left_out: int = 0
     """How many more there are: a node full of containers has hundreds."""
+    addresses: tuple[str, ...] = ()
+    """Addresses of all interfaces, loopback among them, as `ip` prints them: the first 256. Empty without `ip`."""
     notes: tuple[str, ...] = ()
     """What is not known, and why."""
 

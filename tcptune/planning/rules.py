@@ -177,6 +177,7 @@ def situation(facts: HostFacts, declared: Declared) -> Situation:
         virtualization=_virtualization(facts.system.virtualization),
         scope=_scope(facts),
         roles=declared.roles,
+        host=facts.host,
     )
 
 

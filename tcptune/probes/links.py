@@ -1,4 +1,4 @@
-"""Network interfaces, by one `grep`.
+"""Network interfaces, by one `grep`, and their addresses, by one `ip`.
 
 Names and counters come from /proc/net/dev, which always speaks of the network namespace the probe runs in. /sys speaks
 of the namespace it was mounted in, which may be another: what it says counts only where both name the same links.
@@ -7,6 +7,7 @@ of the namespace it was mounted in, which may be another: what it says counts on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from tcptune.domain.state import Link, Links
 
@@ -15,6 +16,8 @@ MOST = 64
 
 _ROWS = 512
 """How many links the host names at most, so that a node full of containers does not fill the answer."""
+
+_ADDRESSES = 256
 
 _DEV = "/proc/net/dev:"
 _SYS = "/sys/class/net/"
@@ -39,6 +42,8 @@ for link in /sys/class/net/*; do
   set -- "$@" "$link/mtu" "$link/operstate" "$link/speed"
 done
 grep -s -m {_ROWS + 2} '' /proc/net/dev "$@"
+ip -o addr show 2>/dev/null |
+  sed -n -e 's/^[0-9]*: [^ ]* *inet6\\{{0,1\\}} \\([^ /]*\\).*/address \\1/p' -e {_ADDRESSES}q
 """
 
 
@@ -51,6 +56,7 @@ def parse(lines: Sequence[str]) -> Links:
     kinds: dict[str, bool] = {}
     said: dict[tuple[str, str], str] = {}
     rows: dict[str, list[int]] = {}
+    addresses: list[str] = []
     for line in lines:
         if line.startswith(_DEV):
             name, colon, numbers = line.removeprefix(_DEV).rpartition(":")
@@ -67,11 +73,14 @@ def parse(lines: Sequence[str]) -> Links:
                 total = int(rest)
             elif word in {"device", "virtual"}:
                 kinds[rest] = word == "device"
+            elif word == "address":
+                addresses.append(str(ip_address(rest)))
             else:
                 raise ValueError(f"unexpected line {line!r}")
     if not rows:
         raise ValueError("/proc/net/dev names no link")
-    return _links(rows, kinds, said, total)
+    found = _links(rows, kinds, said, total)
+    return found.model_copy(update={"addresses": tuple(dict.fromkeys(addresses))})
 
 
 def _links(rows: dict[str, list[int]], kinds: dict[str, bool], said: dict[tuple[str, str], str], total: int) -> Links:

@@ -10,6 +10,8 @@ from tcptune.domain.quantities import spelled
 from tcptune.reports.layout import aligned, count, wrapped
 
 _IN = "      "
+_UNSEEN = "what may be there unseen: "
+_BECOME = "-b (--become), or a login of root: it is told what this login is not"
 
 
 def terminal(result: FleetDiagnosis) -> str:
@@ -25,8 +27,9 @@ def terminal(result: FleetDiagnosis) -> str:
 
 def _host(host: HostDiagnosis) -> Iterator[str]:
     yield f"{host.host}  ({_state(host)})"
+    told: dict[str, int] = {}
     for number, one in enumerate(host.causes, start=1):
-        yield from _cause(one, number)
+        yield from _cause(one, number, told)
     for left in host.unexplained:
         yield from wrapped(f"! {left.what}: no counter of this host tells why", indent="  ")
         yield from _evidence(left.evidence)
@@ -38,6 +41,9 @@ def _host(host: HostDiagnosis) -> Iterator[str]:
         yield from _evidence(one.evidence)
     for why, groups in gaps(host.not_judged):
         yield from wrapped(f"? not judged: {groups}: {why}", indent="  ")
+        yield from wrapped(unseen([one for one in host.not_judged if one.why == why], host), indent=_IN)
+    if any(one.root for one in host.not_judged):
+        yield f"    try: {_BECOME}"
 
 
 def _state(host: HostDiagnosis) -> str:
@@ -52,7 +58,8 @@ def _state(host: HostDiagnosis) -> str:
     return f"nothing is wrong{window}" if host.window_s else "nothing was found in them"
 
 
-def _cause(one: CauseFound, number: int) -> Iterator[str]:
+def _cause(one: CauseFound, number: int, told: dict[str, int]) -> Iterator[str]:
+    """Yield a cause. `told` is what was advised before, by the number of the cause: that is not said again."""
     about = f": {one.about}" if one.about else ""
     yield from wrapped(f"! {number}. {one.cause}  {one.confidence}  {one.summary}{about}", indent="  ")
     if one.follows_from:
@@ -61,15 +68,26 @@ def _cause(one: CauseFound, number: int) -> Iterator[str]:
     yield from _evidence(one.evidence)
     for other in one.alternatives:
         yield from wrapped(f"or {other.cause}, if {other.how}", indent=_IN)
-    for remedy in one.remedies:
-        yield from wrapped(f"{_whose(remedy)}: {_advice(remedy)}", indent=_IN)
+    advice = list(dict.fromkeys(f"{_whose(remedy)}: {_advice(remedy)}" for remedy in one.remedies))
+    for text in advice:
+        if text not in told:
+            yield from wrapped(text, indent=_IN)
+    if before := sorted({told[text] for text in advice if text in told}):
+        also = "what to do: " if all(text in told for text in advice) else "and "
+        yield f"{_IN}{also}as for {' and '.join(map(str, before))}"
     if not one.kernel_change_helps:
         yield f"{_IN}no kernel setting helps"
     for setting in one.settings:
         is_now = f", is {setting.actual or '(empty)'}" if setting.actual is not None else ""
-        yield f"{_IN}~ {setting.key} {setting.operator.replace('_', ' ')} {setting.value}{is_now}"
+        wanted = f"~ {setting.key} {setting.operator.replace('_', ' ')} {setting.value}"
+        yield f"{_IN}{wanted}, as for {told[wanted]}" if wanted in told else f"{_IN}{wanted}{is_now}"
+        told.setdefault(wanted, number)
     if one.nofile is not None:
-        yield f"{_IN}~ limits.nofile of {one.nofile.process} at least {one.nofile.at_least}, is {one.nofile.actual}"
+        wanted = f"~ limits.nofile of {one.nofile.process} at least {one.nofile.at_least}"
+        yield f"{_IN}{wanted}, as for {told[wanted]}" if wanted in told else f"{_IN}{wanted}, is {one.nofile.actual}"
+        told.setdefault(wanted, number)
+    for text in advice:
+        told.setdefault(text, number)
 
 
 def _evidence(found: Sequence[Evidence]) -> list[str]:
@@ -91,6 +109,18 @@ def gaps(found: Sequence[Gap]) -> list[tuple[str, str]]:
     return [(why, ", ".join(groups)) for why, groups in by_reason.items()]
 
 
+def unseen(found: Sequence[Gap], host: HostDiagnosis) -> str:
+    """Return what these gaps can hide, and whether what was found stands in spite of them. Empty where nobody knows."""
+    causes = dict.fromkeys(cause for one in found for cause in one.causes)
+    if not causes:
+        return ""
+    text = f"{_UNSEEN}{', '.join(causes)}"
+    if not host.causes:
+        return text
+    behind = dict.fromkeys(cause for one in found for cause in one.behind)
+    return f"{text}; " + (f"it may be behind {', '.join(behind)}" if behind else "what was found stands without it")
+
+
 def _whose(remedy: Remedy) -> str:
     return "note" if remedy.kind is RemedyKind.NONE else remedy.owner.value
 
@@ -105,9 +135,15 @@ def _summary(result: FleetDiagnosis) -> str:
     parts = [f"something is wrong on {wrong} of {count(total, 'host')}"] if total else ["no host was looked at"]
     if result.elsewhere is not None:
         parts += [f"the files tell of {count(len(result.elsewhere.causes), 'cause')}"]
-    parts += [f"{len(result.in_part)} not judged in full"] if result.in_part else []
+    parts += [f"{len(result.in_part)} not judged in full" + _rootless(result)] if result.in_part else []
     parts += [f"{len(result.unread)} could not be read"] if result.unread else []
     return f"Diagnosis: {', '.join(parts)}. Nothing has been changed."
+
+
+def _rootless(result: FleetDiagnosis) -> str:
+    """Say where the login is the whole reason."""
+    some = [one for one in result.in_part if any(gap.root for gap in one.not_judged)]
+    return f" ({len(some)} of them for want of root)" if some else ""
 
 
 HEAD = ("cause", "about", "confidence", "because", "follows from")
@@ -144,7 +180,11 @@ def markdown_host(host: HostDiagnosis) -> Iterator[tuple[str, tuple[str, ...], l
         yield f"Not explained: {left.what}", EVIDENCE_HEAD, [*_rows(left.evidence), ("next", left.next, "")]
     for one in host.harmless:
         yield f"Harmless: {one.summary}", EVIDENCE_HEAD, [*_rows(one.evidence), ("why", one.because, "")]
-    yield "Not judged", ("group", "why"), [(groups, why) for why, groups in gaps(host.not_judged)]
+    rows: list[tuple[str, ...]] = [
+        (groups, why, unseen([one for one in host.not_judged if one.why == why], host).removeprefix(_UNSEEN))
+        for why, groups in gaps(host.not_judged)
+    ]
+    yield "Not judged", ("group", "why", "unseen"), rows
 
 
 def markdown_summary(result: FleetDiagnosis) -> str:

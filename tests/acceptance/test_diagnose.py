@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +28,7 @@ import socket, struct, sys, threading, time
 kind, end = sys.argv[1], time.time() + 120
 server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("127.0.0.1", 8080))
+server.bind(("" if kind == "open" else "127.0.0.1", 8080))
 server.listen(8)
 kept = []
 
@@ -113,3 +118,78 @@ def test_a_fault_of_a_setting_is_cured_by_the_profile_of_the_diagnosis(
     [effect] = json.loads(seen.stdout)["effects"]
     assert {one["rule"]: one["outcome"] for one in effect["rates"]}["sent-resets"] == "fixed"
     assert not [one for one in effect["rates"] if one["outcome"] == "worse"]
+
+
+def test_a_plan_of_the_diagnosis_changes_the_hosts_that_were_found_ill_and_no_other(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    several = machines(3)
+    for machine in several:
+        machine.set({BUCKETS: "5"})
+    ill, quiet = several[:2], several[2]
+    fix, plan = tcptune.file("fix.yml"), tcptune.file("plan.json")
+    with fault(ill[0], "short"), fault(ill[1], "short"):
+        said = tcptune("diagnose", *on(*several), "--window", "6s", "--emit-profile", str(fix), expect=10)
+    assert "for 2 of 3 hosts" in said.stderr
+
+    tcptune("plan", fix, *on(*several), "-o", plan, expect=10)
+
+    [cohort] = json.loads(plan.read_text())["cohorts"]
+    assert cohort["hosts"] == sorted(machine.name for machine in ill)
+    assert [(change["key"], change["after"]) for change in cohort["changes"]] == [(BUCKETS, "262144")]
+    assert json.loads(plan.read_text())["fine"] == [quiet.name]
+    for machine in ill:
+        assert f"# {machine.name}: reset.tw_overflow (high): TcpExt.TCPTimeWaitOverflow " in fix.read_text()
+
+
+def test_a_login_without_root_is_told_what_was_found_and_what_may_be_there_unseen(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    [machine] = machines(1)
+    plain = ("--become", "--become-user", "nobody")
+    with fault(machine, "leak"):
+        said = tcptune("diagnose", *on(machine), *plain, "--window", "6s", "--format", "json", expect=4)
+
+    [host] = json.loads(said.stdout)["hosts"]
+    assert [(one["cause"], one["about"]) for one in host["causes"]] == [
+        ("state.close_wait_leak", "processes that were not seen")
+    ]
+    gaps = {gap["group"]: gap for gap in host["not_judged"]}
+    assert gaps["open-files"]["root"]
+    assert gaps["open-files"]["causes"] == ["limit.emfile"]
+    assert "8080" in gaps["open-files"]["why"]
+
+
+REJECTS = (
+    "table ip t { chain i { type filter hook input priority 0; iif != lo tcp dport 8080 reject with tcp reset; }; }"
+)
+
+
+def test_a_firewall_that_resets_like_a_closed_port_is_told_by_capture_and_host_together(
+    tcptune: Tcptune, machines: Machines, on: On
+) -> None:
+    for program in ("tcpdump", "nft"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing")
+    [machine] = machines(1)
+    capture = tcptune.file("refused.pcap")
+    what = ["tcpdump", "-i", "any", "-Z", "root", "-U", "-w", str(capture), f"host {machine.address} and tcp port 8080"]
+    with fault(machine, "open"):
+        machine.run("nft", "-f", "-", text=REJECTS)
+        with subprocess.Popen(what, stderr=subprocess.PIPE, text=True) as dump:
+            try:
+                assert dump.stderr is not None
+                while "listening on" not in (line := dump.stderr.readline()):
+                    assert line, "tcpdump did not begin"
+                for _ in range(4):
+                    with socket.socket() as tried:
+                        assert tried.connect_ex((machine.address, 8080)) == errno.ECONNREFUSED
+                time.sleep(1)
+            finally:
+                dump.terminate()
+        alone = tcptune("diagnose", "--pcap", str(capture), "--format", "json", expect=10)
+        joined = diagnosed(tcptune, *on(machine), "--pcap", str(capture), expect=10)
+
+    assert [one["cause"] for one in json.loads(alone.stdout)["elsewhere"]["causes"]] == ["refused.closed_port"]
+    assert [(one["cause"], one["about"]) for one in joined] == [("refused.firewall_reject", "port 8080")]
+    assert {one["source"] for one in joined[0]["evidence"]} == {"listener", "counter", "pcap"}

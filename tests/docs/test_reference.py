@@ -281,7 +281,7 @@ def test_every_section_of_the_probe_and_every_program_it_starts_is_in_the_manual
     script_text = script.assemble([])
     started = {
         name
-        for name in ("grep", "ss", "sed", "stat", "wc", "awk", "cat", "readlink", "find")
+        for name in ("grep", "ss", "sed", "stat", "wc", "awk", "cat", "readlink", "find", "ip")
         if _starts(name, script_text)
     }
 

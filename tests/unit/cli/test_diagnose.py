@@ -120,6 +120,35 @@ def test_files_are_judged_without_a_host_and_none_is_read(
     assert [one["source"] for one in cause["evidence"]] == ["log", "chain"]
 
 
+def test_a_chain_is_judged_by_the_configuration_of_its_proxy(tcptune: Command, tmp_path: Path) -> None:
+    hops = "[{name: %s, product: nginx}, {name: %s, layer: 7, receives: {idle_timeout: 5s, requests: never}}]"
+    for name in ("shop", "desk"):
+        (tmp_path / f"{name}.yml").write_text(f"chain: {name}\nhops: {hops % (f'{name}-proxy', f'{name}-app')}\n")
+    upstream = "upstream app { server 10.0.0.9:80; keepalive 8; keepalive_timeout %s; }"
+    server = "server { location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ''; } }"
+    for name, timeout in (("short", "4s"), ("long", "60s")):
+        (tmp_path / f"{name}.conf").write_text(f"events {{}}\nhttp {{ {upstream % timeout} {server} }}\n")
+
+    both = ["--chain", "shop.yml", "--chain", "desk.yml"]
+    found = {
+        given: json.loads(tcptune("diagnose", *both, *given.split(), "--format", "json").out)["elsewhere"]["causes"]
+        for given in (
+            "--nginx shop-proxy=short.conf --nginx desk-proxy=short.conf",
+            "--nginx shop-proxy=long.conf --nginx desk-proxy=short.conf",
+        )
+    }
+
+    races = [[one for one in causes if one["cause"] == "reset.keepalive_race"] for causes in found.values()]
+    assert races[0] == []
+    [race] = races[1]
+    assert [one["name"] for one in race["evidence"]] == ["shop.yml, shop-proxy to shop-app"]
+
+    unclear = tcptune("diagnose", *both, "--nginx", "long.conf")
+    assert unclear.code == 2
+    assert "shop.yml and desk.yml have 2 hops of product nginx, not one" in unclear.err
+    assert "--nginx shop-proxy=long.conf" in unclear.err
+
+
 def test_a_capture_is_judged_as_pcap_judges_it(tcptune: Command, tmp_path: Path) -> None:
     talk = Talk().handshake().ask()
     write(tmp_path / "aborted.pcap", talk.abort(talk.server))
@@ -179,6 +208,8 @@ def test_files_that_tell_of_nothing_are_no_health(tcptune: Command, tmp_path: Pa
     [
         ("diagnose --pcap hosts.ini", 3, "hosts.ini: "),
         ("diagnose --chain hosts.ini", 3, "hosts.ini"),
+        ("diagnose --nginx hosts.ini", 2, "--nginx hosts.ini: it is of a hop of a chain, and no chain is given"),
+        ("diagnose --haproxy a=hosts.ini", 2, "--haproxy a=hosts.ini: it is of a hop of a chain"),
         ("diagnose --probe hosts.ini", 3, "hosts.ini: this is no report of a probe"),
         ("diagnose --log hosts.ini --log hosts.ini", 3, "hosts.ini: this is the file hosts.ini once more"),
         ("diagnose --facts gone.jsonl gone.jsonl", 3, "gone.jsonl: No such file"),

@@ -117,6 +117,18 @@ CASES = {
         ),
         helps=True,
     ),
+    "a kernel that would reset, and queues that overflew before": Faulty(
+        "listen.abort_on_overflow",
+        POSSIBLE,
+        sampled({"TcpExt.EmbryonicRsts": 0}, {"net.ipv4.tcp_abort_on_overflow": "1"}),
+        helps=True,
+    ),
+    "a kernel that would reset, and a queue that is full now": Faulty(
+        "listen.abort_on_overflow",
+        POSSIBLE,
+        sampled(sysctl={"net.ipv4.tcp_abort_on_overflow": "1"}, second={"listeners": listening(512, 511)}),
+        helps=True,
+    ),
     "a full accept queue that looks like a flood": Faulty(
         "listen.accept_queue_overflow",
         HIGH,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tcptune.detectors import NOTHING, clues, judge
 from tcptune.detectors.agreeing import FORGOTTEN
 from tcptune.detectors.clues import Heard
-from tcptune.domain.captures import CaptureFile, CaptureReport, CauseCount, FlowCounts
+from tcptune.domain.captures import CaptureFile, CaptureFinding, CaptureReport, CauseCount, FlowCounts
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.chain import Aspect, Chain, Hop, Known, Origin
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis, Source
 from tcptune.domain.logs import LogSource
+from tcptune.domain.samples import Sampled
 from tcptune.domain.service import Error, Stage, StageResult, Try, target
-from tcptune.domain.state import Listeners
+from tcptune.domain.sockets import SocketProcess
+from tcptune.domain.state import Links, Listeners
 from tcptune.knowledge.captures import capture_causes
 from tcptune.knowledge.service_errors import service_errors
 from tcptune.knowledge.timeout_chain import products
@@ -26,7 +29,7 @@ from tcptune.planning.service import summary
 from tcptune.workflows.diagnose import diagnose
 from tests.unit.builders import NOW
 from tests.unit.detectors.cases import CASES
-from tests.unit.detectors.hosts import NGINX, SSH, SSHD, WEB, sampled
+from tests.unit.detectors.hosts import NGINX, SSH, SSHD, WEB, sampled, sockets
 
 RACE, CLOSED, REJECT = "reset.keepalive_race", "refused.closed_port", "refused.firewall_reject"
 RESET_104 = "recv() failed (104: Connection reset by peer) while reading response header from upstream"
@@ -139,6 +142,125 @@ def test_a_refusal_where_nobody_listens_is_a_closed_port() -> None:
 
     assert [(one.cause, one.confidence) for one in found.causes] == [(CLOSED, Confidence.HIGH)]
     assert {e.source for e in found.causes[0].evidence} == {Source.LISTENER, Source.COUNTER, Source.PROBE}
+    assert found.causes[0].about == "port 5432"
+
+
+def known_by(**names: Any) -> dict[str, Any]:
+    """Return parts of samples of a host that is called so."""
+    links = Links(links=(), addresses=tuple(names.get("addresses", ())))
+    return {"listeners": LISTENS, "links": links}
+
+
+@pytest.mark.parametrize("how", ["address of a link", "address of the inventory", "name it gives itself"])
+def test_a_refusal_is_of_the_host_whose_address_or_other_name_was_tried(how: str) -> None:
+    at = {"address of a link": ["127.0.0.1", "192.0.2.1"]}.get(how, [])
+    also = ["192.0.2.1"] if how == "address of the inventory" else []
+    system = {"hostname": "DB"} if how == "name it gives itself" else {}
+
+    found = judge(sampled({"Tcp.OutRsts": 0}, first=known_by(addresses=at), system=system), tried(Error.REFUSED), also)
+
+    assert [(one.cause, one.about) for one in found.causes] == [(REJECT, "port 5432")]
+    assert Source.PROBE in {e.source for e in found.causes[0].evidence}
+
+
+def refusing(by: str = "192.0.2.1:5432", sure: Confidence = Confidence.HIGH, *, more: int = 0) -> Heard:
+    """Return a capture of three flows that this end refused, and of others that nobody has counted by their end."""
+    count = CauseCount(
+        cause=capture_causes()[CLOSED],
+        flows=3 + more,
+        high=3 if sure is Confidence.HIGH else 0,
+        likely=3 if sure is Confidence.LIKELY else 0,
+        possible=0,
+        by=((by, 3),),
+    )
+    finding = CaptureFinding(
+        cause=CLOSED,
+        confidence=sure,
+        flow=f"198.51.100.9:41000 > {by}",
+        by=by,
+        what="the SYN was answered with a reset",
+    )
+    return clues.from_capture(
+        CaptureReport(
+            files=(CaptureFile(name="a.pcap", packets=9),),
+            started=NOW,
+            duration_s=30,
+            segments=9,
+            flows=FlowCounts(total=3 + more),
+            causes=(count,),
+            findings=(finding,),
+        )
+    )
+
+
+ANY = "0.0.0.0"  # noqa: S104  # compared, not bound
+HERE = ["192.0.2.1", "2001:db8::1"]
+
+
+def test_a_reset_that_the_kernel_did_not_send_for_a_port_with_a_listener_is_a_firewall_s() -> None:
+    host = sampled({"Tcp.OutRsts": 0}, first=known_by(addresses=HERE))
+
+    found = judge(host, refusing())
+
+    assert [(one.cause, one.confidence, one.about) for one in found.causes] == [
+        (REJECT, Confidence.LIKELY, "port 5432")
+    ]
+    assert [e.source for e in found.causes[0].evidence] == [Source.LISTENER, Source.COUNTER, Source.PCAP]
+    assert CLOSED not in {other.cause for other in found.causes[0].alternatives}
+    assert only(judge(sampled({"Tcp.OutRsts": 0}), refusing()), CLOSED).confidence is Confidence.HIGH
+
+
+def test_a_captured_refusal_of_a_port_without_a_listener_is_a_closed_port() -> None:
+    found = judge(sampled({"Tcp.OutRsts": 200}, first={"links": known_by(addresses=HERE)["links"]}), refusing())
+
+    assert [(one.cause, one.confidence, one.about) for one in found.causes] == [(CLOSED, Confidence.HIGH, "port 5432")]
+
+
+@pytest.mark.parametrize(
+    ("bound", "tried_at", "cause"),
+    [
+        ("192.0.2.7", "192.0.2.1:5432", CLOSED),
+        ("192.0.2.1", "192.0.2.1:5432", REJECT),
+        (ANY, "192.0.2.1:5432", REJECT),
+        (ANY, "[2001:db8::1]:5432", CLOSED),
+        ("::", "[2001:db8::1]:5432", REJECT),
+        ("127.0.0.1", "192.0.2.1:5432", CLOSED),
+    ],
+)
+def test_a_listener_counts_where_it_takes_connections_to_that_address(bound: str, tried_at: str, cause: str) -> None:
+    there = LISTENS.model_copy(update={"listeners": (WEB.model_copy(update={"port": 5432, "address": bound}), SSH)})
+    host = sampled({"Tcp.OutRsts": 0}, first=known_by(addresses=HERE) | {"listeners": there})
+
+    assert [one.cause for one in judge(host, refusing(tried_at)).causes] == [cause]
+
+
+def test_a_listener_that_was_started_after_the_capture_says_nothing_of_it() -> None:
+    young = SocketProcess(**NGINX.model_dump(), age_s=0.5, listens=True)
+    late = sampled(
+        {"Tcp.OutRsts": 0},
+        first=known_by(addresses=HERE) | {"sockets": sockets(processes=(young,))},
+        window_s=60,
+    )
+
+    assert [(one.cause, one.about) for one in judge(late, refusing()).causes] == [(CLOSED, None)]
+
+
+def test_of_several_hosts_a_refusal_is_of_the_one_with_that_address_and_told_there_alone() -> None:
+    def called(name: str, *addresses: str) -> Sampled:
+        one = sampled({"Tcp.OutRsts": 0}, first=known_by(addresses=addresses))
+        first, second = (facts.model_copy(update={"host": name}) for facts in (one.first, one.second))
+        return Sampled(first=first, second=second)
+
+    found = diagnose([called("a", "192.0.2.1"), called("b"), called("c", "192.0.2.3")], refusing(more=2))
+
+    assert [[one.cause for one in host.causes] for host in found.hosts] == [[REJECT], [], []]
+    assert found.elsewhere is not None
+    [rest] = found.elsewhere.causes
+    assert (rest.cause, [e.value for e in rest.evidence]) == (CLOSED, [2])
+
+    known = diagnose([called("a"), called("b"), called("c")], refusing(), {"b": ["192.0.2.1"]})
+    assert [[one.cause for one in host.causes] for host in known.hosts] == [[], [REJECT], []]
+    assert known.elsewhere is None
 
 
 def test_a_listener_on_loopback_alone_refuses_everybody_else() -> None:

@@ -11,8 +11,10 @@ from tcptune.detectors import DETECTORS, judge
 from tcptune.detectors.verdict import ordered
 from tcptune.domain.causes import Confidence, Look
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
+from tcptune.domain.samples import Sampled
 from tcptune.knowledge.causes import causes, thresholds
-from tests.unit.detectors.cases import CASES, HEALTHY, Faulty
+from tests.unit.detectors.cases import CASES, HEALTHY, Faulty, listening
+from tests.unit.detectors.hosts import sampled
 
 FOLDER = Path(family.__file__).parent
 
@@ -72,6 +74,37 @@ def test_where_a_listener_may_be_older_than_the_raise_that_is_named_beside_the_s
 
     assert found["listen.somaxconn_captured"].confidence is Confidence.POSSIBLE
     assert "shopd" in found["listen.somaxconn_captured"].because
+
+
+def test_that_full_queues_would_reset_is_told_by_what_was_seen_of_them() -> None:
+    on = {"net.ipv4.tcp_abort_on_overflow": "1"}
+    quiet = {"TcpExt.ListenOverflows": 900, "TcpExt.EmbryonicRsts": 0}
+    told = {
+        "now": judge(sampled(quiet, on, first={"listeners": listening(512, 511)})),
+        "full": judge(CASES["a kernel that would reset, and a queue that is full now"].sampled),
+        "before": judge(sampled(sysctl=on)),
+    }
+
+    found = {name: {one.cause: one for one in one.causes}["listen.abort_on_overflow"] for name, one in told.items()}
+    assert {one.confidence for one in found.values()} == {Confidence.POSSIBLE}
+    assert "dropped before the handshake ended" in found["now"].because
+    assert "the queue on port 443 is full" in found["full"].because
+    assert [(one.name, one.value) for one in found["full"].evidence[-1:]] == [("listener on *:443, waiting", 512)]
+    assert "and not within the window" in found["before"].because
+    assert (found["before"].evidence[1].value, found["before"].evidence[1].unit) == (
+        1_000_000,
+        "since the network came up",
+    )
+
+
+def test_a_setting_that_nothing_has_met_is_no_finding() -> None:
+    found = sampled(sysctl={"net.ipv4.tcp_abort_on_overflow": "1"})
+    never = [
+        one.model_copy(update={"counters": {**(one.counters or {}), "TcpExt.ListenOverflows": 0}})
+        for one in (found.first, found.second)
+    ]
+
+    assert judge(Sampled(first=never[0], second=never[1])).well
 
 
 def test_there_is_a_case_for_every_cause_that_a_host_can_show() -> None:

@@ -13,6 +13,7 @@ HERE = Situation(
     virtualization=("vm", "kvm"),
     scope=Scope.HOST,
     roles=("edge",),
+    host="web1",
 )
 
 
@@ -26,6 +27,8 @@ HERE = Situation(
         Guard(virtualization=("vm",)),
         Guard(scope=Scope.HOST),
         Guard(roles=("edge", "core")),
+        Guard(hosts=("db1", "web1")),
+        Guard(hosts=("web*",)),
     ],
 )
 def test_a_guard_that_holds_has_nothing_to_say(guard: Guard) -> None:
@@ -40,6 +43,8 @@ def test_a_guard_that_holds_has_nothing_to_say(guard: Guard) -> None:
         (Guard(virtualization=("none",)), "only for virtualization none; this is kvm"),
         (Guard(scope=Scope.NAMESPACE), "only in a network namespace; this is the host itself"),
         (Guard(roles=("core",)), "only for role core; this host has edge"),
+        (Guard(hosts=("web", "Web1")), "only for host web or Web1"),
+        (Guard(hosts=("a", "b", "c", "d", "e")), "only for host a or b or c or 2 others"),
         (Guard(kernel=">= 5.4", roles=("core",)), "only for role core; this host has edge"),
     ],
 )
@@ -47,7 +52,10 @@ def test_a_guard_that_does_not_hold_is_put_in_words(guard: Guard, words: str) ->
     assert unmet(guard, HERE) == words
 
 
-@pytest.mark.parametrize("guard", [Guard(scope=Scope.HOST), Guard(virtualization=("none",)), Guard(memory=">= 1 GiB")])
+@pytest.mark.parametrize(
+    "guard",
+    [Guard(scope=Scope.HOST), Guard(virtualization=("none",)), Guard(memory=">= 1 GiB"), Guard(hosts=("web1",))],
+)
 def test_what_is_not_known_of_a_host_neither_holds_nor_fails(guard: Guard) -> None:
     with pytest.raises(ValueError, match="not known"):
         unmet(guard, Situation(kernel="6.1", memory_bytes=None))
