@@ -180,11 +180,12 @@ def markdown_host(host: HostDiagnosis) -> Iterator[tuple[str, tuple[str, ...], l
         yield f"Not explained: {left.what}", EVIDENCE_HEAD, [*_rows(left.evidence), ("next", left.next, "")]
     for one in host.harmless:
         yield f"Harmless: {one.summary}", EVIDENCE_HEAD, [*_rows(one.evidence), ("why", one.because, "")]
-    rows: list[tuple[str, ...]] = [
-        (groups, why, unseen([one for one in host.not_judged if one.why == why], host).removeprefix(_UNSEEN))
-        for why, groups in gaps(host.not_judged)
-    ]
-    yield "Not judged", ("group", "why", "unseen"), rows
+    rows: list[tuple[str, ...]] = []
+    for why, groups in gaps(host.not_judged):
+        some = [one for one in host.not_judged if one.why == why]
+        helps = _BECOME if any(one.root for one in some) else ""
+        rows.append((groups, why, unseen(some, host).removeprefix(_UNSEEN), helps))
+    yield "Not judged", ("group", "why", "unseen", "try"), rows
 
 
 def markdown_summary(result: FleetDiagnosis) -> str:

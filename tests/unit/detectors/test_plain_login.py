@@ -15,7 +15,7 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateOwner
 from tcptune.domain.state import Listeners
 from tcptune.knowledge.causes import causes
-from tcptune.reports.diagnosis import terminal
+from tcptune.reports.diagnosis import markdown_host, terminal
 from tests.unit.detectors.cases import CASES, HEALTHY
 from tests.unit.detectors.hosts import NGINX, SSH, WEB, sampled, sockets
 
@@ -52,6 +52,8 @@ def test_it_says_which_groups_lack_root_and_what_may_be_there_unseen() -> None:
     assert "try: -b (--become), or a login of root" in text
     assert "what may be there unseen: limit.emfile\n" in text
     assert "1 not judged in full (1 of them for want of root)" in text
+    [(_, _, rows)] = [table for table in markdown_host(found) if table[0] == "Not judged"]
+    assert rows[0][2:] == ("limit.emfile", "-b (--become), or a login of root: it is told what this login is not")
 
 
 def test_one_process_that_is_seen_does_not_vouch_for_the_others() -> None:
