@@ -104,7 +104,7 @@ class Flow:
             self._reset(segment, side, other, mark)
             self.last = mark
             return True
-        if side.resets and side.going_on is None and (segment.length or side.takes(segment)):
+        if side.resets and side.going_on is None and side.goes_on(segment):
             side.going_on = mark
         side.ttl = segment.ttl
         if segment.way is Way.IN:

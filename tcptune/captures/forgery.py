@@ -17,8 +17,6 @@ FORGED = 3
 """From this weight on a reset is taken for somebody else's."""
 CERTAIN = 4
 _SAME_MOMENT_NS = 100 * MILLISECOND
-OVERTAKEN_NS = MILLISECOND
-"""What comes this soon after a reset may have been sent before it."""
 _HOPS = 1
 """Routes of equal cost may differ by a hop."""
 _FIRST_TTLS = (64, 128, 255)
@@ -55,7 +53,7 @@ def weigh(flow: Flow, side: Side, reset: Reset, host_ttl: int | None) -> Weighed
         signs.append(f"TTL {reset.ttl}, and {usual} in its host's other packets")
     elif usual is not None:
         own.append(f"TTL {reset.ttl} as in its host's other packets")
-    if side.going_on is not None and side.going_on.time_ns - reset.at.time_ns > OVERTAKEN_NS:
+    if side.going_on is not None:
         weight += 3
         signs.append("its supposed sender went on afterwards")
     thin = lacks_data(flow, side, reset)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tcptune.captures.cases import MIDDLEBOX, Case, endpoint
-from tcptune.captures.forgery import CERTAIN, OVERTAKEN_NS, Weighed, lacks_data, unfit, weigh
+from tcptune.captures.forgery import CERTAIN, Weighed, lacks_data, unfit, weigh
 from tcptune.captures.sides import SECOND, Mark, Reset, Side, Silence
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
@@ -71,8 +71,6 @@ def explain(case: Case, ttl_of: Callable[[bytes], int | None]) -> CaptureFinding
 def _survived(a: _Asked) -> _Answer | None:
     going, heard = a.side.going_on, a.other.last_ack
     if going is None or heard is None or a.other.resets or heard.number < going.number:
-        return None
-    if going.time_ns - a.reset.at.time_ns <= OVERTAKEN_NS:
         return None
     seen = (*a.case.seen(going, f"{endpoint(a.side)} goes on"), *a.case.seen(heard, f"{endpoint(a.other)} goes on"))
     return _Answer("reset.challenged", Confidence.HIGH, MIDDLEBOX, "a reset that changed nothing: both went on", seen)

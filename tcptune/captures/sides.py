@@ -18,6 +18,8 @@ _MOST_COPIES = 16
 """A burst passes one interface after the other, and not packet by packet; more of it than this is not looked for."""
 
 
+_OVERTAKEN_NS = MILLISECOND
+"""What comes this soon after a reset may have been sent before it."""
 _USUAL_MSS = 1460
 """Where the SYN with another was not seen: that of Ethernet and IPv4."""
 
@@ -138,7 +140,7 @@ class Side:
     after_fin: tuple[Mark, bool] | None = None
     """The first new data of the other side after this FIN, and whether it was sent without knowing of the FIN."""
     going_on: Mark | None = None
-    """The first segment with data, or that takes new data, which it sent after a reset of its own."""
+    """The first segment with data, or that takes new data, which it sent some time after a reset of its own."""
     closed_first: Mark | None = None
     closed_since: Mark | None = None
     """Since when its window is closed."""
@@ -181,8 +183,12 @@ class Side:
             return 1
         return -(-length // max(self.mss or _USUAL_MSS, 1))
 
-    def takes(self, segment: Segment) -> bool:
-        """Say whether a segment of it acknowledges what it had not before."""
+    def goes_on(self, segment: Segment) -> bool:
+        """Say whether a segment of it, long enough after its reset, has data, or acknowledges what is new."""
+        if segment.time_ns - self.resets[0].at.time_ns <= _OVERTAKEN_NS:
+            return False
+        if segment.length:
+            return True
         known = self.acks
         return bool(segment.flags & (SYN | ACK) == ACK and known and apart(segment.ack, known[-1]) > 0)
 

@@ -123,6 +123,18 @@ def test_a_reset_of_a_reader_that_goes_on_reading_was_not_believed() -> None:
     assert only(report(talk)).cause == "reset.challenged"
 
 
+def test_a_busy_connection_that_goes_on_did_not_believe_the_reset() -> None:
+    talk = Talk().handshake().ask().answer()
+    talk.say(talk.server, "RA", keep=False, seq=talk.server.seq + 5000, options=[])
+    for _ in range(20):
+        talk.at -= 0.0009
+        talk.answer()
+        talk.at -= 0.0009
+        talk.say(talk.client, "A")
+
+    assert only(report(talk)).cause == "reset.challenged"
+
+
 def test_segments_that_a_reset_overtook_do_not_make_it_one_that_was_not_believed() -> None:
     talk = Talk().handshake().ask().answer().ask()
     talk.abort(talk.client)
