@@ -37,6 +37,9 @@ _WITNESSES = tuple(
 """Counters that every kernel has and that only ever grow: one that is less than before tells of a new beginning."""
 
 
+_WRAP = 1 << 32
+
+
 @dataclass(frozen=True)
 class NotMeasured:
     """Why a rule has no number over a window."""
@@ -129,11 +132,13 @@ def backwards(names: Sequence[str], first: CounterReading, last: CounterReading)
 
 
 def _backwards(name: str, first: CounterReading, last: CounterReading) -> NotMeasured:
-    return NotMeasured(
-        Cause.REBOOTED,
-        f"{name} went backwards, {first.counters[name]} to {last.counters[name]}: "
-        "it was booted, or its network namespace was made anew",
-    )
+    why = "its network namespace was made anew"
+    if not first.boot_id:
+        why = f"it was booted, or {why}"
+    # On a machine of 32 bits the kernel's counters have no more.
+    if _WRAP // 2 <= first.counters[name] < _WRAP:
+        why += ", or it has 32 bits and began again at 0"
+    return NotMeasured(Cause.REBOOTED, f"{name} went backwards, {first.counters[name]} to {last.counters[name]}: {why}")
 
 
 def reading(facts: HostFacts) -> CounterReading:

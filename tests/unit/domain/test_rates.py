@@ -66,6 +66,15 @@ def test_a_namespace_that_was_made_anew_has_no_rates() -> None:
     assert "Tcp.OutSegs went backwards, 500 to 3" in found.why
 
 
+def test_a_counter_of_32_bits_that_begins_again_is_not_called_a_boot() -> None:
+    wrapped = refused(host({SEGMENTS: (1 << 32) - 500}), host({SEGMENTS: 70}, later_s=30)).why
+    anew = refused(host({SEGMENTS: 500}), host({SEGMENTS: 70}, later_s=30)).why
+    untold = refused(host({SEGMENTS: 500}, boot_id=""), host({SEGMENTS: 70}, later_s=30, boot_id="")).why
+
+    assert ["32 bits" in wrapped, "32 bits" in anew] == [True, False]
+    assert ["it was booted" in why for why in (wrapped, anew, untold)] == [False, False, True]
+
+
 @pytest.mark.parametrize("later_s", [0, -5])
 def test_samples_without_a_time_between_them_have_no_rates(later_s: float) -> None:
     assert "no time lies between the samples" in refused(host({}), host({}, later_s=later_s)).why
