@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _PANEL = "Look (changes nothing)"
 _SHORTEST_S = 5
+_OF_HOSTS = ("inventory", "limit", "window", "become")
+"""Options that ask for hosts to be read."""
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +106,7 @@ def diagnose(
         _alone(context)
         before, after = facts
         found = judge(paired(read_facts(before), read_facts(after)), heard)
-    elif (log or pcap or chain or probe) and not _given(context):
+    elif (log or pcap or chain or probe) and not _given(context, *_OF_HOSTS):
         found = judge((), heard)
     else:
         found = judge(_samples(inventory, limit, _seconds(window), forks, timeout, sudo), heard)
@@ -123,13 +125,14 @@ def diagnose(
 
 def _alone(context: typer.Context) -> None:
     """Refuse what is for hosts that are read."""
-    for name in _given(context):
-        raise UsageError(f"--{name} is for hosts that are read, and --facts reads none", hint="leave one out")
+    for name in _given(context, *_OF_HOSTS, "become_user", "ask_become_pass", "become_password_file"):
+        option = name.replace("_", "-")
+        raise UsageError(f"--{option} is for hosts that are read, and --facts reads none", hint="leave one out")
 
 
-def _given(context: typer.Context) -> list[str]:
+def _given(context: typer.Context, *names: str) -> list[str]:
     """Return which options for hosts stand on the command line. The environment may name an inventory for all."""
-    sources = {name: context.get_parameter_source(name) for name in ("inventory", "limit", "window", "become")}
+    sources = {name: context.get_parameter_source(name) for name in names}
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 

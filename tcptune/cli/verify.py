@@ -77,6 +77,7 @@ def verify(
       tcptune verify last
       tcptune verify last --window 60s
     """
+    from tcptune.workflows.effect import from_facts, kept, measure
     from tcptune.workflows.verify import reached
     from tcptune.workflows.verify import verify as look_again
 
@@ -90,11 +91,11 @@ def verify(
     found, made = journal.find(run)
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     sudo.tell_unused(hosts)
+    # The files are read before any host: a wrong one costs no time.
+    known = from_facts(*map(read_facts, before), found) if before is not None else {}
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     if window_s is not None:
-        from tcptune.workflows.effect import from_facts, kept, measure
-
-        known = from_facts(*map(read_facts, before)) if before is not None else kept(journal.rollouts, found)
+        known = known if before is not None else kept(journal.rollouts, found)
         effects = measure(wiring.watch(forks, timeout), reached(found, hosts), known, window_s, time.sleep)
         verdict = verdict.model_copy(update={"effects": effects})
     deliver(verdict, format, output)

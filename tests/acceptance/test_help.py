@@ -16,18 +16,23 @@ TOP = (
     "plan",
     "show",
     "render",
+    "diagnose",
     "verify",
     "doctor",
+    "probe",
     "apply",
     "confirm",
     "extend",
     "rollback",
     "explain",
+    "logs",
+    "lint",
     "pcap",
     "capture-plan",
 )
 BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema", "diff", "import", "export"))
 BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))
+BELOW += tuple(f"timeouts {name}" for name in ("check", "products", "schema"))
 COMMANDS = TOP + BELOW
 
 
@@ -51,7 +56,7 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, `profile list` being one, and what it is given."""
     if words[1] == "runs" and " ".join(words[1:3]) not in COMMANDS:
         words = ["tcptune", "runs", "show" if len(words) > 2 else "list", *words[2:]]
-    names = 3 if words[1] in ("profile", "runs") else 2
+    names = 3 if words[1] in ("profile", "runs", "timeouts") else 2
     return " ".join(words[1:names]), words[names:]
 
 
@@ -74,7 +79,7 @@ def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune
 def test_help_lists_every_command(tcptune: Tcptune) -> None:
     said = tcptune("--help").stdout
 
-    assert re.findall(r"^  ([a-z][a-z-]+)  ", said, re.MULTILINE) == [*TOP, "profile", "policy", "runs"]
+    assert re.findall(r"^  ([a-z][a-z-]+)  ", said, re.MULTILINE) == [*TOP, "profile", "policy", "timeouts", "runs"]
 
 
 def test_the_first_tour_of_the_readme_uses_what_there_is(tcptune: Tcptune) -> None:

@@ -192,6 +192,8 @@ def test_files_that_tell_of_nothing_are_no_health(tcptune: Command, tmp_path: Pa
         ("diagnose --facts hosts.ini hosts.ini --limit web1", 2, "--limit is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini -i hosts.ini", 2, "--inventory is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini --window 5m", 2, "--window is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini --become-user bob", 2, "--become-user is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini -K", 2, "--ask-become-pass is for hosts that are read"),
     ],
 )
 def test_a_mistake_is_one_message(tcptune: Command, words: str, code: int, says: str) -> None:
