@@ -47,7 +47,8 @@ def error_boundary() -> Iterator[None]:
         sys.exit(problem.exit_code)
     except Stopped:
         typer.secho("stopped", fg="red", err=True)
-        sys.stdout.flush()
+        with contextlib.suppress(OSError, AttributeError):  # a full disk; no standard output at all
+            sys.stdout.flush()
         # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
         os._exit(128 + signal.SIGINT)
     finally:
@@ -64,21 +65,35 @@ def text(rendered: str, output: Path | None = None, *, coloured: bool = False) -
     if output is not None:
         write_whole(output, [rendered])
         typer.echo(f"wrote {output}", err=True)
-    elif coloured and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        for line in rendered.splitlines():
-            typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
-    else:
-        emit(rendered)
+        return
+    with _printing():
+        if coloured and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+            for line in rendered.splitlines():
+                typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
+        else:
+            typer.echo(rendered, nl=False)
 
 
 def emit(rendered: str) -> None:
     """Print a piece of a result as it is."""
-    try:
+    with _printing():
         typer.echo(rendered, nl=False)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """Let a result that nobody can read end a command: never with a traceback, never as if it had been read."""
+    if sys.stdout is None:
+        raise TcptuneError("standard output is closed", hint="--output FILE")
+    try:
+        yield
+    except OSError as problem:
+        # What is left of it must not be tried again, and complained of, when Python closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        if isinstance(problem, BrokenPipeError):
+            # Whoever read our output has seen enough.
+            sys.exit(128 + signal.SIGPIPE)
+        raise TcptuneError(f"standard output: {problem.strerror}", hint="--output FILE") from None
 
 
 def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -92,7 +92,7 @@ def verify(
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     sudo.tell_unused(hosts)
     # The files are read before any host: a wrong one costs no time.
-    known = from_facts(*map(read_facts, before), found) if before is not None else {}
+    known = from_facts(read_facts(before[0]), read_facts(before[1]), found) if before is not None else {}
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     if window_s is not None:
         known = known if before is not None else kept(journal.rollouts, found)

@@ -128,6 +128,30 @@ def test_a_reader_that_has_seen_enough_is_no_error_of_ours(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize("shown", [["show", "plan.json"], ["profile", "export", "baseline", "--to", "sysctl.d"]])
+@pytest.mark.parametrize(
+    ("output", "says"), [("/dev/full", "No space left on device"), ("&-", "closed")], ids=["full", "closed"]
+)
+def test_a_result_that_cannot_be_printed_is_an_error_in_words(
+    tmp_path: Path, shown: list[str], output: str, says: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" >{output}', "sh", sys.executable, "-m", "tcptune", *shown],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,
+        text=True,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "error: standard output" in done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_version_is_told_and_that_is_all(tcptune: Command) -> None:
     found = tcptune("--version")
 
