@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tcptune.adapters.files import read_facts, read_probe, write_whole
+from tcptune.adapters.files import check_place, read_facts, read_probe, write_whole
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver, tracked
 from tcptune.cli.options import (
@@ -100,6 +100,8 @@ def diagnose(
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
+    for place in (output, emit_profile):
+        check_place(place)
     heard = _heard(log, pcap, chain, probe)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     if facts is not None:

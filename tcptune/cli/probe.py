@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tcptune.adapters.files import check_place
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver
 from tcptune.cli.options import Format, FormatOption, Inventory, Output
@@ -89,6 +90,7 @@ def probe(
     source = context.get_parameter_source("inventory")
     if origin is None and source is not None and source.name == "COMMANDLINE":
         raise UsageError("-i is for --from: without it this machine tries", hint="--from HOST, or leave -i out")
+    check_place(output)
     family = "4" if ipv4 else "6" if ipv6 else "any"
     probing = Probing(count, interval, timeout, at_once, family, ca_file)
     found = summary(targets, _tries(targets, probing, origin, inventory), service_errors(), count=count, origin=origin)

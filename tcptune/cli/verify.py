@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tcptune.adapters.files import read_facts
+from tcptune.adapters.files import check_place, read_facts
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver
 from tcptune.cli.options import (
@@ -86,6 +86,7 @@ def verify(
     window_s = wiring.seconds(window) if window is not None else None
     if window is not None and (window_s is None or window_s < _SHORTEST_S):
         raise UsageError(f"--window {window}: counters are looked at for {_SHORTEST_S} s or more", hint="60s")
+    check_place(output)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     journal = wiring.journal()
     found, made = journal.find(run)

@@ -27,7 +27,7 @@ def files(case: Case) -> Iterator[Seen]:
         if share >= case.bound("files-near"):
             yield _emfile(case, process, full=share >= case.bound("files-used"))
     if not case.processes and case.listeners.listeners:
-        raise NotKnown("processes that listen were not seen")
+        raise NotKnown("processes that listen were not seen: that takes root on the host, as --become gives it")
     if unknown:
         raise NotKnown(f"open files of {unknown} processes were not counted: this login may not look")
 
