@@ -54,9 +54,15 @@ def from_facts(first: Iterable[Collected], last: Iterable[Collected], run: Run) 
 def measure(
     watch: Watch, hosts: Sequence[Host], before: Mapping[str, Window], window_s: float, sleep: Callable[[float], None]
 ) -> tuple[HostEffect, ...]:
-    """Look at the counters of hosts twice, and return what became of each rate, by host name."""
-    first = watch.counters(hosts)
-    sleep(window_s)
-    last = watch.counters(hosts)
+    """Look at the counters of hosts twice, and return what became of each rate, by host name.
+
+    A host of which nothing is known from before is not looked at: where all are such, nobody waits.
+    """
+    now: dict[str, Window] = {}
+    if known := [host for host in hosts if host.name in before]:
+        first = watch.counters(known)
+        sleep(window_s)
+        last = watch.counters(known)
+        now = {host.name: Window(first=first[host.name], last=last[host.name]) for host in known}
     names = sorted(host.name for host in hosts)
-    return tuple(effect(name, before.get(name), Window(first=first[name], last=last[name])) for name in names)
+    return tuple(effect(name, before.get(name), now.get(name)) for name in names)

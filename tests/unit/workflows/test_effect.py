@@ -87,6 +87,15 @@ def test_counters_are_read_twice_with_the_window_between() -> None:
     assert found.outcome is Outcome.FIXED
 
 
+def test_nobody_waits_for_hosts_of_which_nothing_is_known_from_before() -> None:
+    slept: list[float] = []
+
+    [found] = measure(Looks(), [host("web1")], {}, 60.0, slept.append)  # type: ignore[arg-type]
+
+    assert slept == []
+    assert found.why == "nothing is known of its counters from before the run"
+
+
 def test_a_host_that_cannot_be_read_is_not_judged() -> None:
     away = CountersUnread(host="web1", at=NOW, why="no SSH session")
 
