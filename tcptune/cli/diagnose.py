@@ -81,11 +81,11 @@ def diagnose(
 ) -> None:
     """Look at hosts twice and name the causes of resets, timeouts, refusals and loss. Changes nothing.
 
-    What logs, captures, chains of timeouts and probes say is evidence, too; with these and neither -i, --limit nor
-    --facts no host is read. Each cause comes with the numbers that were read, how sure it is, what else it could be,
-    and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that is said. What could
-    not be judged is listed; a host with such a line is never called well. Without root, programs' sockets and the
-    kernel's log are not seen.
+    What logs, captures, chains of timeouts and probes say is evidence, too; with these, and none of -i, --limit,
+    --window, --become and --facts, no host is read. Each cause comes with the numbers that were read, how sure it is,
+    what else it could be, and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that
+    is said. What could not be judged is listed; a host with such a line is never called well. Without root, programs'
+    sockets and the kernel's log are not seen.
 
     Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host or a file could not be read or
     judged in full, 3 if a file is not what it is given for.
@@ -94,7 +94,7 @@ def diagnose(
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
       tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml
       tcptune diagnose --log error.log --pcap client.pcap
-      tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
+      tcptune diagnose -i hosts.yml --emit-profile fix.yml; tcptune plan fix.yml -i hosts.yml
     """
     from tcptune.reports.fix_profile import overlay
     from tcptune.workflows.diagnose import diagnose as judge

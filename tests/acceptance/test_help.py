@@ -34,6 +34,8 @@ BELOW = tuple(f"profile {name}" for name in ("list", "show", "validate", "schema
 BELOW += tuple(f"runs {name}" for name in ("list", "show", "export", "prune"))
 BELOW += tuple(f"timeouts {name}" for name in ("check", "products", "schema"))
 COMMANDS = TOP + BELOW
+ENDS_WITH_10 = ("audit", "plan", "diagnose", "logs", "lint", "pcap", "probe")
+"""Where these find what they look for they exit with 10: nothing after `&&` would run."""
 
 
 def examples(text: str) -> Iterator[list[str]]:
@@ -42,6 +44,13 @@ def examples(text: str) -> Iterator[list[str]]:
         for piece in re.split(r"&&|\|\||[|;]|\s#\s", line.strip().removeprefix("$ ")):
             if piece.strip().startswith("tcptune "):
                 yield shlex.split(re.sub(r"[<>].*", "", piece))
+
+
+def followed(text: str) -> Iterator[list[str]]:
+    """Yield the words of each tcptune command that `&&` lets another one follow."""
+    for line in text.splitlines():
+        *before, _ = line.split("&&")
+        yield from (words for piece in before for words in examples(piece))
 
 
 def check(tcptune: Tcptune, words: list[str]) -> None:
@@ -73,6 +82,7 @@ def test_each_command_explains_itself_with_an_example_and_its_exit_codes(tcptune
     for words in examples(said):
         check(tcptune, words)
     assert "Exits 0" in said
+    assert [words[1] for words in followed(said) if words[1] in ENDS_WITH_10] == []
     assert re.search(r"Changes (nothing|no host)\.|CHANGES HOSTS\.", " ".join(said.split()))
 
 
