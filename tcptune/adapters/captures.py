@@ -117,13 +117,33 @@ class PacketFile:
 def packet_files(paths: Iterable[Path]) -> list[PacketFile]:
     """Return the files of one capture in the order of their first packets; of a folder, all files in it.
 
-    Raises CaptureError for a file that is none, and TcptuneError where the extra is missing.
+    Raises CaptureError for a file that is none or is named twice, and TcptuneError where the extra is missing.
     """
-    files = [PacketFile(path) for given in paths for path in _within(given)]
+    found = [path for given in paths for path in _within(given)]
+    _once_each(found)
+    files = [PacketFile(path) for path in found]
     if len(files) < 2:
         return files
     order = {file.name: file.first_ns() for file in files}
     return sorted(files, key=lambda file: (order[file.name] is None, order[file.name] or 0, file.name))
+
+
+def check_ends(client: Path, server: Path) -> None:
+    """Raise CaptureError where the captures of both ends share a file: it would prove whatever it shows."""
+    _once_each([*_within(client), *_within(server)])
+
+
+def _once_each(paths: Iterable[Path]) -> None:
+    """Raise CaptureError where a file is there twice, whatever it is called: each of its packets would count twice."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            continue  # what reads it says so
+        earlier = seen.setdefault((found.st_dev, found.st_ino), path)
+        if earlier is not path:
+            raise CaptureError(f"{path}: this is the file {earlier} once more", hint="name each file once")
 
 
 def _within(path: Path) -> Sequence[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -161,6 +162,25 @@ def write_whole(path: Path, chunks: Iterable[str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def check_place(path: Path | None) -> None:
+    """Raise TcptuneError where a file could not be written anyway: before minutes are spent on what is to be in it."""
+    if path is None:
+        return
+    path = _behind_links(path)
+    folder = path.parent
+    if path.is_dir():
+        problem = errno.EISDIR
+    elif not folder.exists():
+        problem = errno.ENOENT
+    elif not folder.is_dir():
+        problem = errno.ENOTDIR
+    elif not os.access(path if path.exists() and not path.is_file() else folder, os.W_OK):
+        problem = errno.EACCES
+    else:
+        return
+    raise TcptuneError(f"{path}: {os.strerror(problem)}", hint="name another place")
 
 
 def _behind_links(path: Path) -> Path:

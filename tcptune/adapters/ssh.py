@@ -121,6 +121,9 @@ def _connect(hop: Target, secrets: Secrets, stack: contextlib.ExitStack, deadlin
     options.key_types = _first(keys.algorithms(hop), options.key_types)
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = hop.timeout_s
     transport.start_client(timeout=_left(deadline, hop.timeout_s))
+    # It returns when time is up, too; the next step would then complain of "No existing session".
+    if not transport.initial_kex_done:
+        raise TimeoutError("timed out")
     keys.check(hop, transport.get_remote_server_key())
     _log_in(transport, hop, secrets)
     return transport

@@ -41,17 +41,28 @@ def error_boundary() -> Iterator[None]:
     try:
         yield
     except TcptuneError as problem:
-        typer.secho(visible(f"error: {problem}"), fg="red", err=True)
+        note(visible(f"error: {problem}"), typer.colors.RED)
         if problem.hint:
-            typer.secho(f"  try: {problem.hint}", err=True)
+            note(f"  try: {problem.hint}")
         sys.exit(problem.exit_code)
     except Stopped:
-        typer.secho("stopped", fg="red", err=True)
-        sys.stdout.flush()
+        note("stopped", typer.colors.RED)
+        with contextlib.suppress(OSError, AttributeError):  # a full disk; no standard output at all
+            sys.stdout.flush()
         # At once: Python would wait for threads that wait for hosts. All that must last is on disk already.
         os._exit(128 + signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def note(said: str, colour: str | None = None) -> None:
+    """Say something beside the result, on standard error."""
+    typer.echo(painted(said, colour), err=True)
+
+
+def painted(said: str, colour: str | None) -> str:
+    """Return a text in a colour, which `typer.echo` takes off again where no terminal shows it; plain with NO_COLOR."""
+    return typer.style(said, fg=colour) if colour and "NO_COLOR" not in os.environ else said
 
 
 def deliver(result: BaseModel, format_: Format, output: Path | None) -> None:
@@ -64,21 +75,35 @@ def text(rendered: str, output: Path | None = None, *, coloured: bool = False) -
     if output is not None:
         write_whole(output, [rendered])
         typer.echo(f"wrote {output}", err=True)
-    elif coloured and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        for line in rendered.splitlines():
-            typer.secho(line, fg=_COLOURS.get(line.lstrip()[:1]) if line.strip() else None)
-    else:
-        emit(rendered)
+        return
+    with _printing():
+        if coloured and sys.stdout.isatty():
+            for line in rendered.splitlines():
+                typer.echo(painted(line, _COLOURS.get(line.lstrip()[:1])))
+        else:
+            typer.echo(rendered, nl=False)
 
 
 def emit(rendered: str) -> None:
     """Print a piece of a result as it is."""
-    try:
+    with _printing():
         typer.echo(rendered, nl=False)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it closes the pipe itself.
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """Let a result that nobody can read end a command: never with a traceback, never as if it had been read."""
+    if sys.stdout is None:
+        raise TcptuneError("standard output is closed", hint="--output FILE")
+    try:
+        yield
+    except OSError as problem:
+        # What is left of it must not be tried again, and complained of, when Python closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        if isinstance(problem, BrokenPipeError):
+            # Whoever read our output has seen enough.
+            sys.exit(128 + signal.SIGPIPE)
+        raise TcptuneError(f"standard output: {problem.strerror}", hint="--output FILE") from None
 
 
 def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
@@ -100,4 +125,4 @@ def told(result: HostResult) -> None:
     colour = typer.colors.RED if result.state in FAILED_STATES or result.error else typer.colors.GREEN
     colour = typer.colors.MAGENTA if doubts and not result.error else colour
     why = f" ({'; '.join([*([result.error] if result.error else []), *doubts])})" if result.error or doubts else ""
-    typer.secho(visible(f"  {result.host}: {result.state}{why}"), fg=colour, err=True)
+    note(visible(f"  {result.host}: {result.state}{why}"), colour)

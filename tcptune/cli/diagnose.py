@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tcptune.adapters.files import read_facts, read_probe, write_whole
+from tcptune.adapters.files import check_place, read_facts, read_probe, write_whole
 from tcptune.cli import wiring
 from tcptune.cli.chain_files import Haproxy, Nginx, assessed
 from tcptune.cli.console import deliver, tracked
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _PANEL = "Look (changes nothing)"
 _SHORTEST_S = 5
+_OF_HOSTS = ("inventory", "limit", "window", "become")
+"""Options that ask for hosts to be read."""
 
 
 def register(app: typer.Typer) -> None:
@@ -83,11 +85,11 @@ def diagnose(
 ) -> None:
     """Look at hosts twice and name the causes of resets, timeouts, refusals and loss. Changes nothing.
 
-    What logs, captures, chains of timeouts and probes say is evidence, too; with these and neither -i, --limit nor
-    --facts no host is read. Each cause comes with the numbers that were read, how sure it is, what else it could be,
-    and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that is said. What could
-    not be judged is listed, with what it may hide; a host with such a line is never called well. Without root, the
-    open files of others' programs and the kernel's log are not seen: -b.
+    What logs, captures, chains of timeouts and probes say is evidence, too; with these, and none of -i, --limit,
+    --window, --become and --facts, no host is read. Each cause comes with the numbers that were read, how sure it is,
+    what else it could be, and what to do: by whom, the closest to the cause first. Where no kernel setting helps, that
+    is said. What could not be judged is listed, with what it may hide; a host with such a line is never called well.
+    Without root, the open files of others' programs and the kernel's log are not seen: -b.
 
     Exits 0 if all was judged and nothing is wrong, 10 if something is, 4 if a host or a file could not be read or
     judged in full, 3 if a file is not what it is given for.
@@ -96,13 +98,15 @@ def diagnose(
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
       tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml --nginx nginx.conf
       tcptune diagnose --log error.log --pcap client.pcap
-      tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
+      tcptune diagnose -i hosts.yml --emit-profile fix.yml; tcptune plan fix.yml -i hosts.yml
     """
     from tcptune.reports.fix_profile import concerned, overlay
     from tcptune.reports.layout import count
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
+    for place in (output, emit_profile):
+        check_place(place)
     heard = _heard(log, pcap, probe)
     if chain or nginx or haproxy:
         heard += _of_chains(chain, nginx, haproxy)
@@ -111,7 +115,7 @@ def diagnose(
         _alone(context)
         before, after = facts
         found = judge(paired(read_facts(before), read_facts(after)), heard)
-    elif (log or pcap or chain or probe) and not _given(context):
+    elif (log or pcap or chain or probe) and not _given(context, *_OF_HOSTS):
         found = judge((), heard)
     else:
         window_s = _seconds(window)
@@ -136,13 +140,14 @@ def diagnose(
 
 def _alone(context: typer.Context) -> None:
     """Refuse what is for hosts that are read."""
-    for name in _given(context):
-        raise UsageError(f"--{name} is for hosts that are read, and --facts reads none", hint="leave one out")
+    for name in _given(context, *_OF_HOSTS, "become_user", "ask_become_pass", "become_password_file"):
+        option = name.replace("_", "-")
+        raise UsageError(f"--{option} is for hosts that are read, and --facts reads none", hint="leave one out")
 
 
-def _given(context: typer.Context) -> list[str]:
+def _given(context: typer.Context, *names: str) -> list[str]:
     """Return which options for hosts stand on the command line. The environment may name an inventory for all."""
-    sources = {name: context.get_parameter_source(name) for name in ("inventory", "limit", "window", "become")}
+    sources = {name: context.get_parameter_source(name) for name in names}
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import read_facts, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import text
+from tcptune.cli.console import emit, text
 from tcptune.cli.options import Facts, Load, Output, Profiles, WantedArg
 from tcptune.domain.facts import HostFacts
 from tcptune.errors import InputError, TcptuneError, UsageError
@@ -137,7 +137,7 @@ def _facts_of(facts: Path | None, host: str | None) -> HostFacts | None:
 
 def _write(output: Path | None, name: str, content: str) -> None:
     if output is None:
-        typer.echo(content, nl=False)
+        emit(content)
         return
     path = output / name if output.is_dir() else output
     try:

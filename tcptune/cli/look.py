@@ -11,7 +11,7 @@ import typer
 
 from tcptune.adapters.files import facts_lines, read_captured, read_facts, read_plan, write_whole
 from tcptune.cli import wiring
-from tcptune.cli.console import deliver, emit, tracked
+from tcptune.cli.console import deliver, emit, note, tracked
 from tcptune.cli.options import (
     AskBecomePass,
     Become,
@@ -326,6 +326,6 @@ def _those_of(hosts: list[Host], collected: Iterable[Collected]) -> Iterator[Col
 
 def _tell(unread: Iterable[Unread]) -> None:
     for one in unread:
-        typer.secho(visible(f"? {one.host}  could not be read: {one.error}"), fg="red", err=True)
+        note(visible(f"? {one.host}  could not be read: {one.error}"), typer.colors.RED)
         if one.hint:
             typer.echo(f"    try: {one.hint}", err=True)

@@ -49,7 +49,7 @@ def pcap(
       tcptune pcap capture/ --format json
       tcptune pcap --both client.pcap server.pcap
     """
-    from tcptune.adapters.captures import packet_files
+    from tcptune.adapters.captures import check_ends, packet_files
     from tcptune.domain.captures import BothEnds, CaptureReport
     from tcptune.workflows.pcap import analyse, analyse_both
 
@@ -59,6 +59,7 @@ def pcap(
             raise UsageError(
                 "--both takes two: the client's capture and the server's", hint="a folder can hold several"
             )
+        check_ends(*file)
         found = analyse_both(packet_files(file[:1]), packet_files(file[1:]))
     else:
         found = analyse(packet_files(file))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tcptune.adapters.files import check_place
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver
 from tcptune.cli.options import Format, FormatOption, Inventory, Output
 from tcptune.errors import EXIT_PENDING, HostError, UsageError
+from tcptune.reports.layout import names
 
 if TYPE_CHECKING:
     from tcptune.adapters.services import Probing
@@ -26,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def probe(
+    context: typer.Context,
     services: Annotated[
         list[str],
         typer.Argument(
@@ -84,6 +87,10 @@ def probe(
         raise UsageError(str(problem), hint="web1.example:443, [2001:db8::1]:80 or https://shop.example/") from None
     if len(targets) * count > _MOST_TRIES:
         raise UsageError(f"{len(targets)} services in {count} rounds are more than {_MOST_TRIES} tries", hint="--count")
+    source = context.get_parameter_source("inventory")
+    if origin is None and source is not None and source.name == "COMMANDLINE":
+        raise UsageError("-i is for --from: without it this machine tries", hint="--from HOST, or leave -i out")
+    check_place(output)
     family = "4" if ipv4 else "6" if ipv6 else "any"
     probing = Probing(count, interval, timeout, at_once, family, ca_file)
     found = summary(targets, _tries(targets, probing, origin, inventory), service_errors(), count=count, origin=origin)
@@ -100,7 +107,12 @@ def _tries(targets: list[Target], probing: Probing, origin: str | None, sources:
         return try_from_here(targets, probing)
     from tcptune.adapters.transport import FleetTransport
 
-    hosts = wiring.inventory(sources, origin)
+    try:
+        hosts = wiring.inventory(sources, origin)
+    except UsageError as problem:
+        # An inventory speaks of the option that names hosts elsewhere.
+        raise UsageError(str(problem).replace("--limit", "--from", 1), hint=problem.hint) from None
     if len(hosts) != 1:
-        raise UsageError(f"--from {origin} is {len(hosts)} hosts of the inventory, not one", hint="-i hosts.yml")
+        named = names([host.name for host in hosts])
+        raise UsageError(f"--from {origin} is {len(hosts)} hosts of the inventory, not one", hint=f"one of {named}")
     return try_from_host(FleetTransport(), hosts[0], targets, probing)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tcptune.cli import wiring
-from tcptune.cli.console import Stopped, deliver
+from tcptune.cli.console import Stopped, deliver, painted
 from tcptune.cli.options import Format
 from tcptune.errors import UsageError
 
@@ -82,7 +82,7 @@ def outside(events: str | None, policy: Policy) -> Iterator[Outside]:
 
 
 def _warn(line: str) -> None:
-    _say(typer.style(line, fg="yellow") + "\n")
+    _say(painted(line, typer.colors.YELLOW) + "\n")
 
 
 def _say(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tcptune.adapters.files import read_facts
+from tcptune.adapters.files import check_place, read_facts
 from tcptune.cli import wiring
 from tcptune.cli.console import deliver
 from tcptune.cli.options import (
@@ -77,6 +77,7 @@ def verify(
       tcptune verify last
       tcptune verify last --window 60s
     """
+    from tcptune.workflows.effect import from_facts, kept, measure
     from tcptune.workflows.verify import reached
     from tcptune.workflows.verify import verify as look_again
 
@@ -85,16 +86,17 @@ def verify(
     window_s = wiring.seconds(window) if window is not None else None
     if window is not None and (window_s is None or window_s < _SHORTEST_S):
         raise UsageError(f"--window {window}: counters are looked at for {_SHORTEST_S} s or more", hint="60s")
+    check_place(output)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     journal = wiring.journal()
     found, made = journal.find(run)
     hosts = wiring.hosts_of(made, inventory, limit, sudo.escalation())
     sudo.tell_unused(hosts)
+    # The files are read before any host: a wrong one costs no time.
+    known = from_facts(read_facts(before[0]), read_facts(before[1]), found) if before is not None else {}
     verdict = look_again(wiring.collector(forks, timeout), found, made, hosts, catalogue())
     if window_s is not None:
-        from tcptune.workflows.effect import from_facts, kept, measure
-
-        known = from_facts(*map(read_facts, before)) if before is not None else kept(journal.rollouts, found)
+        known = known if before is not None else kept(journal.rollouts, found)
         effects = measure(wiring.watch(forks, timeout), reached(found, hosts), known, window_s, time.sleep)
         verdict = verdict.model_copy(update={"effects": effects})
     deliver(verdict, format, output)

@@ -32,7 +32,7 @@ def files(case: Case) -> Iterator[Seen]:
     if case.plain and (hidden := _hidden(case)):
         raise NotKnown(f"this login does not see whose files those are: {hidden}", root=True)
     if not case.processes and case.listeners.listeners:
-        raise NotKnown("processes that listen were not seen")
+        raise NotKnown("processes that listen were not seen: that takes root on the host, as --become gives it")
     if unknown:
         raise NotKnown(f"open files of {unknown} processes were not counted: this login may not look", root=case.plain)
 

@@ -40,8 +40,9 @@ class RateEffect(Frozen):
 
     @property
     def open(self) -> bool:
-        """Whether it was more than what is tolerated, and what became of it is not known."""
-        return self.outcome is Outcome.NOT_JUDGED and self.before is not None and self.before > self.tolerated
+        """Whether it is or was more than what is tolerated, and what became of it is not known."""
+        known = [value for value in (self.before, self.after) if value is not None]
+        return self.outcome is Outcome.NOT_JUDGED and any(value > self.tolerated for value in known)
 
 
 class HostEffect(Frozen):
@@ -54,9 +55,14 @@ class HostEffect(Frozen):
 
     @property
     def outcome(self) -> Outcome:
-        """The host's verdict: worse where one number is; not judged where one that was there is not; else the best."""
+        """The host's verdict: worse where one number is; not judged where one that was there is not; else the best.
+
+        Where most numbers are not judged, for lack of traffic, the few that are do not make a host unchanged.
+        """
         found = {one.outcome for one in self.rates}
         if Outcome.WORSE not in found and any(one.open for one in self.rates):
             return Outcome.NOT_JUDGED
-        order = (Outcome.WORSE, Outcome.FIXED, Outcome.BETTER, Outcome.UNCHANGED)
-        return next((one for one in order if one in found), Outcome.NOT_JUDGED)
+        if moved := [one for one in (Outcome.WORSE, Outcome.FIXED, Outcome.BETTER) if one in found]:
+            return moved[0]
+        judged = sum(one.outcome is Outcome.UNCHANGED for one in self.rates)
+        return Outcome.UNCHANGED if 2 * judged > len(self.rates) else Outcome.NOT_JUDGED

@@ -110,5 +110,5 @@ class RunVerdict(Frozen):
 
     @property
     def unmeasured(self) -> bool:
-        """Whether a host has no rate that could be compared."""
+        """Whether there is a host whose rates could not be compared."""
         return any(one.outcome is Outcome.NOT_JUDGED for one in self.effects)

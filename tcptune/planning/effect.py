@@ -26,9 +26,12 @@ _PART = 0.5
 """Traffic below this part of what it was proves no repair; a number below this part of what it was is better."""
 
 
-def effect(host: str, before: Window | None, after: Window) -> HostEffect:
-    """Return what became of every rate of the built-in rules of the counters gate."""
-    if before is None:
+def effect(host: str, before: Window | None, after: Window | None) -> HostEffect:
+    """Return what became of every rate of the built-in rules of the counters gate.
+
+    Nothing is compared where one of the two is None: of a host of which nothing is known from before nobody asks now.
+    """
+    if before is None or after is None:
         return HostEffect(host=host, why="nothing is known of its counters from before the run")
     return HostEffect(host=host, rates=tuple(_rate(rule, before, after) for rule in built_in_rules()))
 

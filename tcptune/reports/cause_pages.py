@@ -41,7 +41,7 @@ def terminal_list(result: CauseList) -> str:
     """Return the causes of a word as plain text."""
     lines = [f"{error.name}: {error.when}" for error in result.errors]
     lines += [line for text in result.corrections for line in wrapped(f"not that: {text}", indent="")]
-    lines += aligned(_rows(result))
+    lines += _table(result)
     lines += wrapped(f"settings that speak of it: {', '.join(result.settings)}", indent="") if result.settings else []
     lines += ["", _summary(result)] if result.causes else ["", "No cause goes by that."]
     return "\n".join([*lines, ""])
@@ -60,6 +60,13 @@ def markdown_list(result: CauseList) -> str:
         else []
     )
     return "\n".join([*lines, "", _summary(result) if result.causes else "No cause goes by that.", ""])
+
+
+def _table(result: CauseList) -> list[str]:
+    rows = [(one, by, helps, what) for one, what, by, helps in _rows(result)]
+    # Where the last column begins: there a long one goes on.
+    begins = max((len(line) - len(row[-1]) for line, row in zip(aligned(rows), rows, strict=True)), default=0)
+    return [part for line in aligned(rows) for part in textwrap.wrap(line, WIDTH, subsequent_indent=" " * begins)]
 
 
 def _rows(result: CauseList) -> list[tuple[str, str, str, str]]:

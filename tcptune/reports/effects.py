@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptune.domain.effects import HostEffect, Outcome, RateEffect
 from tcptune.domain.quantities import spelled
-from tcptune.reports.layout import aligned
+from tcptune.reports.layout import aligned, count
 
 _MARKS = {Outcome.WORSE: "!", Outcome.NOT_JUDGED: "?", Outcome.FIXED: "+", Outcome.BETTER: "+", Outcome.UNCHANGED: " "}
 HEAD = ("host", "rate", "before", "after", "outcome", "why")
@@ -24,6 +24,15 @@ def terminal(found: Sequence[HostEffect]) -> list[str]:
         )
         lines += [f"    {alike} more are as they were, and small"] if alike else []
     return lines
+
+
+def summary(found: Sequence[HostEffect]) -> str:
+    """Return what ends the report's last sentence: on how many hosts the rates are worse, or not judged."""
+    said = ""
+    for outcome in (Outcome.WORSE, Outcome.NOT_JUDGED):
+        number = sum(host.outcome is outcome for host in found)
+        said += f"; rates of {count(number, 'host')} {outcome}" if number else ""
+    return said
 
 
 def rows(found: Sequence[HostEffect]) -> list[tuple[str, ...]]:

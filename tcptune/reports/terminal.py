@@ -331,6 +331,7 @@ def _verdict(result: RunVerdict) -> str:
     tail += f", {unread} could not be read" if unread else ""
     state = f"{bad} of {total} are not as the run left them" if bad else f"{total} looked at"
     good = " and as the run left them" if not bad and not tail else ""
+    good += effects.summary(result.effects)
     good += f"; on {count(waiting, 'host')} a service waits for a restart" if waiting else ""
     return "\n".join([*lines, f"Verify {result.run_id}: {state}{tail}{good}. Nothing has been changed.", ""])
 

@@ -109,7 +109,7 @@ def _between(link: Link | None) -> list[str]:
         mark = {"fine": "ok", "broken": "X ", "not judged": "? "}[one.verdict]
         if isinstance(one, Broken) and one.severity is Severity.ADVICE:
             mark = "! "
-        head, *rest = wrapped(f"{one.rule}: {_told(one)}", indent="")
+        head, *rest = _beside(f"{one.rule}: {_told(one)}", columns=9)
         lines += [f"    {mark} {head}", *(f"    |    {line}" for line in rest)]
         if isinstance(one, Broken):
             lines += [f"    |    {line}" for text in _advice(one) for line in _hanging(text)]
@@ -117,8 +117,13 @@ def _between(link: Link | None) -> list[str]:
 
 
 def _hanging(text: str) -> list[str]:
-    head, *rest = wrapped(text, indent="")
+    head, *rest = _beside(text, columns=11)
     return [head, *(f"  {line}" for line in rest)]
+
+
+def _beside(text: str, *, columns: int) -> list[str]:
+    """Return a text as lines that leave room for what is drawn in the first columns."""
+    return [line[columns:] for line in wrapped(text, indent=" " * columns)]
 
 
 def _told(one: Judged) -> str:

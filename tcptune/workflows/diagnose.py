@@ -12,6 +12,7 @@ from tcptune.detectors.verdict import of_files
 from tcptune.domain.diagnosis import FleetDiagnosis, HostDiagnosis
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.samples import HostSamples, Sampled
+from tcptune.errors import FactsError
 
 NOWHERE: Mapping[str, Sequence[str]] = {}
 ONCE = "it is in one of the two samples only"
@@ -50,9 +51,12 @@ def diagnose(
 
 
 def paired(before: Iterable[Collected], after: Iterable[Collected]) -> Iterator[HostSamples]:
-    """Yield the hosts of two facts files as samples. A host that one of them lacks, or could not read, is Unread."""
-    waiting = {one.host: one for one in before}
-    for second in after:
+    """Yield the hosts of two facts files as samples. A host that one of them lacks, or could not read, is Unread.
+
+    Raises FactsError where a file holds two samples of a host: nobody knows which of the two is meant.
+    """
+    waiting = {one.host: one for one in _each_once(before, "first")}
+    for second in _each_once(after, "second"):
         first = waiting.pop(second.host, None)
         if isinstance(second, Unread):
             yield second
@@ -62,3 +66,15 @@ def paired(before: Iterable[Collected], after: Iterable[Collected]) -> Iterator[
             yield first if first is not None else Unread(host=second.host, error=ONCE)
     for rest in waiting.values():
         yield rest if isinstance(rest, Unread) else Unread(host=rest.host, error=ONCE)
+
+
+def _each_once(collected: Iterable[Collected], which: str) -> Iterator[Collected]:
+    read: set[str] = set()
+    for one in collected:
+        if one.host in read:
+            raise FactsError(
+                f"{one.host} is in the {which} facts file twice", hint="give what one `tcptune facts --evidence` wrote"
+            )
+        if isinstance(one, HostFacts):
+            read.add(one.host)
+        yield one

@@ -9,6 +9,7 @@ from tcptune.domain.facts import Collected, HostFacts
 from tcptune.domain.gates import Window
 from tcptune.domain.hosts import Host
 from tcptune.domain.runs import Run
+from tcptune.errors import UsageError
 from tcptune.planning.counter_gate import reading
 from tcptune.planning.effect import effect
 from tcptune.ports import Rollouts
@@ -26,24 +27,42 @@ def kept(rollouts: Rollouts, run: Run) -> dict[str, Window]:
     return found
 
 
-def from_facts(first: Iterable[Collected], last: Iterable[Collected]) -> dict[str, Window]:
-    """Return the windows of two facts files. A host that one of them lacks has none."""
+def from_facts(first: Iterable[Collected], last: Iterable[Collected], run: Run) -> dict[str, Window]:
+    """Return the windows of two facts files from before a run. A host that one of them lacks has none.
+
+    Raises UsageError where they are from later, or in the wrong order: such numbers would be taken for those before.
+    """
     begun = {one.host: one for one in first if isinstance(one, HostFacts)}
-    return {
-        one.host: Window(
-            first=reading(begun[one.host], begun[one.host].collected_at), last=reading(one, one.collected_at)
-        )
-        for one in last
-        if isinstance(one, HostFacts) and one.host in begun
-    }
+    found: dict[str, Window] = {}
+    for one in last:
+        if not isinstance(one, HostFacts) or one.host not in begun:
+            continue
+        before = begun[one.host]
+        if one.collected_at <= before.collected_at:
+            raise UsageError(
+                f"--before: {one.host} is not older in the first file than in the second", hint="--before FIRST LAST"
+            )
+        if one.collected_at > run.started_at:
+            raise UsageError(
+                f"--before: {one.host} was read at {one.collected_at:%Y-%m-%d %H:%M:%S}Z, after run {run.run_id} began",
+                hint="two files of tcptune facts from before the run",
+            )
+        found[one.host] = Window(first=reading(before, before.collected_at), last=reading(one, one.collected_at))
+    return found
 
 
 def measure(
     watch: Watch, hosts: Sequence[Host], before: Mapping[str, Window], window_s: float, sleep: Callable[[float], None]
 ) -> tuple[HostEffect, ...]:
-    """Look at the counters of hosts twice, and return what became of each rate, by host name."""
-    first = watch.counters(hosts)
-    sleep(window_s)
-    last = watch.counters(hosts)
+    """Look at the counters of hosts twice, and return what became of each rate, by host name.
+
+    A host of which nothing is known from before is not looked at: where all are such, nobody waits.
+    """
+    now: dict[str, Window] = {}
+    if known := [host for host in hosts if host.name in before]:
+        first = watch.counters(known)
+        sleep(window_s)
+        last = watch.counters(known)
+        now = {host.name: Window(first=first[host.name], last=last[host.name]) for host in known}
     names = sorted(host.name for host in hosts)
-    return tuple(effect(name, before.get(name), Window(first=first[name], last=last[name])) for name in names)
+    return tuple(effect(name, before.get(name), now.get(name)) for name in names)

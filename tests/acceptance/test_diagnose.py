@@ -54,6 +54,18 @@ while time.time() < end:
 """
 
 
+DMESG = "/run/dmesg"
+OTHERS = """\
+#!/bin/sh
+read -r up _ </proc/uptime
+echo "[    0.000000] Linux version"
+echo "[$up] TCP: time wait bucket table overflow"
+echo "[$up] nf_conntrack: nf_conntrack: table full, dropping packet"
+echo "[$up] TCP: too many orphaned sockets"
+"""
+"""Says that other hosts of the machine were in trouble, each time a moment ago."""
+
+
 @contextmanager
 def fault(machine: Machine, kind: str) -> Iterator[None]:
     """Make a fault for as long as the block lasts."""
@@ -93,6 +105,23 @@ def test_a_host_that_is_well_has_no_finding(tcptune: Tcptune, machines: Machines
     [machine] = machines(1)
 
     assert diagnosed(tcptune, *on(machine), expect=0) == []
+
+
+@pytest.mark.parametrize("log", ["lines of other hosts", "cleared"])
+def test_the_log_of_the_whole_machine_makes_no_finding_on_one_of_its_hosts(
+    tcptune: Tcptune, machines: Machines, on: On, log: str
+) -> None:
+    [machine] = machines(1)
+    machine.write(DMESG, OTHERS if log == "lines of other hosts" else "#!/bin/sh\n", "0755")
+    dmesg = machine.run("sh", "-c", "command -v dmesg").strip()
+    # The host has a mount namespace of its own.
+    machine.run("mount", "--bind", DMESG, dmesg)
+    try:
+        _, facts = tcptune("facts", *on(machine), "--evidence").stdout.splitlines()
+        assert ("bucket table overflow" in facts) is (log == "lines of other hosts")
+        assert diagnosed(tcptune, *on(machine), expect=0) == []
+    finally:
+        machine.run("umount", dmesg)
 
 
 def test_a_fault_of_a_setting_is_cured_by_the_profile_of_the_diagnosis(

@@ -40,6 +40,8 @@ NOT_RUN = {
     "molecule verify -s rollback": "needs the hosts of the one before",
     "molecule destroy -s rollback": "ends them",
     CONTAINERS: "needs a container engine",
+    'make prove ARGS="closed-port linger-zero"': "starts a lab beside the one of these tests; has tests of its own",
+    'make prove ARGS="--page docs/explanation/proof.md"': "takes minutes, and writes into the checkout",
     "make bench": "takes minutes; has tests of its own",
     "make sanity": "makes virtual environments, and takes minutes",
     "make sanity ARGS=validate-modules": "makes virtual environments, and takes minutes",

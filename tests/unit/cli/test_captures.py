@@ -35,6 +35,16 @@ def test_a_finding_is_exit_code_10(tcptune: Command, aborted: Path) -> None:
     assert found.out.splitlines()[-1].startswith("Capture: 1 finding. 5 packets, 5 TCP segments, 1 flow")
 
 
+@pytest.mark.parametrize("options", [[], ["--both"]], ids=["one capture", "both ends"])
+def test_a_file_that_is_named_twice_is_no_second_capture(tcptune: Command, aborted: Path, options: list[str]) -> None:
+    (aborted.parent / "link.pcap").symlink_to(aborted)
+
+    found = tcptune("pcap", *options, aborted, "link.pcap")
+
+    assert (found.code, found.out) == (3, "")
+    assert f"link.pcap: this is the file {aborted} once more" in found.err
+
+
 def test_nothing_to_find_is_exit_code_0(tcptune: Command, fine: Path) -> None:
     found = tcptune("pcap", fine)
 

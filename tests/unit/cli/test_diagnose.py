@@ -218,11 +218,19 @@ def test_files_that_tell_of_nothing_are_no_health(tcptune: Command, tmp_path: Pa
         ("diagnose -i hosts.ini --window 2s", 2, "--window 2s: two samples lie between 5 s and an hour apart"),
         ("diagnose -i hosts.ini --window never", 2, "--window never"),
         ("diagnose -i hosts.ini --window 2x", 2, "'2x' is no time"),
+        # Before any host is read: no name of an inventory, of a run or of a service is looked at.
+        ("diagnose -i hosts.ini -o gone/report.txt", 1, "gone/report.txt: No such file or directory"),
+        ("diagnose -i hosts.ini --emit-profile hosts.ini/fix.yml", 1, "hosts.ini/fix.yml: Not a directory"),
+        ("diagnose -i hosts.ini -o .", 1, ".: Is a directory"),
+        ("verify last --window 9s -o gone/report.txt", 1, "gone/report.txt: No such file or directory"),
+        ("probe x:1 -o gone/report.txt", 1, "gone/report.txt: No such file or directory"),
         ("verify last --before a b", 2, "--before is what --window compares with"),
         ("verify last --window 1s", 2, "--window 1s: counters are looked at for 5 s or more"),
         ("diagnose --facts hosts.ini hosts.ini --limit web1", 2, "--limit is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini -i hosts.ini", 2, "--inventory is for hosts that are read"),
         ("diagnose --facts hosts.ini hosts.ini --window 5m", 2, "--window is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini --become-user bob", 2, "--become-user is for hosts that are read"),
+        ("diagnose --facts hosts.ini hosts.ini -K", 2, "--ask-become-pass is for hosts that are read"),
     ],
 )
 def test_a_mistake_is_one_message(tcptune: Command, words: str, code: int, says: str) -> None:

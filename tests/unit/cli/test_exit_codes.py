@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +128,61 @@ def test_a_reader_that_has_seen_enough_is_no_error_of_ours(tmp_path: Path) -> No
         )
 
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize("shown", [["show", "plan.json"], ["profile", "export", "baseline", "--to", "sysctl.d"]])
+@pytest.mark.parametrize(
+    ("output", "says"), [("/dev/full", "No space left on device"), ("&-", "closed")], ids=["full", "closed"]
+)
+def test_a_result_that_cannot_be_printed_is_an_error_in_words(
+    tmp_path: Path, shown: list[str], output: str, says: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" >{output}', "sh", sys.executable, "-m", "tcptune", *shown],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,
+        text=True,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "error: standard output" in done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_whose_ssh_says_nothing_gave_no_answer_in_time(tcptune: Command, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        (tmp_path / "hosts.yml").write_text(
+            f"all: {{hosts: {{web1: {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}\n"
+        )
+        found = tcptune("facts", "-i", "hosts.yml", "--timeout", "1")
+
+    assert found.code == 4
+    assert f"no answer from 127.0.0.1:{port} in time" in found.err
+
+
+@pytest.mark.parametrize("coloured", [True, False])
+def test_no_color_counts_for_errors_too(tmp_path: Path, coloured: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    mine, theirs = pty.openpty()
+    with os.fdopen(mine, "rb") as terminal, os.fdopen(theirs, "wb") as screen:
+        subprocess.run(
+            [sys.executable, "-m", "tcptune", "show", "gone.json"],
+            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), **({} if coloured else {"NO_COLOR": "1"})},
+            cwd=tmp_path,
+            stderr=screen,
+            timeout=60,
+            check=False,
+        )
+        said = os.read(terminal.fileno(), 4096)
+
+    assert b"gone.json" in said
+    assert (b"\x1b[" in said) is coloured
 
 
 def test_version_is_told_and_that_is_all(tcptune: Command) -> None:

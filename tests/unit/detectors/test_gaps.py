@@ -56,6 +56,30 @@ def test_a_counter_that_the_kernel_lacks_is_no_zero() -> None:
     assert not found.well
 
 
+def test_samples_in_the_wrong_order_are_called_that() -> None:
+    good = sampled()
+
+    found = judge(Sampled(first=good.second, second=good.first))
+
+    assert [gap.why for gap in found.not_judged] == [
+        "the second sample is older than the first: are the two files in the wrong order?"
+    ]
+    assert not found.well
+
+
+def test_a_boot_between_samples_is_told_and_not_taken_for_a_wrong_clock() -> None:
+    good = sampled()
+    assert good.second.pressure is not None
+    young = {
+        "system": good.second.system.model_copy(update={"boot_id": "other"}),
+        "pressure": good.second.pressure.model_copy(update={"uptime_s": 20}),
+    }
+
+    [gap] = judge(Sampled(first=good.first, second=good.second.model_copy(update=young))).not_judged
+
+    assert "booted" in gap.why
+
+
 def test_a_setting_that_may_not_be_read_is_said() -> None:
     case = CASES["a short backlog under bursts"].sampled
     closed = {**case.second.sysctl, "net.core.somaxconn": Unreadable()}

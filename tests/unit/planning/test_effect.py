@@ -102,6 +102,22 @@ def test_more_of_everything_is_more_load_and_nothing_worse() -> None:
     assert outcomes(effect("web1", night, window({OVERFLOWS: 60 * 5}, times=5)))[RULE] is Outcome.WORSE
 
 
+def test_errors_now_on_a_host_that_was_idle_before_are_not_called_unchanged() -> None:
+    idle = window(times=0.0)
+
+    found = effect("web1", idle, window({"Tcp.EstabResets": 9000}))
+
+    assert outcomes(found)["reset-connections"] is Outcome.NOT_JUDGED
+    assert found.outcome is Outcome.NOT_JUDGED
+
+
+def test_a_host_without_traffic_is_not_judged_by_the_few_numbers_that_need_none() -> None:
+    found = effect("web1", window(times=0.001), window(times=0.001))
+
+    assert Outcome.UNCHANGED in outcomes(found).values()
+    assert found.outcome is Outcome.NOT_JUDGED
+
+
 def test_one_rate_that_is_worse_makes_the_host_worse() -> None:
     found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0, "TcpExt.TCPAbortOnMemory": 900}))
 
@@ -142,3 +158,4 @@ def test_the_report_tells_what_moved_and_counts_the_rest() -> None:
     assert any(line.split() == [RULE, "30", "0", "per", "second", "fixed"] for line in lines)
     assert lines[-1] == "? web2  rates: nothing is known of its counters from before the run"
     assert len(report.rows(found)) == len(found[0].rates) + 1
+    assert report.summary(found) == "; rates of 1 host not judged"

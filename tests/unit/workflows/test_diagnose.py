@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from tcptune.domain.facts import Unread
 from tcptune.domain.samples import Sampled
+from tcptune.errors import FactsError
 from tcptune.workflows.diagnose import ONCE, diagnose, paired
 from tests.unit.detectors.cases import CASES
 from tests.unit.detectors.hosts import sampled
@@ -36,6 +39,15 @@ def test_two_files_are_put_together_by_host() -> None:
 
     assert found[:2] == [one, other]
     assert [(x.host, x.error) for x in found[2:] if isinstance(x, Unread)] == [("c", ONCE), ("d", "timed out")]
+
+
+def test_a_file_with_two_samples_of_a_host_is_refused() -> None:
+    one, other = named(sampled(), "a"), named(sampled(), "b")
+
+    with pytest.raises(FactsError, match="b is in the first facts file twice"):
+        list(paired([one.first, other.first, other.second], [one.second, other.second]))
+    with pytest.raises(FactsError, match="a is in the second facts file twice"):
+        list(paired([one.first, other.first], [one.first, one.second, other.second]))
 
 
 def test_a_host_that_could_be_read_once_is_unread() -> None:

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import pytest
+
 from tcptune.domain.effects import Outcome
 from tcptune.domain.facts import Unread
 from tcptune.domain.gates import Baseline, CounterReading, CountersUnread
 from tcptune.domain.journal import PolicyRecord, Rollout, WaveRecord
+from tcptune.domain.runs import Run
 from tcptune.domain.samples import Sampled
+from tcptune.errors import UsageError
 from tcptune.workflows.effect import from_facts, kept, measure
 from tests.unit.builders import NOW, host, run
 from tests.unit.detectors.hosts import sampled
 from tests.unit.planning.test_effect import OVERFLOWS, window
+
+
+def begun_after(one: Sampled) -> Run:
+    """Return a run that began when a host had been sampled."""
+    return run().model_copy(update={"started_at": one.second.collected_at})
 
 
 class Kept:
@@ -45,10 +54,27 @@ def test_the_journal_gives_the_hosts_of_a_wave_and_not_those_it_was_compared_wit
 def test_two_facts_files_give_the_hosts_that_both_hold() -> None:
     one: Sampled = sampled()
 
-    found = from_facts([one.first, Unread(host="web2", error="away")], [one.second])
+    found = from_facts([one.first, Unread(host="web2", error="away")], [one.second], begun_after(one))
 
     assert list(found) == ["web1"]
     assert isinstance(found["web1"].first, CounterReading)
+
+
+def test_facts_files_in_the_wrong_order_are_refused() -> None:
+    one: Sampled = sampled()
+
+    with pytest.raises(UsageError, match="web1 is not older in the first file"):
+        from_facts([one.second], [one.first], begun_after(one))
+    with pytest.raises(UsageError, match="web1 is not older in the first file"):
+        from_facts([one.first], [one.first], begun_after(one))
+
+
+def test_facts_from_after_the_run_began_are_no_facts_from_before_it() -> None:
+    one: Sampled = sampled()
+    begun = run().model_copy(update={"started_at": one.first.collected_at})
+
+    with pytest.raises(UsageError, match=r"web1 was read at .*, after run"):
+        from_facts([one.first], [one.second], begun)
 
 
 def test_counters_are_read_twice_with_the_window_between() -> None:
@@ -59,6 +85,15 @@ def test_counters_are_read_twice_with_the_window_between() -> None:
 
     assert slept == [60.0]
     assert found.outcome is Outcome.FIXED
+
+
+def test_nobody_waits_for_hosts_of_which_nothing_is_known_from_before() -> None:
+    slept: list[float] = []
+
+    [found] = measure(Looks(), [host("web1")], {}, 60.0, slept.append)  # type: ignore[arg-type]
+
+    assert slept == []
+    assert found.why == "nothing is known of its counters from before the run"
 
 
 def test_a_host_that_cannot_be_read_is_not_judged() -> None:
