@@ -14,7 +14,7 @@ from tcptune.adapters.yaml_source import file_text
 from tcptune.domain.chain import Aspect, Configuration, Known, Origin, Route
 from tcptune.errors import ChainError
 
-_MOST_BYTES = 4 << 20
+_MOST_CHARACTERS = 4 << 20
 _TIME = re.compile(r"([0-9]{1,12})(us|ms|s|m|h|d)?")
 _UNITS_S = {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _WORD = re.compile(r"""(?:[^\s"'\\#]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
@@ -53,9 +53,7 @@ class _Section:
 
 def read_haproxy(path: Path) -> Configuration:
     """Return what a configuration file says. Raises ChainError with every mistake, or where no frontend speaks HTTP."""
-    text = file_text(path, ChainError, hint="the path of a configuration file of HAProxy")
-    if len(text) > _MOST_BYTES:
-        raise ChainError(f"{path}: this is longer than {_MOST_BYTES >> 20} MiB", hint="the file that haproxy -f names")
+    text = file_text(path, ChainError, hint="the file that haproxy -f names", most=_MOST_CHARACTERS)
     reader = _Reader(str(path))
     for number, line in enumerate(text.splitlines(), start=1):
         reader.line(number, _WORD.findall(line.split("#", 1)[0] if '"' not in line and "'" not in line else line))

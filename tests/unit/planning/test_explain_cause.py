@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tcptune.domain.explanation import CauseList, CausePage
 from tcptune.knowledge.causes import causes, errors
 from tcptune.planning.explain_cause import find_cause, search_causes
+from tests.fuzz.examples import fuzz
 
 
 def errors_of(text: str) -> list[str]:
@@ -98,6 +99,7 @@ def test_words_are_searched_for_in_the_pages() -> None:
     assert [one.id for one in named.causes] == ["reset.so_linger_zero"]
 
 
+@fuzz(100)
 @given(st.text(max_size=4000))
 def test_any_text_has_an_answer(text: str) -> None:
     assert find_cause(text) is None or isinstance(find_cause(text), CauseList | CausePage)
