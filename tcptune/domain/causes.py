@@ -192,6 +192,28 @@ class LogMyth(Frozen):
     finding: str
 
 
+class Claim(Frozen):
+    """What guides say or tell to look for, and what is so."""
+
+    texts: tuple[str, ...] = Field(min_length=1)
+    truth: str = Field(min_length=10)
+    causes: tuple[str, ...] = ()
+    """What it is said of."""
+    source: str = Field(min_length=3)
+    verified: Verified
+
+
+class Advice(Frozen):
+    """What to write in a program against some causes."""
+
+    causes: tuple[str, ...] = Field(min_length=1)
+    language: str = Field(min_length=2)
+    """'any' where it is the same in all."""
+    do: str = Field(min_length=10)
+    source: str = Field(min_length=3)
+    verified: Verified
+
+
 class Threshold(Frozen):
     """From where on a number counts as trouble."""
 
