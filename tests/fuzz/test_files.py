@@ -87,7 +87,7 @@ def test_any_two_facts_files_are_diagnosed_or_refused(tmp_path: Path, before: li
 @given(EDITS)
 def test_any_plan_is_one_or_refused_also_where_it_was_signed_again(tmp_path: Path, edits: list[Edit]) -> None:
     path = tmp_path / "plan.json"
-    text = edited(plan(cohort("web1", changes=[change(SOMAXCONN, "128", "4096")])).model_dump_json().encode(), edits)
+    text = edited(plan(cohort("web1", changes=(change(SOMAXCONN, "128", "4096"),))).model_dump_json().encode(), edits)
     try:
         data = json.loads(text)
         data["plan_id"] = plan_digest(data)
