@@ -6,6 +6,7 @@ import re
 
 from tcptune.domain.causes import Cause, Claim, ErrorText
 from tcptune.domain.explanation import CauseLine, CauseList, CausePage
+from tcptune.domain.parameters import Verified
 from tcptune.knowledge.causes import advice, causes, claims, errors, kernel_patterns, log_myths
 
 _SHORTEST = 3
@@ -23,7 +24,7 @@ def find_cause(text: str) -> CausePage | CauseList | None:
     named = _errors(word)
     said = [one.cause for one in kernel_patterns() if re.search(one.regex, word)]
     wrong = _claims(word)
-    corrections = (*_corrections(word), *(f"{text!r}: {claim.truth}" for text, claim in wrong))
+    corrections = (*_corrections(word), *(f"{text!r}: {_truth(claim)}" for text, claim in wrong))
     if not named and not said and not corrections:
         return None
     names = {error.name for error in named}
@@ -94,6 +95,10 @@ def _claims(word: str) -> list[tuple[str, Claim]]:
     asked = _plain(word)
     held = ((next((text for text in one.texts if _within(_plain(text), asked)), None), one) for one in claims())
     return [(text, one) for text, one in held if text is not None]
+
+
+def _truth(claim: Claim) -> str:
+    return claim.truth + (" (not verified)" if claim.verified is Verified.UNVERIFIED else "")
 
 
 def line_of(one: Cause) -> CauseLine:
