@@ -186,10 +186,12 @@ class KernelPattern(Frozen):
 
 
 class LogMyth(Frozen):
-    """A line that people tell to look for, and what the kernel really says."""
+    """A line that guides tell to look for, and what the kernel really says."""
 
     text: str
     finding: str
+    real: bool = False
+    """The one of them that the kernel does say."""
 
 
 class Claim(Frozen):

@@ -83,6 +83,8 @@ class Hits(Frozen):
     format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
     word: str
     hits: tuple[Hit, ...]
+    causes: tuple[str, ...] = ()
+    """Causes whose pages hold the word, too."""
 
 
 class CausePage(Frozen):

@@ -86,7 +86,7 @@ def _corrections(word: str) -> list[str]:
     wrong = [
         f"{one.text!r}: {one.what}" for error in errors() for one in error.not_this if _within(_plain(one.text), asked)
     ]
-    myths = [f"{one.text!r}: {one.finding}" for one in log_myths() if _within(_plain(one.text), asked)]
+    myths = [f"{one.text!r}: {one.finding}" for one in log_myths() if not one.real and _within(_plain(one.text), asked)]
     return wrong + myths
 
 

@@ -41,7 +41,8 @@ def resolve(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, Parame
         close = near_misses(word, parameters)
         hint = " or ".join(f"tcptune explain {key}" for key in close) or "a key, or a word such as backlog or TIME_WAIT"
         raise UsageError(f"nothing known matches {word!r}", hint=hint)
-    return hits
+    spoken_of = search_causes(word)
+    return hits.model_copy(update={"causes": tuple(one.id for one in spoken_of.causes)}) if spoken_of else hits
 
 
 def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CounterPage | CausePage | CauseList | None:

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptune.domain.causes import Advice, Claim
-from tcptune.domain.explanation import CauseList, CausePage
+from tcptune.domain.explanation import CauseList, CausePage, Hits
+from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.causes import advice, causes, claims, errors
 from tcptune.knowledge.wording import wording
 from tcptune.planning.explain_cause import find_cause, search_causes
+from tcptune.workflows.explain import resolve
 from tests.fuzz.examples import fuzz
 from tests.unit.knowledge.test_causes import KERNEL_SAYS
 
@@ -149,3 +151,17 @@ def test_what_is_only_in_remedies_and_advice_is_found_too(word: str) -> None:
 
     assert found is not None
     assert found.causes
+
+
+def test_a_line_that_the_kernel_does_print_is_not_called_a_myth() -> None:
+    found = find_cause("e1000e 0000:00:1f.6 eth0: NIC Link is Down")
+
+    assert isinstance(found, CauseList)
+    assert (found.corrections, [one.id for one in found.causes]) == ((), ["drop.link_flap"])
+
+
+def test_settings_that_a_word_leads_to_come_with_the_causes_that_speak_of_it() -> None:
+    found = resolve("SO_LINGER", catalogue())
+
+    assert isinstance(found, Hits)
+    assert found.causes == ("reset.so_linger_zero",)

@@ -15,7 +15,7 @@ from tcptune.reports.prometheus import render
 
 from .results import DIAGNOSIS
 
-SAMPLE = re.compile(r'([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} (-?[0-9.e+-]+|inf|nan)')
+SAMPLE = re.compile(r'([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} (-?(?:[0-9.e+-]+|inf)|nan)')
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\\n]|\\["\\n])*)"')
 
 
