@@ -161,6 +161,12 @@ class _Reader:
                 state, place = section.options.get(option, ("off", ""))
                 if state == "on":
                     reuse, why = False, f"{place}: option {option}"
+            state, place = section.options.get("nolinger", ("off", ""))
+            if state == "on":
+                self.notes.append(
+                    f"{place}: option nolinger ends connections with a reset and throws away what was not yet sent: "
+                    "reset.so_linger_zero"
+                )
         closed = front.options.get("httpclose", ("off", ""))
         if closed[0] == "on":
             settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])
