@@ -14,7 +14,7 @@ PACKAGES := busybox conntrack git iproute2 nftables nginx-light openssh-client o
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow prove test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
+.PHONY: help demo test slow fuzz prove test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
   docs packages clean
 
 help:  ## List the targets.
@@ -28,6 +28,11 @@ test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARG
 
 slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+fuzz: $(VENV)/ready packages  ## Feed every reader of foreign bytes with changed and random ones, 3000 times. ARGS go to pytest.
+	TCPTUNE_FUZZ=3000 $(BIN)/python -m pytest --timeout 7200 $(ARGS) tests/fuzz tests/unit/adapters/test_captures.py \
+	  tests/unit/adapters/test_yaml_source.py tests/unit/captures tests/unit/planning/test_explain_cause.py \
+	  tests/unit/probes/test_sockets.py tests/unit/probes/test_strain.py
 
 prove: $(VENV)/ready packages  ## Make every fault, and let the real command diagnose it blind. ARGS: names, --page FILE.
 	$(BIN)/python -m tests.faults.prove $(ARGS)

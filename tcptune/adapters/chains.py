@@ -27,7 +27,6 @@ from tcptune.domain.chain import (
 from tcptune.errors import ChainError
 from tcptune.knowledge.timeout_chain import products
 
-_MOST_BYTES = 1 << 20
 _TIME = "500ms, 60s, 10m, 2h or never"
 HINTS = {
     "": "chain: NAME and hops: [{name: ..., product: ...}, ...]",
@@ -57,8 +56,6 @@ HINTS = {
 def load_chain(path: Path) -> Chain:
     """Return the chain in a file, with nothing filled in. Raises ChainError with every mistake."""
     text = file_text(path, ChainError, hint="the path of a chain file")
-    if len(text) > _MOST_BYTES:
-        raise ChainError(f"{path}: this is longer than {_MOST_BYTES} characters", hint="a chain has a few hops")
     document = Document(text)
     found = checked(document, ChainFile, HINTS) if document.readable else None
     for at, hop in enumerate(found.hops if found else ()):

@@ -194,6 +194,12 @@ class _Reader:
                 f"{client[1]}: timeout client is below timeout {idle}, and releases up to 2023 close after the shorter "
                 "of the two (HAProxy issue 2334)"
             )
+            state, place = section.options.get("nolinger", ("off", ""))
+            if state == "on":
+                self.notes.append(
+                    f"{place}: option nolinger ends connections with a reset and throws away what was not yet sent: "
+                    "reset.so_linger_zero"
+                )
         closed = front.options.get("httpclose", ("off", ""))
         if closed[0] == "on":
             settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])

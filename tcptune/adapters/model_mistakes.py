@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from tcptune.adapters.profile_demands import closest
-from tcptune.adapters.yaml_source import Document, Path
+from tcptune.adapters.yaml_source import MOST_MISTAKES, Document, Path
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -60,7 +60,8 @@ def checked(document: Document, model: type[M], hints: Mapping[str, str]) -> M |
     try:
         return model.model_validate({name: value for name, value in document.data.items() if name not in empty})
     except ValidationError as problem:
-        for error in problem.errors():
+        # One more than is told: whoever tells them says that there are more.
+        for error in problem.errors()[: MOST_MISTAKES + 1]:
             if error["loc"][:1] not in {(name,) for name in empty}:
                 _note(document, model, error, hints)
         return None

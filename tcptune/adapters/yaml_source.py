@@ -16,6 +16,14 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tcptune.errors import InputError
 
+MOST_CHARACTERS = 1 << 19
+"""Nobody writes a profile, a policy or a chain that long, and reading it would take seconds."""
+_MOST_VALUES = 50_000
+"""An anchor can stand for a whole list, and a list for many anchors: a page of text for gigabytes."""
+MOST_MISTAKES = 100
+"""Whoever has more of them has named the wrong file."""
+_LONGEST_MESSAGE = 4000
+
 Path = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indexes from the top."""
 
@@ -37,6 +45,10 @@ class Mistake:
     hint: str | None = None
 
 
+class _TooMany(Exception):
+    """The anchors of a document stand for more values than anybody writes."""
+
+
 class Document:
     """A YAML document: its data, and where each part of it stands."""
 
@@ -47,6 +59,7 @@ class Document:
         self.readable = False
         """Whether the text is YAML at all; a duplicate key does not stop the rest from being checked."""
         self._places: dict[Path, Place] = {}
+        self._values = 0
         try:
             # The safe reader: the round-trip one marks the folds of a text with control characters.
             node = YAML(typ="safe", pure=True).compose(text)
@@ -58,13 +71,17 @@ class Document:
         except YAMLError as problem:
             self.mistakes.append(Mistake(Place(1, 1), f"this is no YAML: {str(problem).splitlines()[0]}"))
             return
+        except RecursionError:
+            self._refuse("this is nested too deep to be read")
+            return
         self.readable = True
         if node is not None:
             try:
                 self.data = self._value(node, (), ())
             except RecursionError:
-                self.data, self.readable = None, False
-                self.mistakes.append(Mistake(Place(1, 1), "this is nested too deep to be read"))
+                self._refuse("this is nested too deep to be read")
+            except _TooMany:
+                self._refuse(f"the anchors of this file stand for more than {_MOST_VALUES} values")
 
     def place(self, path: Path) -> Place:
         """Return where `path`, or the nearest thing above it, stands."""
@@ -81,14 +98,22 @@ class Document:
         mistakes = sorted(self.mistakes, key=lambda m: (m.place.line, m.place.column))
         if len(mistakes) == 1:
             [only] = mistakes
-            return kind(f"{origin}:{only.place.line}:{only.place.column}: {only.message}", hint=only.hint)
-        lines = [f"{origin}: {len(mistakes)} mistakes"]
-        for m in mistakes:
-            lines.append(f"{origin}:{m.place.line}:{m.place.column}: {m.message}")
+            return kind(f"{origin}:{only.place.line}:{only.place.column}: {_brief(only.message)}", hint=only.hint)
+        more = len(mistakes) > MOST_MISTAKES
+        lines = [f"{origin}: {f'more than {MOST_MISTAKES}' if more else len(mistakes)} mistakes"]
+        for m in mistakes[:MOST_MISTAKES]:
+            lines.append(f"{origin}:{m.place.line}:{m.place.column}: {_brief(m.message)}")
             lines += [f"  try: {m.hint}"] if m.hint else []
         return kind("\n".join(lines))
 
+    def _refuse(self, message: str) -> None:
+        self.data, self.readable = None, False
+        self.mistakes.append(Mistake(Place(1, 1), message))
+
     def _value(self, node: Node, path: Path, around: tuple[Node, ...]) -> Any:
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise _TooMany
         self._places.setdefault(path, _place(node))
         if isinstance(node, ScalarNode):
             return _scalar(node)
@@ -115,19 +140,29 @@ class Document:
         return found
 
 
-def file_text(path: FilePath, kind: type[InputError], *, hint: str) -> str:
-    """Return the text of a file. Raises an error of that kind where it cannot be read."""
+def file_text(path: FilePath, kind: type[InputError], *, hint: str, most: int = MOST_CHARACTERS) -> str:
+    """Return the text of a file of `most` characters or fewer. Raises an error of that kind where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            # Never all of it: a device does not end.
+            text = file.read(most + 1)
     except OSError as problem:
         raise kind(f"{path}: {problem.strerror}", hint=hint) from None
     except UnicodeDecodeError:
         raise kind(f"{path}: this is no text in UTF-8", hint="iconv -t utf-8") from None
+    if len(text) > most:
+        raise kind(f"{path}: this is longer than {most} characters", hint=hint)
+    return text
 
 
 def looks_like_path(name: str) -> bool:
     """Say whether a name can only be meant as that of a file."""
     return "/" in name or name.endswith((".yml", ".yaml"))
+
+
+def _brief(message: str) -> str:
+    """Return a message that quotes what stands there, which may be a megabyte."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} ..."
 
 
 def _scalar(node: ScalarNode) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from tcptune.adapters.files import check_place, read_facts, read_probe, write_whole
 from tcptune.cli import wiring
 from tcptune.cli.chain_files import Haproxy, Nginx, assessed
-from tcptune.cli.console import deliver, tracked
+from tcptune.cli.console import deliver, text, tracked
 from tcptune.cli.options import (
     AskBecomePass,
     Become,
@@ -19,7 +20,6 @@ from tcptune.cli.options import (
     BecomeUser,
     Forks,
     Format,
-    FormatOption,
     Inventory,
     Limit,
     Output,
@@ -38,6 +38,15 @@ _PANEL = "Look (changes nothing)"
 _SHORTEST_S = 5
 _OF_HOSTS = ("inventory", "limit", "window", "become")
 """Options that ask for hosts to be read."""
+
+
+class DiagnosisFormat(StrEnum):
+    """What a diagnosis is written as."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    PROMETHEUS = "prometheus"
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +87,9 @@ def diagnose(
         Path | None,
         typer.Option("--emit-profile", help="File to write a profile to: the settings that help, and nothing else."),
     ] = None,
-    format: FormatOption = Format.TERMINAL,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        DiagnosisFormat, typer.Option("--format", help="How to write the diagnosis; metrics for a textfile collector.")
+    ] = DiagnosisFormat.TERMINAL,
     output: Output = None,
     forks: Forks = 8,
     timeout: Timeout = 30,
@@ -100,6 +111,7 @@ def diagnose(
       tcptune diagnose --log error.log --pcap client.pcap
       tcptune diagnose -i hosts.yml --emit-profile fix.yml; tcptune plan fix.yml -i hosts.yml
     """
+    from tcptune.reports import prometheus
     from tcptune.reports.fix_profile import concerned, overlay
     from tcptune.reports.layout import count
     from tcptune.workflows.diagnose import diagnose as judge
@@ -123,7 +135,10 @@ def diagnose(
         sudo.tell_unused(hosts)
         known = {host.name: (host.connection.address,) for host in hosts}
         found = judge(_samples(hosts, window_s, forks, timeout), heard, known)
-    deliver(found, format, output)
+    if format is DiagnosisFormat.PROMETHEUS:
+        text(prometheus.render(found), output)
+    else:
+        deliver(found, Format(format.value), output)
     if emit_profile is not None:
         profile = overlay(found, emit_profile.stem if emit_profile.stem.isidentifier() else "fix")
         if profile is None:

@@ -42,7 +42,7 @@ def explain(
     word: Annotated[
         list[str],
         typer.Argument(
-            help="A setting, and hosts to look at; a cause; the text of an error; or words to search for.",
+            help="A setting, and hosts to look at; a cause; a counter; the text of an error; or words to search for.",
             metavar="KEY [HOST]|CAUSE|ERROR|WORD",
         ),
     ],
@@ -63,10 +63,11 @@ def explain(
     forks: Forks = 8,
     timeout: Timeout = 30,
 ) -> None:
-    """Explain a setting, a cause of trouble, or an error. Changes nothing.
+    """Explain a setting, a cause of trouble, a counter, or an error. Changes nothing.
 
     Of a setting: value, default, range, effect, risk, couplings, myths, sources. The text or name of an error leads to
-    the causes that can make it; the id of a cause to its evidence, its remedies, and what else looks the same.
+    the causes that can make it; the id of a cause to its evidence, its remedies, and what else looks the same; the name
+    of a counter to what it counts. What guides say and is not so is corrected.
 
     A word that is no setting searches names, summaries, symptoms and myths. With hosts, named behind the setting or by
     -i, --limit or --facts, it also says what the setting is on each: now, in every file that speaks of it, and at the

@@ -186,10 +186,34 @@ class KernelPattern(Frozen):
 
 
 class LogMyth(Frozen):
-    """A line that people tell to look for, and what the kernel really says."""
+    """A line that guides tell to look for, and what the kernel really says."""
 
     text: str
     finding: str
+    real: bool = False
+    """The one of them that the kernel does say."""
+
+
+class Claim(Frozen):
+    """What guides say or tell to look for, and what is so."""
+
+    texts: tuple[str, ...] = Field(min_length=1)
+    truth: str = Field(min_length=10)
+    causes: tuple[str, ...] = ()
+    """What it is said of."""
+    source: str = Field(min_length=3)
+    verified: Verified
+
+
+class Advice(Frozen):
+    """What to write in a program against some causes."""
+
+    causes: tuple[str, ...] = Field(min_length=1)
+    language: str = Field(min_length=2)
+    """'any' where it is the same in all."""
+    do: str = Field(min_length=10)
+    source: str = Field(min_length=3)
+    verified: Verified
 
 
 class Threshold(Frozen):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from tcptune.domain.boot import BootValue, Definition
-from tcptune.domain.causes import Cause, ErrorText, KernelPattern, Look
+from tcptune.domain.causes import Advice, Cause, ErrorText, KernelPattern, Look
+from tcptune.domain.counters import Counter
 from tcptune.domain.facts import Reading, Unread
 from tcptune.domain.parameters import AtKernel, Parameter
 from tcptune.domain.state import Rival
@@ -82,6 +83,8 @@ class Hits(Frozen):
     format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
     word: str
     hits: tuple[Hit, ...]
+    causes: tuple[str, ...] = ()
+    """Causes whose pages hold the word, too."""
 
 
 class CausePage(Frozen):
@@ -96,6 +99,8 @@ class CausePage(Frozen):
     """What the kernel logs of it."""
     brought_by: tuple[str, ...] = ()
     """Causes that bring it about."""
+    advice: tuple[Advice, ...] = ()
+    """What to write in programs."""
 
 
 class CauseLine(Frozen):
@@ -120,3 +125,15 @@ class CauseList(Frozen):
     causes: tuple[CauseLine, ...] = ()
     settings: tuple[SysctlKey, ...] = ()
     """Settings whose pages hold the word, too."""
+
+
+class CounterPage(Frozen):
+    """All that is known of one counter of the kernel."""
+
+    tcptune: Literal["counter"] = "counter"
+    format_version: Literal[1] = EXPLAIN_FORMAT_VERSION
+    counter: Counter
+    causes: tuple[CauseLine, ...] = ()
+    """Causes that it is a sign of."""
+    settings: tuple[SysctlKey, ...] = ()
+    """Settings whose pages speak of it."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter
 
-from tcptune.domain.causes import Cause, ErrorText, KernelPattern, LogMyth, Threshold
+from tcptune.domain.causes import Advice, Cause, Claim, ErrorText, KernelPattern, LogMyth, Threshold
 
 _DATA = files("tcptune.knowledge") / "data"
 T = TypeVar("T")
@@ -45,6 +45,18 @@ def kernel_patterns() -> tuple[KernelPattern, ...]:
 def log_myths() -> tuple[LogMyth, ...]:
     """Return the lines that people look for in vain."""
     return _all(LogMyth, "kernel_log_myths.yml")
+
+
+@cache
+def claims() -> tuple[Claim, ...]:
+    """Return what is said of causes and is not so. Claims about a setting stand with the setting."""
+    return _all(Claim, "claims.yml")
+
+
+@cache
+def advice() -> tuple[Advice, ...]:
+    """Return what to write in programs."""
+    return _all(Advice, "advice.yml")
 
 
 @cache

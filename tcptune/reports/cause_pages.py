@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
-from tcptune.domain.explanation import CauseList, CausePage
+from tcptune.domain.causes import Advice
+from tcptune.domain.counters import CounterKind
+from tcptune.domain.explanation import CauseList, CausePage, CounterPage
 from tcptune.domain.parameters import Verified
 from tcptune.reports.layout import WIDTH, aligned, count, wrapped
 
@@ -14,12 +16,23 @@ _VERIFIED = {
     Verified.SOURCE: "read in a source or documentation, not made to happen",
     Verified.UNVERIFIED: "not verified",
 }
+_KIND = {
+    CounterKind.RATE: "it only grows: two samples tell the rate",
+    CounterKind.LEVEL: "it tells what is there now",
+}
+
+Fields = list[tuple[str, list[str]]]
+"""Label -> its texts, in the order of the page."""
 
 
 def terminal(result: CausePage) -> str:
     """Return the page as plain text."""
-    lines = [result.cause.id, *wrapped(result.cause.summary, indent="  "), ""]
-    for label, texts in _fields(result):
+    return _page(result.cause.id, result.cause.summary, _fields(result))
+
+
+def _page(name: str, summary: str, fields: Fields) -> str:
+    lines = [name, *wrapped(summary, indent="  "), ""]
+    for label, texts in fields:
         for index, text in enumerate(texts):
             head = f"  {label if index == 0 else '':<{_LABEL}}"
             lines += textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
@@ -28,8 +41,12 @@ def terminal(result: CausePage) -> str:
 
 def markdown(result: CausePage) -> str:
     """Return the page as markdown."""
-    lines = [f"# {result.cause.id}", "", _plain(result.cause.summary), ""]
-    for label, texts in _fields(result):
+    return _markdown(result.cause.id, result.cause.summary, _fields(result))
+
+
+def _markdown(name: str, summary: str, fields: Fields) -> str:
+    lines = [f"# {name}", "", _plain(summary), ""]
+    for label, texts in fields:
         if len(texts) == 1:
             lines.append(f"- **{label}**: {_plain(texts[0])}")
         else:
@@ -37,9 +54,19 @@ def markdown(result: CausePage) -> str:
     return "\n".join([*lines, ""])
 
 
+def terminal_counter(result: CounterPage) -> str:
+    """Return the page of a counter as plain text."""
+    return _page(result.counter.name, result.counter.meaning, _counter_fields(result))
+
+
+def markdown_counter(result: CounterPage) -> str:
+    """Return the page of a counter as markdown."""
+    return _markdown(result.counter.name, result.counter.meaning, _counter_fields(result))
+
+
 def terminal_list(result: CauseList) -> str:
     """Return the causes of a word as plain text."""
-    lines = [f"{error.name}: {error.when}" for error in result.errors]
+    lines = [line for error in result.errors for line in wrapped(f"{error.name}: {error.when}", indent="")]
     lines += [line for text in result.corrections for line in wrapped(f"not that: {text}", indent="")]
     lines += _table(result)
     lines += wrapped(f"settings that speak of it: {', '.join(result.settings)}", indent="") if result.settings else []
@@ -85,13 +112,31 @@ def _summary(result: CauseList) -> str:
     return f"{count(len(result.causes), 'cause')} of it. A page: tcptune explain CAUSE. On a host: tcptune diagnose."
 
 
-def _fields(result: CausePage) -> list[tuple[str, list[str]]]:
+def _counter_fields(result: CounterPage) -> Fields:
+    one = result.counter
+    by_driver = f"by driver also {', '.join(one.also)}" if one.also else ""
+    fields: Fields = [
+        ("to be read", [text for text in (f"{one.file}; {_KIND[one.kind]}", by_driver) if text]),
+        ("well", [one.healthy]),
+        ("symptom", [one.symptom] if one.symptom else []),
+        ("points to", [one.points_to] if one.points_to else []),
+        ("resets", [one.resets] if one.resets else []),
+        ("note", [one.note] if one.note else []),
+        ("a sign of", [f"{cause.id}: {cause.summary}" for cause in result.causes]),
+        ("settings", [", ".join(result.settings)] if result.settings else []),
+        ("since", [f"Linux {one.since}"]),
+        ("verified", [_VERIFIED[one.verified]]),
+    ]
+    return [(label, texts) for label, texts in fields if texts]
+
+
+def _fields(result: CausePage) -> Fields:
     cause = result.cause
     helps = (
         "a setting or limit of the kernel may help" if cause.kernel_change_helps else "no setting of the kernel helps"
     )
     reports = f"; told in {count(cause.field_reports, 'field report')}" if cause.field_reports else ""
-    fields: list[tuple[str, list[str]]] = [
+    fields: Fields = [
         ("symptoms", list(cause.symptoms)),
         ("what happens", [cause.cause]),
         ("to be seen", [f"{sign.kind}: {sign.match}" for sign in cause.evidence]),
@@ -99,6 +144,7 @@ def _fields(result: CausePage) -> list[tuple[str, list[str]]]:
         ("kernel's log", [f"{one.regex}{f'; {one.note}' if one.note else ''}" for one in result.lines]),
         ("to be sure", list(cause.confirm)),
         ("what to do", [f"{remedy.kind.owner}: {remedy.action}" for remedy in cause.remedies]),
+        ("in programs", [_advice(one) for one in result.advice]),
         ("kernel", [helps]),
         ("it is not", list(cause.not_this)),
         ("rather", [f"{other.cause}, if {other.how}" for other in cause.apart]),
@@ -109,6 +155,11 @@ def _fields(result: CausePage) -> list[tuple[str, list[str]]]:
         ("verified", [_VERIFIED[cause.verified] + reports]),
     ]
     return [(label, texts) for label, texts in fields if texts]
+
+
+def _advice(one: Advice) -> str:
+    doubt = " (not verified)" if one.verified is Verified.UNVERIFIED else ""
+    return f"{'' if one.language == 'any' else f'{one.language}: '}{one.do}{doubt}"
 
 
 def _plain(text: str) -> str:

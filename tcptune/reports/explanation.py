@@ -76,6 +76,9 @@ def markdown(result: Explanation) -> str:
     return "\n".join([*lines, ""])
 
 
+_CAUSES = 6
+
+
 def terminal_hits(result: Hits) -> str:
     """Return what a search found as plain text."""
     lines: list[str] = []
@@ -85,6 +88,10 @@ def terminal_hits(result: Hits) -> str:
         if hit.where not in {"key", "summary"}:
             said = textwrap.shorten(f"{hit.where}: {hit.text}", 2 * WIDTH, placeholder=" ...")
             lines += textwrap.wrap(said, WIDTH, initial_indent="      ", subsequent_indent="        ")
+    if result.causes:
+        shown, more = ", ".join(result.causes[:_CAUSES]), len(result.causes) - _CAUSES
+        said = f"causes that speak of it: {shown}{f' and {more} more' if more > 0 else ''}"
+        lines += textwrap.wrap(said, WIDTH, break_on_hyphens=False)
     found = count(len(result.hits), "setting")
     return "\n".join(
         [*lines, f"{found} for {result.word!r}. The page of one: tcptune explain {result.hits[0].key}", ""]
@@ -95,6 +102,8 @@ def markdown_hits(result: Hits) -> str:
     """Return what a search found as markdown."""
     lines = [f"# Settings for {_plain(result.word)}", ""]
     lines += [f"- **{hit.key}**: {_plain(hit.summary)} ({hit.where})" for hit in result.hits]
+    if result.causes:
+        lines += ["", f"Causes that speak of it: {', '.join(f'`{cause}`' for cause in result.causes)}"]
     return "\n".join([*lines, ""])
 
 

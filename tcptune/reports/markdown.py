@@ -12,7 +12,7 @@ from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Plan
 from tcptune.domain.diagnosis import FleetDiagnosis
-from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, CounterPage, Explanation, Hits
 from tcptune.domain.findings import Boot, Deviates, FleetAudit, NotApplicable, Unknown, Waived
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.gates import GateTable
@@ -69,6 +69,7 @@ _text.register(BothEnds)(captures.markdown_both)
 _text.register(CapturePlan)(captures.markdown_plan)
 _text.register(CausePage)(cause_pages.markdown)
 _text.register(CauseList)(cause_pages.markdown_list)
+_text.register(CounterPage)(cause_pages.markdown_counter)
 
 
 @_text.register

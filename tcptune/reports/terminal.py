@@ -12,7 +12,7 @@ from tcptune.domain.chain import ProductList
 from tcptune.domain.chain_verdicts import ChainReport
 from tcptune.domain.changes import Change, Cohort, FileChange, Plan, Skipped
 from tcptune.domain.diagnosis import FleetDiagnosis
-from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, CounterPage, Explanation, Hits
 from tcptune.domain.findings import (
     Boot,
     Deviates,
@@ -79,6 +79,7 @@ _text.register(BothEnds)(captures.terminal_both)
 _text.register(CapturePlan)(captures.terminal_plan)
 _text.register(CausePage)(cause_pages.terminal)
 _text.register(CauseList)(cause_pages.terminal_list)
+_text.register(CounterPage)(cause_pages.terminal_counter)
 _text.register(FleetDiagnosis)(diagnosis.terminal)
 
 

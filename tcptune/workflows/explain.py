@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tcptune.domain.explanation import CauseList, CausePage, Explanation, Hits
+from tcptune.domain.explanation import CauseList, CausePage, CounterPage, Explanation, Hits
 from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.parameters import Parameter
 from tcptune.domain.values import sysctl_key
 from tcptune.errors import UsageError
 from tcptune.planning.explain import find_key, near_misses, on_host, search
 from tcptune.planning.explain_cause import find_cause, search_causes
+from tcptune.planning.explain_counter import find_counter
 
 
 def split_hosts(words: Sequence[str], parameters: Mapping[str, Parameter]) -> tuple[str, str | None]:
@@ -40,11 +41,12 @@ def resolve(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, Parame
         close = near_misses(word, parameters)
         hint = " or ".join(f"tcptune explain {key}" for key in close) or "a key, or a word such as backlog or TIME_WAIT"
         raise UsageError(f"nothing known matches {word!r}", hint=hint)
-    return hits
+    spoken_of = search_causes(word)
+    return hits.model_copy(update={"causes": tuple(one.id for one in spoken_of.causes)}) if spoken_of else hits
 
 
-def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CausePage | CauseList | None:
-    """Return the page of a cause, or the causes of an error or of words that no setting's page holds.
+def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CounterPage | CausePage | CauseList | None:
+    """Return the page of a counter or a cause, or the causes of an error or of words that no setting's page holds.
 
     None for what names a setting, or leads to settings alone.
     """
@@ -53,6 +55,8 @@ def cause_of(word: str, parameters: Mapping[str, Parameter]) -> CausePage | Caus
             return None
     except ValueError:
         return None  # a secret: said by whoever resolves it
+    if counter := find_counter(word, parameters):
+        return counter
     hits = search(word, parameters).hits
     found = find_cause(word)
     if isinstance(found, CauseList):

@@ -17,8 +17,10 @@ from tcptune.adapters.policies import load_policy_file
 from tcptune.adapters.profiles import load_profile, load_waivers
 from tcptune.domain.values import sysctl_key
 from tcptune.errors import InputError
+from tcptune.reports import prometheus
 from tests.docs.examples import Block, blocks
 from tests.docs.pages import NOT_RUN, PAGES, ROOT, name, steps
+from tests.unit.reports.results import DIAGNOSIS
 
 LANGUAGES = {"console", "json", "sh", "text", "yaml"}
 YAML = [
@@ -27,6 +29,7 @@ YAML = [
     for block in blocks(page.read_text())
     if block.language == "yaml"
 ]
+METRICS = prometheus.render(DIAGNOSIS)
 MISTAKEN = {"careless.yml", "wrong.yml"}
 """Profiles, policies and waivers that are shown for what is wrong with them; the page shows what tcptune says of it."""
 
@@ -60,6 +63,11 @@ def test_yaml_in_the_manual_is_what_it_looks_like(page: Path, block: Block, tmp_
     elif isinstance(data, list):
         assert block.title, "a playbook is run, so it needs a title"
         assert all("hosts" in play for play in data)
+    elif "groups" in data:
+        rules = [rule["expr"] for group in data["groups"] for rule in group["rules"]]
+        named = {metric for expr in rules for metric in re.findall(r"\btcptune_\w+", expr)}
+        assert named
+        assert all(f"# TYPE {metric} gauge\n" in METRICS for metric in named)
     else:
         assert [sysctl_key(key) for key in data] == list(data)
         indented = "".join(f"  {line}\n" for line in block.lines)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter, PcapWriter
@@ -23,9 +23,8 @@ from tcptune.domain.captures import CaptureReport
 from tcptune.domain.causes import Confidence
 from tcptune.errors import CaptureError, TcptuneError
 from tcptune.workflows.pcap import analyse, analyse_both
+from tests.fuzz.examples import fuzz
 from tests.unit.captures.talk import Talk
-
-_SKIPPED = [HealthCheck.function_scoped_fixture]
 
 
 def talked() -> Talk:
@@ -249,7 +248,7 @@ def read_or_refused(path: Path) -> CaptureReport | None:
     return found
 
 
-@settings(max_examples=400, suppress_health_check=_SKIPPED)
+@fuzz(400)
 @given(
     st.sampled_from(sorted(SEEDS)),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=12),
@@ -276,7 +275,7 @@ def test_no_changed_file_breaks_it(
     assert found is None or found.packets <= 5
 
 
-@settings(max_examples=200, suppress_health_check=_SKIPPED)
+@fuzz(200)
 @given(st.sampled_from([b"\xd4\xc3\xb2\xa1", b"\x0a\x0d\x0d\x0a", b"\x1f\x8b\x08\x00"]), st.binary(max_size=300))
 def test_no_bytes_break_it(tmp_path: Path, magic: bytes, rest: bytes) -> None:
     path = tmp_path / "bytes.pcap"

@@ -160,6 +160,16 @@ def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
     assert len(read(tmp_path, text).notes) == 2
 
 
+def test_nolinger_is_said_once_with_its_place_and_not_where_it_is_taken_back(tmp_path: Path) -> None:
+    switched = DEFAULTS + " option nolinger\n" + ENDS
+    [note] = read(tmp_path, switched).notes
+
+    assert note.startswith(f"{tmp_path}/haproxy.cfg:7: option nolinger")
+    assert "reset.so_linger_zero" in note
+    taken_back = switched.replace("bind :80", "no option nolinger").replace("server a", "no option nolinger\n server a")
+    assert read(tmp_path, taken_back).notes == ()
+
+
 @pytest.mark.parametrize(
     ("text", "tells"),
     [

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptune.adapters.yaml_source import Document, Mistake, Place
+from tests.fuzz.examples import fuzz
 
 TEXT = """\
 profile: web
@@ -136,6 +137,7 @@ def test_a_key_that_is_no_word_is_a_mistake_in_words(text: str) -> None:
     assert "Node(" not in str(document.data) + document.mistakes[0].message
 
 
+@fuzz(100)
 @given(st.text(st.sampled_from("ab:-[]{}?&*!|>'\"%@`#, \n\t0")))
 def test_no_text_makes_the_reader_crash(text: str) -> None:
     document = Document(text)

@@ -15,6 +15,7 @@ from tcptune.captures.table import FlowTable
 from tcptune.domain.causes import Confidence
 from tcptune.knowledge import captures as knowledge
 from tcptune.knowledge.captures import capture_causes, gap_like, known_gaps
+from tests.fuzz.examples import fuzz
 
 from .talk import SECOND, Talk, report
 
@@ -168,6 +169,7 @@ def test_every_flow_leaves_the_table_once_and_no_more_stay_than_fit(arrivals: li
     ) == len(arrivals)
 
 
+@fuzz(100)
 @given(SEGMENTS)
 def test_nothing_that_segments_say_breaks_the_judgement(arrivals: list[tuple[Segment, int]]) -> None:
     analysis = Analysis(flows=4)

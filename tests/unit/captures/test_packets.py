@@ -13,6 +13,7 @@ from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ethe
 from scapy.packet import Packet
 
 from tcptune.captures.packets import IcmpError, Segment, Skipped, Way, decode
+from tests.fuzz.examples import fuzz
 
 V4, V6 = IP(src="10.0.0.1", dst="10.0.0.2", ttl=61, id=7), IPv6(src="fd00::1", dst="fd00::2", hlim=61)
 SEGMENT = TCP(
@@ -162,11 +163,13 @@ def test_it_says_what_scapy_says(
 LINKS = st.sampled_from([0, 1, 12, 101, 108, 113, 228, 229, 276, 999])
 
 
+@fuzz(100)
 @given(st.binary(max_size=200), LINKS, st.integers(0, 2**32))
 def test_no_bytes_break_it(data: bytes, link: int, wire_bytes: int) -> None:
     assert isinstance(decode(data, link, wire_bytes), Segment | IcmpError | Skipped)
 
 
+@fuzz(100)
 @given(
     st.sampled_from([bytes(ETHER / V4 / SEGMENT / b"hello"), bytes(ETHER / V6 / IPv6ExtHdrHopByHop() / SEGMENT)]),
     st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptune.captures.payloads import Alert, Hello, Message, peek
+from tests.fuzz.examples import fuzz
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_what_begins_here(payload: bytes, what: object) -> None:
     assert peek(payload) == what
 
 
+@fuzz(100)
 @given(st.sampled_from([b"", b"HTTP/1.1 ", b"GET ", b"\x15\x03", b"\x16\x03"]), st.binary(max_size=300))
 def test_no_bytes_break_it(start: bytes, rest: bytes) -> None:
     found = peek(start + rest)

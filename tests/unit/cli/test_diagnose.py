@@ -239,3 +239,15 @@ def test_a_mistake_is_one_message(tcptune: Command, words: str, code: int, says:
     assert said.code == code
     assert says in said.err
     assert said.out == ""
+
+
+def test_metrics_are_written_whole_and_the_exit_code_stays(tcptune: Command, tmp_path: Path) -> None:
+    said = tcptune(
+        "diagnose", "--facts", *put(tmp_path, FAULT), "--format", "prometheus", "-o", tmp_path / "tcptune.prom"
+    )
+
+    assert said.code == 10
+    assert said.out == ""
+    text = (tmp_path / "tcptune.prom").read_text()
+    assert 'tcptune_diagnosis_cause{host="web1",cause="listen.abort_on_overflow",' in text
+    assert 'tcptune_diagnosis_well{host="web1"} 0\n' in text

@@ -4,7 +4,9 @@ import os
 
 import pytest
 
+from tcptune.domain.causes import ErrorText
 from tcptune.domain.logs import ErrorKind, Phrase
+from tcptune.knowledge.causes import errors
 from tcptune.knowledge.wording import wording
 
 WORDING = wording()
@@ -32,6 +34,20 @@ def test_no_phrase_is_out_of_reach_behind_a_more_general_one() -> None:
             hidden = [f"{id_}: {general}" for id_, general in before if general in text and id_ != phrase.id]
             assert not hidden, f"{phrase.id}: {text!r} is always taken for {hidden}"
         before += [(phrase.id, text) for text in phrase.texts]
+
+
+CUT = {"recv() failed (104", "upstream timed out (110"}
+"""No whole lines: nginx goes on with the words of the errno, and writes 110 for limits of its own, too."""
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: error.name)
+def test_what_explain_knows_of_an_error_logs_are_searched_for(error: ErrorText) -> None:
+    if error.name == "EPERM":
+        return  # too many other things are not permitted
+    for text in set(error.texts) - CUT:
+        found = next((one for one in WORDING.phrases for said in one.texts if said in f"app: {text}"), None)
+        assert found is not None, text
+        assert found.error == error.name
 
 
 def test_ids_are_unique() -> None:

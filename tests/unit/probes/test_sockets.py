@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptune.domain.sockets import Sockets, SocketState, StateOwner
 from tcptune.probes import sockets
+from tests.fuzz.examples import fuzz
 from tests.unit.conftest import Golden
 
 GOLDEN = Path(__file__).parents[2] / "golden/ss"
@@ -382,7 +383,7 @@ WORDS = st.sampled_from(
 
 
 @given(lines=st.lists(WORDS | st.text(alphabet=st.characters(blacklist_characters="\n"), min_size=1), max_size=30))
-@settings(max_examples=300)
+@fuzz(300)
 def test_whatever_the_host_says_is_sockets_or_a_reason(lines: Sequence[str]) -> None:
     # `script.parse` turns these two into a gap.
     with contextlib.suppress(ValueError, LookupError):
@@ -422,7 +423,7 @@ PIECES = st.sampled_from(
 @given(
     said=st.lists(PIECES | st.binary(max_size=12).map(lambda raw: raw.replace(b"\0", b"")), max_size=40).map(b"".join)
 )
-@settings(max_examples=60)
+@fuzz(60)
 def test_whatever_ss_says_the_section_can_be_read(said: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     bench = Bench(tmp_path_factory.mktemp("bench"))
     bench.ss(said)

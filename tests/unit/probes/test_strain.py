@@ -22,6 +22,7 @@ from tcptune.domain.values import Frozen
 from tcptune.probes import EVIDENCE, PROBES, drops, kernel_log, pressure
 from tcptune.probes.closed import Closed
 from tcptune.probes.script import BOOTSTRAP, assemble, parse
+from tests.fuzz.examples import fuzz
 from tests.unit.builders import SOMAXCONN
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -246,6 +247,7 @@ LINES = st.lists(WORDS | st.text(alphabet=st.characters(blacklist_characters="\n
 
 
 @pytest.mark.parametrize(("probe", "kind"), [(pressure, Pressure), (drops, Drops), (kernel_log, KernelLog)])
+@fuzz(100)
 @given(lines=LINES)
 def test_whatever_the_host_says_is_understood_or_refused(
     probe: ModuleType, kind: type[Frozen], lines: Sequence[str]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from tcptune.detectors.clues import from_capture, from_logs
 from tcptune.domain.changes import DROPIN_PATH
 from tcptune.domain.demands import AtLeast, Between, Elements, Leave
-from tcptune.domain.explanation import CauseList
+from tcptune.domain.explanation import CauseList, CounterPage
 from tcptune.domain.facts import Collected, Unread
 from tcptune.domain.findings import Boot
 from tcptune.domain.followups import FollowUp
@@ -22,9 +22,11 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.causes import causes, errors
+from tcptune.knowledge.counters import counters
 from tcptune.planning.doctor import settlements
 from tcptune.planning.dropin import merged
 from tcptune.planning.explain_cause import page, search_causes
+from tcptune.planning.explain_counter import find_counter
 from tcptune.planning.waves import cut_waves
 from tcptune.workflows.audit import audit
 from tcptune.workflows.diagnose import diagnose
@@ -315,6 +317,13 @@ RESULTS: dict[str, BaseModel] = {
     "capture_plan": captured.PLAN,
     "cause": page(causes()["listen.syn_queue_full"]),
     "causes": CAUSES,
+    "counter": CounterPage.model_validate(
+        {
+            **(find_counter("EstabResets", catalogue()) or CAUSES).model_dump(),
+            "counter": {**counters()["Tcp.EstabResets"].model_dump(), "note": "a | b", "also": ("x_resets",)},
+            "settings": (SOMAXCONN,),
+        }
+    ),
     "diagnosis": DIAGNOSIS,
     "diagnosis_of_files": DIAGNOSIS_OF_FILES,
     "concerns": CONCERNS,
