@@ -117,6 +117,18 @@ class Fault:
     hosts: int = 2
 
 
+def over_ipv6(make: Callable[[Stage, bool], AbstractContextManager[Scene]]) -> Callable[..., Any]:
+    """Give what makes the same scene over IPv6."""
+
+    @contextmanager
+    def scene(stage: Stage, faulty: bool) -> Iterator[Scene]:
+        stage.over_ipv6()
+        with make(stage, faulty) as made:
+            yield made
+
+    return scene
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One load on one scene."""

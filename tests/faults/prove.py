@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.command import Tcptune
-from tests.faults import FAULTS, HEALTHY, Fault, Scene, Stage, missing
+from tests.faults import FAULTS, HEALTHY, SIX, Fault, Scene, Stage, missing
 from tests.faults.nginx import FOLDER, PORT
 from tests.lab import Lab, LabError
 
@@ -29,6 +29,9 @@ BEFORE_S = 3.0
 """How long a load runs before anybody looks: long enough for a log to have lines."""
 AFTER_S = 12.0
 """How long it goes on beyond the window: two connections and a program that starts."""
+
+CAPTURED_S = 8
+"""How long a capture takes, where one is given."""
 
 TWINS = {"backlog-small": "listen.somaxconn_captured", "backlog-captured": "listen.backlog_small_in_app"}
 """Fault -> the cause that may stand before the right one: the kernel keeps a queue's limit, and not what was asked."""
@@ -121,9 +124,10 @@ class Verdict:
 def prove(fault: Fault, scene: Scene, tcptune: Tcptune, lab: Lab) -> Verdict:
     """Let the command diagnose a scene under its load."""
     host = scene.stage.hosts[scene.diagnosed]
-    with scene.under_load(seconds=BEFORE_S + WINDOW_S + AFTER_S):
+    with scene.under_load(seconds=BEFORE_S + CAPTURED_S + WINDOW_S + AFTER_S):
         time.sleep(BEFORE_S)
-        beside = GIVEN[fault.name](scene, tcptune, lab) if fault.name in GIVEN else ()
+        given = GIVEN.get(fault.name.removesuffix(SIX))
+        beside = given(scene, tcptune, lab) if given else ()
         said = tcptune(
             *("diagnose", "-i", str(lab.inventory), "--limit", host.name, "--window", f"{WINDOW_S}s"),
             *beside,
@@ -155,10 +159,18 @@ def _chained(text: str) -> Callable[[Scene, Tcptune, Lab], tuple[str, ...]]:
     return given
 
 
-def _logged(scene: Scene, tcptune: Tcptune, lab: Lab) -> tuple[str, ...]:
-    """Give the proxy's own log beside the timeouts of the chain."""
-    log = tcptune.file("error.log", scene.stage.server.run("cat", f"{FOLDER}/error.log"))
-    return (*_chained(RACING)(scene, tcptune, lab), "--log", str(log))
+def _logged(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
+    """Give the proxy's own log."""
+    return ("--log", str(tcptune.file("error.log", scene.stage.server.run("cat", f"{FOLDER}/error.log"))))
+
+
+def _captured(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
+    """Give what tcpdump saw of the service for some seconds, on the host that is looked at."""
+    host, file = scene.stage.hosts[scene.diagnosed], tcptune.file("capture.pcap")
+    bounds = ("-nn", "-p", "-s", "128", "-i", "any", "-w", "-", "-U")
+    with file.open("wb") as into:
+        host.into(into, "timeout", "--signal=INT", str(CAPTURED_S), "tcpdump", *bounds, f"tcp port {PORT}")
+    return ("--pcap", str(file))
 
 
 POOLED = """\
@@ -191,10 +203,10 @@ hops:
 GIVEN: dict[str, Callable[[Scene, Tcptune, Lab], tuple[str, ...]]] = {
     "closed-port": _probed,
     "firewall-reject": _probed,
-    "proxy-idle-timeout": _chained(POOLED),
+    "proxy-idle-timeout": _captured,
     "upstream-idle-race": _logged,
-    "idle-drop": _chained(FORGETFUL),
-    "idle-reset": _chained(FORGETFUL),
+    "idle-drop": _captured,
+    "idle-reset": _captured,
 }
 """What the owner of the service has beside the host, by fault: the kernel of one host alone cannot tell these."""
 

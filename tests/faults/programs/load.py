@@ -79,7 +79,8 @@ def outcome_of(error):
 
 
 def connect(options):
-    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in options["address"] else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         if options["keepalive"]:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
