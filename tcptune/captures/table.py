@@ -30,6 +30,7 @@ class FlowTable:
         self._alive: OrderedDict[Key, Flow] = OrderedDict()
         self._ended: OrderedDict[Key, Flow] = OrderedDict()
         self._ttls: OrderedDict[bytes, int] = OrderedDict()
+        self._heard: OrderedDict[tuple[bytes, int], Mark] = OrderedDict()
         self.evicted = 0
         self.duplicates = 0
 
@@ -53,6 +54,9 @@ class FlowTable:
             self._ttls[segment.src] = segment.ttl
             if len(self._ttls) > _HOSTS:
                 self._ttls.popitem(last=False)
+            self._heard[segment.src, segment.sport] = Mark(segment.number, segment.time_ns)
+            if len(self._heard) > _HOSTS:
+                self._heard.popitem(last=False)
         if flow.ended:
             self._alive.pop(key, None)
             self._ended[key] = flow
@@ -72,6 +76,10 @@ class FlowTable:
     def ttl_of(self, address: bytes) -> int | None:
         """Return the TTL of the last packet of a host that was no reset."""
         return self._ttls.get(address)
+
+    def heard_of(self, address: bytes, port: int) -> Mark | None:
+        """Return the last packet of an end, on whichever connection, that was no reset."""
+        return self._heard.get((address, port))
 
     def drain(self) -> Iterator[Flow]:
         """Yield what is left, and forget it."""
