@@ -14,7 +14,7 @@ _UNANSWERED_S = 3.0
 _VANISHED_S = 2.0
 _VANISHED_TIMES = 3
 _RESENT_NS = 2 * SECOND
-"""Data is first sent again after the round trip and 0.2 s or more, after 1 s where nothing is known of it (RFC 6298)."""
+"""Data is first sent again a round trip and 0.2 s later, or after 1 s where nothing is known (RFC 6298)."""
 _LARGE_BYTES = 1000
 """What is smaller passes every link; what is larger can be too large for a tunnel (RFC 2923)."""
 _CLOSED_NS = SECOND // 2

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from tests.acceptance.command import Tcptune
 from tests.faults import Fault, Stage, missing
 from tests.lab import Lab
 from tests.lab.pytest_plugin import Hosts
@@ -26,3 +27,11 @@ def stages(lab: Lab, hosts: Hosts) -> Stages:
             yield opened
 
     return stage
+
+
+@pytest.fixture
+def tcptune(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tcptune]:
+    """Give the command, with a home and a journal that nobody else has."""
+    command = Tcptune(tmp_path_factory.mktemp("tcptune"))
+    yield command
+    command.close()

@@ -88,7 +88,7 @@ class Running:
             self.popen.stdout.close()
 
     def said(self, timeout_s: float) -> dict[str, Any]:
-        """Wait for its end, and give the JSON object that it printed."""
+        """End its standard input, wait for its end, and give the JSON object that it printed."""
         out, _ = self.popen.communicate(timeout=timeout_s)
         if self.popen.returncode:
             raise LabError(f"a program of a fault failed with code {self.popen.returncode}: {out}")

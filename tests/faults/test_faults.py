@@ -1,13 +1,21 @@
-"""Each fault is really there, is gone without what makes it, and leaves nothing."""
+"""Each fault is really there, is diagnosed blind by the real command, is gone without what makes it, leaves nothing."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from tests.acceptance.command import Tcptune
 from tests.faults import FAULTS, HEALTHY, Fault, Measurement, Scene, Stage, measure, reading
 from tests.faults.conftest import Stages
+from tests.faults.prove import LOAD_S, Verdict, look
+from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
+
+BEFORE_S = 1.0
+SHORTEST_S = 5
 
 TRACES = r"""
 for process in /proc/[0-9]*; do
@@ -37,47 +45,78 @@ AMISS = (
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_the_hosts_show_the_fault_and_nothing_of_it_without(fault: Fault, stages: Stages) -> None:
+def test_the_hosts_show_the_fault_and_the_command_names_it(
+    fault: Fault, stages: Stages, lab: Lab, tcptune: Tcptune
+) -> None:
     with stages(fault) as stage:
         at_first = traces(stage)
-
-    with stages(fault) as stage, fault.make(stage, False) as scene:
-        well = measure(scene)
-        said_too_much = {name: well[name] for name, least in scene.shows.items() if well[name] >= least / 10}
     with stages(fault) as stage, fault.make(stage, True) as scene:
-        ill = measure(scene)
-        missed = {name: (ill[name], least) for name, least in scene.shows.items() if ill[name] < least}
-        for host in stage.hosts.values():
-            host.lab.ssh(host.name, "true", timeout_s=10)  # a diagnosis has to get in
+        measured, verdict = diagnosed(fault, scene, tcptune, lab)
 
-    assert not said_too_much, well.load
-    assert set(well.load.errors) <= set(scene.besides)
-    assert not missed, ill.load
-    assert errors(ill) - set(scene.besides) == named(scene)
-    assert not {name: ill[name] for name in scene.still if ill[name]}
+    assert not missed(scene, measured), measured.load
+    assert errors(measured) - set(scene.besides) == named(scene)
+    assert not {name: measured[name] for name in scene.still if measured[name]}
+    assert list(verdict.mistakes()) == [], verdict.row()
     with stages(fault) as stage:
         left = sorted(traces(stage) - at_first)
     assert not left
 
 
 @pytest.mark.parametrize("fault", HEALTHY, ids=lambda fault: fault.name)
-def test_a_host_that_is_well_shows_only_what_it_should(fault: Fault, stages: Stages) -> None:
+def test_a_host_that_is_well_shows_only_what_it_should_and_has_no_finding(
+    fault: Fault, stages: Stages, lab: Lab, tcptune: Tcptune
+) -> None:
     with stages(fault) as stage:
         at_first = traces(stage)
     with stages(fault) as stage, fault.make(stage, True) as scene:
-        measured = measure(scene)
+        measured, verdict = diagnosed(fault, scene, tcptune, lab)
         forgotten = [reading.states(host.proc).get("state.CLOSE_WAIT", 0) for host in stage.hosts.values()]
 
+    assert list(verdict.mistakes()) == [], verdict.row()
     assert not any(forgotten)
-    assert measured.load.done >= 0.9 * expected(scene)
+    assert measured.load.done >= 0.9 * expected(scene, measured.load.seconds)
     assert not measured.load.errors
-    assert not {name: (measured[name], least) for name, least in scene.shows.items() if measured[name] < least}
+    assert not missed(scene, measured)
     assert not {name: measured[name] for name in amiss(stage) if measured[name]}
     for who in stage.hosts:
         assert measured[f"{who}.Tcp.RetransSegs"] <= 0.01 * measured[f"{who}.Tcp.OutSegs"]
     with stages(fault) as stage:
         left = sorted(traces(stage) - at_first)
     assert not left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_nothing_of_a_fault_is_there_without_what_makes_it(fault: Fault, stages: Stages) -> None:
+    with stages(fault) as stage, fault.make(stage, False) as scene:
+        well = measure(scene)
+        said_too_much = {name: well[name] for name, least in scene.shows.items() if well[name] >= least / 10}
+    with stages(fault) as stage, fault.make(stage, True) as scene:
+        ill = measure(scene)
+        missing = missed(scene, ill)
+        for host in stage.hosts.values():
+            host.lab.ssh(host.name, "true", timeout_s=10)  # a diagnosis has to get in
+
+    assert not said_too_much, well.load
+    assert set(well.load.errors) <= set(scene.besides)
+    assert not missing, ill.load
+
+
+def diagnosed(fault: Fault, scene: Scene, tcptune: Tcptune, lab: Lab) -> tuple[Measurement, Verdict]:
+    """Measure a scene while the command looks at it, with the shortest window that it judges."""
+    said: list[Verdict] = []
+
+    def beside() -> None:
+        time.sleep(BEFORE_S)
+        said.append(look(fault, scene, tcptune, lab, window_s=SHORTEST_S))
+
+    measured = measure(scene, meanwhile=beside, seconds=LOAD_S)
+    return measured, said[0]
+
+
+def missed(scene: Scene, measured: Measurement) -> dict[str, tuple[float, float]]:
+    """Give what a scene promises to show and did not, with how much it should be."""
+    return {name: (measured[name], least) for name, least in scene.shows.items() if measured[name] < least}
 
 
 def traces(stage: Stage) -> set[str]:
@@ -98,8 +137,8 @@ def named(scene: Scene) -> set[str]:
     return {name.removeprefix("load.") for name in scene.shows if name.startswith("load.")}
 
 
-def expected(scene: Scene) -> float:
-    """Give how many exchanges the load makes where nothing is in its way."""
+def expected(scene: Scene, seconds: float) -> float:
+    """Give how many exchanges the load makes in so many seconds where nothing is in its way."""
     if scene.load.get("shape") == "pool":
-        return float(scene.load["per_s"] * scene.seconds // scene.load["gap_s"])
-    return float(scene.load["per_s"] * scene.seconds)
+        return float(scene.load["per_s"] * (seconds // scene.load["gap_s"]))
+    return float(scene.load["per_s"] * seconds)
