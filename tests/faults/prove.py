@@ -202,24 +202,8 @@ GIVEN: dict[str, Callable[[Scene, Tcptune, Lab], tuple[str, ...]]] = {
 }
 """What the owner of the service has beside the host, by fault: the kernel of one host alone cannot tell these."""
 
-PAGE = """\
-# Faults, diagnosed blind
-
-`make prove` makes each of the [faults](faults.md) for real, and lets `tcptune diagnose` look at one host while a load
-meets it. Nothing tells the command which fault was made. This page is what such a run wrote, on Linux {release}.
-
-The right cause has to be named first, no wrong one with high confidence, and the remedy has to be of the right kind,
-with the names and numbers of the host where the cause has some. Hosts that are well must have no finding.
-
-{table}
-
-Where a host's own numbers cannot tell, the command was given what the owner of the service has: a probe of the port by
-`tcptune probe`, the log of the proxy, a chain of timeouts. *Read from* says what the first cause rests on.
-
-Two causes are not told apart by any number of a kernel: a program that asks for a short queue, and one that got a short
-queue before `net.core.somaxconn` was raised. The kernel keeps the limit, and not what was asked. Both are named then,
-and neither is high.
-"""
+PAGE = Path(__file__).with_name("proof.md")
+"""The page of the manual, with a place for its table."""
 
 
 def main(words: list[str]) -> int:
@@ -250,8 +234,14 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"error: {given.page} was not written: it is of all faults, and all right\n")
         return 1
     if given.page:
-        given.page.write_text(PAGE.format(release=os.uname().release, table="\n".join([HEADING, *rows])))
+        given.page.write_text(page(rows))
     return 1 if wrong else 0
+
+
+def page(rows: Iterable[str]) -> str:
+    """Return the page of the manual with these rows."""
+    table = "\n".join([HEADING, *rows])
+    return PAGE.read_text().format(release=os.uname().release, table=table, window_s=WINDOW_S, captured_s=CAPTURED_S)
 
 
 def proved(faults: Iterable[Fault]) -> Iterator[Verdict]:
