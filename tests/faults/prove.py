@@ -26,9 +26,11 @@ from tests.lab import Lab, LabError
 
 WINDOW_S = 6
 BEFORE_S = 3.0
-"""How long a load runs before anybody looks: long enough for a log to have lines, and for a queue to fill."""
+"""How long a load runs before anybody looks: long enough for a queue to fill."""
 LOAD_S = 45.0
 """How long it goes on at most: it ends with the diagnosis."""
+LOGGED_LINES, LOGGED_S = 5, 10.0
+"""How many lines of a log one waits for, and how long at most."""
 CAPTURED_S = 12
 """How long a capture takes, where one is given: two silences of those who wait longest."""
 
@@ -160,8 +162,13 @@ def _chained(text: str) -> Callable[[Scene, Tcptune, Lab], tuple[str, ...]]:
 
 
 def _logged(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
-    """Give the proxy's own log."""
-    return ("--log", str(tcptune.file("error.log", scene.stage.server.run("cat", f"{FOLDER}/error.log"))))
+    """Give the proxy's own log, once it has told of a failure or two."""
+    deadline_s = time.monotonic() + LOGGED_S
+    while (text := scene.stage.server.run("cat", f"{FOLDER}/error.log")).count("\n") < LOGGED_LINES:
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(0.1)
+    return ("--log", str(tcptune.file("error.log", text)))
 
 
 def _captured(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
@@ -234,14 +241,14 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"error: {given.page} was not written: it is of all faults, and all right\n")
         return 1
     if given.page:
-        given.page.write_text(page(rows))
+        given.page.write_text(page(rows, os.uname().release))
     return 1 if wrong else 0
 
 
-def page(rows: Iterable[str]) -> str:
-    """Return the page of the manual with these rows."""
+def page(rows: Iterable[str], release: str) -> str:
+    """Return the page of the manual with these rows, of a run on that kernel."""
     table = "\n".join([HEADING, *rows])
-    return PAGE.read_text().format(release=os.uname().release, table=table, window_s=WINDOW_S, captured_s=CAPTURED_S)
+    return PAGE.read_text().format(release=release, table=table, window_s=WINDOW_S, captured_s=CAPTURED_S)
 
 
 def proved(faults: Iterable[Fault]) -> Iterator[Verdict]:

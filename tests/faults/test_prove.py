@@ -45,7 +45,7 @@ class AScene:
     diagnosed = "server"
 
     def __init__(self) -> None:
-        server = AHost("lab1", {f"{FOLDER}/error.log": "upstream prematurely closed connection"})
+        server = AHost("lab1", {f"{FOLDER}/error.log": "upstream prematurely closed connection\n" * 5})
         client = AHost("lab2", {"/etc/hosts": "127.0.0.1 localhost\n"})
         self.stage = SimpleNamespace(server=server, client=client, hosts={"server": server, "client": client})
         self.loads: list[dict[str, float]] = []
