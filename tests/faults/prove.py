@@ -173,10 +173,9 @@ def _logged(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
 
 def _captured(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
     """Give what tcpdump saw of the service for some seconds, on the host that is looked at."""
-    host, file = scene.stage.hosts[scene.diagnosed], tcptune.file("capture.pcap")
-    bounds = ("-nn", "-p", "-s", "128", "-i", "any", "-w", "-", "-U")
+    file = tcptune.file("capture.pcap")
     with file.open("wb") as into:
-        host.into(into, "timeout", "--signal=INT", str(CAPTURED_S), "tcpdump", *bounds, f"tcp port {PORT}")
+        scene.stage.hosts[scene.diagnosed].capture(into, PORT, seconds=CAPTURED_S)
     return ("--pcap", str(file))
 
 

@@ -30,7 +30,7 @@ from tests.lab import Lab, LabError, LabHost
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON = "/usr/bin/python3"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-NEEDED = {"conntrack": "conntrack", "nft": "nftables", "nginx": "nginx-light", "ss": "iproute2"}
+NEEDED = {"conntrack": "conntrack", "nft": "nftables", "nginx": "nginx-light", "ss": "iproute2", "tcpdump": "tcpdump"}
 """Programs, and the Debian packages that have them."""
 
 NEAR, FAR = "10.214.1", "10.214.2"
@@ -128,16 +128,21 @@ class Host:
         """Run a command as root, and give what it said."""
         return self.lab.run(self.name, argv, input=text, check=check).stdout
 
-    def into(self, file: BinaryIO, *argv: str) -> None:
-        """Run a command as root, and write what it says into a file. Its own messages, and how it ends, are dropped."""
-        subprocess.run(
-            self.lab.command(self.name, argv),
+    def capture(self, file: BinaryIO, port: int, *, seconds: int) -> None:
+        """Write the headers of what passes from or to a TCP port into a file."""
+        seen = ("tcpdump", "-nn", "-p", "-s", "128", "-i", "any", "-U", "-w", "-", f"tcp port {port}")
+        done = subprocess.run(
+            self.lab.command(self.name, ("timeout", "--signal=INT", str(seconds), *seen)),
             stdin=subprocess.DEVNULL,
             stdout=file,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
             env=self.lab.environment,
             check=False,
         )
+        # timeout(1) says 124 where it ended the command, as it should here.
+        if done.returncode != 124:
+            raise LabError(f"tcpdump on {self.name} ended by itself with code {done.returncode}: {done.stderr}")
 
     def value(self, key: str) -> str:
         """Give a kernel value, with single spaces."""

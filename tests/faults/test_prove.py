@@ -34,9 +34,8 @@ class AHost:
             self.files[argv[1]] = text or ""
         return self.files[argv[1]]
 
-    def into(self, file: BinaryIO, *argv: str) -> None:
-        assert "tcpdump" in argv
-        file.write(b"packets")
+    def capture(self, file: BinaryIO, port: int, *, seconds: int) -> None:
+        file.write(f"{seconds} s of port {port}".encode())
 
 
 class AScene:
