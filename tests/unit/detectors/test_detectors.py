@@ -13,7 +13,7 @@ from tcptune.domain.causes import Confidence, Look, RemedyKind
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
 from tcptune.knowledge.causes import causes, thresholds
 from tests.unit.detectors.cases import CASES, HEALTHY, OVERFLOWS, Faulty, aged, listening, waiting
-from tests.unit.detectors.hosts import NGINX, SSHD, sampled, sockets
+from tests.unit.detectors.hosts import NGINX, PEER, SSHD, sampled, sockets
 
 FOLDER = Path(family.__file__).parent
 
@@ -116,6 +116,21 @@ def test_a_socket_of_systemd_is_nobodys_elder() -> None:
     second = case.second.model_copy(update={"listeners": listeners, "sockets": sockets(processes=processes)})
 
     assert judge(case.model_copy(update={"second": second})).causes[0].cause == "listen.somaxconn_captured"
+
+
+@pytest.mark.parametrize(
+    ("peer", "sure"),
+    [("10.0.0.9", Confidence.HIGH), ("127.0.0.1", Confidence.POSSIBLE)],
+    ids=["afar", "both ends here"],
+)
+def test_aborts_between_programs_of_one_host_may_be_data_after_a_close(peer: str, sure: Confidence) -> None:
+    local = "127.0.0.1" if peer == "127.0.0.1" else PEER.local
+    there = sockets(peers=[PEER.model_copy(update={"local": local, "address": peer})])
+    aborted = {"TcpExt.TCPAbortOnData": 1500, "Tcp.EstabResets": 1550, "Tcp.OutRsts": 1550}
+
+    found = judge(sampled({**aborted, "Tcp.ActiveOpens": 2000}, first={"sockets": there})).causes[0]
+
+    assert (found.cause, found.confidence) == ("reset.so_linger_zero", sure)
 
 
 def test_there_is_a_case_for_every_cause_that_a_host_can_show() -> None:
