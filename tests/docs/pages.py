@@ -33,7 +33,7 @@ NOT_RUN = {
     "python -m tests.lab.vm up bookworm": "needs qemu; tests/vm does it",
     "ssh -F /var/tmp/tcptune-vm-bookworm/ssh_config bookworm": "needs qemu; tests/vm does it",
     "python -m tests.lab.vm down bookworm": "needs qemu; tests/vm does it",
-    'make prove ARGS="closed-port linger-zero"': "starts a lab beside the one of these tests; tests/faults does the same",
+    'make prove ARGS="closed-port linger-zero"': "starts a lab beside that of these tests; tests/faults does the same",
     'make prove ARGS="--page docs/explanation/proof.md"': "takes minutes, and writes into the checkout",
     "make molecule": "takes minutes; CI runs it",
     'make molecule ARGS="-s rollback"': "starts a lab beside the one of these tests; CI runs it",
