@@ -153,7 +153,13 @@ class Analysis:
         for side in (flow.client, flow.server):
             self._data += side.data_segments
             self._again += side.retransmitted
-        case = Case(flow, start_ns=self._start_ns or 0, until_ns=self._last_ns, naming=self._naming)
+        case = Case(
+            flow,
+            start_ns=self._start_ns or 0,
+            until_ns=self._last_ns,
+            naming=self._naming,
+            heard_of=self._table.heard_of,
+        )
         reset = explain(case, self._table.ttl_of)
         if reset is not None:
             self._count(reset, flow)

@@ -11,6 +11,8 @@ from tcptune.domain.captures import CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
 
 MIDDLEBOX = "a middlebox"
+Hearing = Callable[[bytes, int], Mark | None]
+"""Address and port -> the last packet from there on any connection."""
 Naming = Callable[[int], str]
 """Number of a packet over all files -> what it is called."""
 
@@ -29,8 +31,11 @@ def host(address: bytes) -> str:
 class Case:
     """A flow that left the table at `until_ns`: nothing after that was seen of it."""
 
-    def __init__(self, flow: Flow, *, start_ns: int, until_ns: int, naming: Naming) -> None:
+    def __init__(
+        self, flow: Flow, *, start_ns: int, until_ns: int, naming: Naming, heard_of: Hearing | None = None
+    ) -> None:
         self.flow = flow
+        self._heard_of = heard_of
         self.until_ns = until_ns
         self._start_ns = start_ns
         self._naming = naming
@@ -50,6 +55,12 @@ class Case:
             return ()
         time_s = round((mark.time_ns - self._start_ns) / SECOND, 6)
         return (Seen(packet=self._naming(mark.number), time_s=time_s, what=what),)
+
+    def elsewhere(self, side: Side, since: Mark) -> Mark | None:
+        """Return a packet by which an end still spoke on another connection after `since`, where it did."""
+        found = self._heard_of(side.address, side.port) if self._heard_of else None
+        mine = side.last.number if side.last is not None else 0
+        return found if found is not None and found.number > max(mine, since.number) else None
 
     def waited_s(self, mark: Mark) -> float:
         """Return for how long after a packet the flow was watched."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tcptune.captures.cases import Case, endpoint, host
-from tcptune.captures.sides import SECOND, Mark, Side, apart
+from tcptune.captures.cases import MIDDLEBOX, Case, endpoint, host
+from tcptune.captures.sides import SECOND, Mark, Run, Side, Silence, apart
 from tcptune.domain.captures import UNKNOWN, CaptureFinding, Seen
 from tcptune.domain.causes import Confidence
 
@@ -13,6 +13,8 @@ _UNANSWERED_S = 3.0
 """Linux sends a SYN again after 1 s: who was watched for this long, and did not, has given up."""
 _VANISHED_S = 2.0
 _VANISHED_TIMES = 3
+_RESENT_NS = 2 * SECOND
+"""Data is first sent again a round trip and 0.2 s later, or after 1 s where nothing is known (RFC 6298)."""
 _LARGE_BYTES = 1000
 """What is smaller passes every link; what is larger can be too large for a tunnel (RFC 2923)."""
 _OPTIONS_BYTES = 40
@@ -138,9 +140,31 @@ def _vanished(case: Case) -> Iterator[CaptureFinding]:
             )
             continue
         what = f"{endpoint(side)} sent the same {run.length} bytes {run.times + 1} times within {lasted_s:.1f} s"
+        others, silence = case.elsewhere(other, run.first), flow.silence
+        if others is not None and not heard and silence is not None and _ended_by(silence, run, other):
+            yield case.finding(
+                "reset.l4_idle_middlebox",
+                Confidence.LIKELY,
+                MIDDLEBOX,
+                f"{what}, after {silence.seconds:.1f} s without data, while {endpoint(other)} answered others",
+                seen=(
+                    *case.seen(silence.before, "the last before the silence"),
+                    *seen,
+                    *case.seen(others, f"{endpoint(other)} on another connection"),
+                ),
+            )
+            continue
         # Who still speaks has not vanished: one direction of the way may have.
-        confidence = Confidence.POSSIBLE if heard else Confidence.HIGH
+        confidence = Confidence.POSSIBLE if heard else Confidence.LIKELY if others else Confidence.HIGH
         yield case.finding("timeout.peer_vanished", confidence, endpoint(other), what, seen=seen)
+
+
+def _ended_by(silence: Silence, run: Run, other: Side) -> bool:
+    """Say whether a silence ended with what was then sent again, and the other side has said nothing since."""
+    after = silence.after
+    if silence.probed or run.first.time_ns - after.time_ns > _RESENT_NS:
+        return False
+    return other.last is not None and other.last.number < after.number <= run.first.number
 
 
 def _closed_window(case: Case) -> Iterator[CaptureFinding]:

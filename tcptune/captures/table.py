@@ -42,6 +42,7 @@ class FlowTable:
         self._syns: OrderedDict[tuple[int, object], tuple[Key, int]] = OrderedDict()
         self._translated: OrderedDict[Key, int] = OrderedDict()
         """Connections that are in the table under the addresses they came with, and their initial numbers."""
+        self._heard: OrderedDict[tuple[bytes, int], tuple[int, int]] = OrderedDict()
         self.evicted = 0
         self.duplicates = 0
 
@@ -66,9 +67,7 @@ class FlowTable:
             self.duplicates += 1
             return left
         if not segment.flags & RST:
-            self._ttls[segment.src] = segment.ttl
-            if len(self._ttls) > _HOSTS:
-                self._ttls.popitem(last=False)
+            self._hear(segment)
         # Nothing but these ends a flow.
         if segment.flags & (FIN | RST) and flow.ended:
             self._alive.pop(key, None)
@@ -93,6 +92,14 @@ class FlowTable:
             client = flow.client
             of_client = error.sport == client.port and error.src == client.address
             flow.icmp.append((error, client if of_client else flow.server))
+
+    def _hear(self, segment: Segment) -> None:
+        self._ttls[segment.src] = segment.ttl
+        if len(self._ttls) > _HOSTS:
+            self._ttls.popitem(last=False)
+        self._heard[segment.src, segment.sport] = (segment.number, segment.time_ns)
+        if len(self._heard) > _HOSTS:
+            self._heard.popitem(last=False)
 
     def _is_translated(self, segment: Segment, key: Key) -> bool:
         """Say whether it is of a connection that the table has under other addresses.
@@ -121,6 +128,11 @@ class FlowTable:
     def ttl_of(self, address: bytes) -> int | None:
         """Return the TTL of the last packet of a host that was no reset."""
         return self._ttls.get(address)
+
+    def heard_of(self, address: bytes, port: int) -> Mark | None:
+        """Return the last packet of an end, on whichever connection, that was no reset."""
+        found = self._heard.get((address, port))
+        return Mark(*found) if found is not None else None
 
     def drain(self) -> Iterator[Flow]:
         """Yield what is left, and forget it."""

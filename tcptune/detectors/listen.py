@@ -1,7 +1,8 @@
 """Listeners: queues that overflow, and why they are as short as they are.
 
-A full queue has one of two roots. Where it is full in both samples, accept() does not keep up. Where it is not, bursts
-are longer than the queue, and the question is who made it so short: the program, or somaxconn when it called listen().
+A full queue has one of two roots. Where it stands in both samples, and who waits has waited for long, accept() does not
+keep up. Where it does not, bursts are longer than the queue, and the question is who made it so short: the program, or
+somaxconn when it called listen().
 """
 
 from __future__ import annotations
@@ -28,14 +29,27 @@ _LEAST = 16
 
 
 @dataclass(frozen=True)
+class _Elder:
+    """An older program whose queue is longer: somaxconn allowed as much before the suspect called listen()."""
+
+    process: str
+    backlog: int
+
+
+@dataclass(frozen=True)
 class _Suspect:
     """A listener whose queue is full, or that alone can be the one."""
 
     listener: Listener
     process: str
     backlog: int
-    stays_full: bool
+    stays: bool
+    """It stands in both samples: accept() does not keep up."""
     full: bool
+    """It is full in one sample at least, or stays."""
+    waits_s: float | None
+    """How long somebody has waited at least; None where no one waits, or where that was not told."""
+    elder: _Elder | None
 
     @property
     def name(self) -> str:
@@ -121,17 +135,21 @@ def _reset(case: Case, *, overflows: bool) -> Iterator[Seen]:
 def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:
     """Yield the listeners that are full; where none is, the one that alone can have been."""
     # Workers that share a port have a queue each, and nothing tells which of two samples are the same.
-    before = {(one.address, one.port) for one in case.listeners_before if _full(one)}
+    before: dict[tuple[str, int], Listener] = {}
+    for one in sorted(case.listeners_before, key=lambda listener: listener.queue):
+        before[one.address, one.port] = one
     found: dict[tuple[str, int], _Suspect] = {}
     for one in case.listeners.listeners:
         if one.backlog is None:
             raise NotKnown("queue limits of listeners were not read: ss is not there, or refuses")
         at = (one.address, one.port)
-        full, was_full = _full(one), at in before
-        stays = full and was_full and _waits_long(case, one)
-        suspect = _Suspect(one, _process(case, one), one.backlog, stays, full or was_full)
-        found[at] = max(found.get(at, suspect), suspect, key=lambda of: (of.stays_full, of.full, of.listener.queue))
-    full_ones = [one for one in found.values() if one.full and (overflows or one.stays_full)]
+        samples = (one, before.get(at))
+        waits_s = _waits_s(case, one)
+        stays = _stays(case, samples, waits_s, overflows=overflows)
+        full = stays or any(_full(sample) for sample in samples)
+        suspect = _Suspect(one, _process(case, one), one.backlog, stays, full, waits_s, _elder(case, one))
+        found[at] = max(found.get(at, suspect), suspect, key=lambda of: (of.stays, of.full, of.listener.queue))
+    full_ones = [one for one in found.values() if one.full and (overflows or one.stays)]
     if full_ones or not overflows:
         yield from full_ones
         return
@@ -141,16 +159,47 @@ def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:
         yield many[0]
 
 
-def _full(one: Listener) -> bool:
+def _full(one: Listener | None) -> bool:
     # The kernel lets in one more than the limit.
-    return bool(one.backlog) and one.queue > (one.backlog or 0)
+    return one is not None and bool(one.backlog) and one.queue > (one.backlog or 0)
 
 
-def _waits_long(case: Case, one: Listener) -> bool:
-    """Say whether a connection waits for long. Bursts that come every second may be met twice by chance."""
+def _stays(case: Case, samples: tuple[Listener | None, ...], waits_s: float | None, *, overflows: bool) -> bool:
+    """Say whether a queue stands. Bursts that come every second may be met twice by chance: then nobody waits for long.
+
+    A queue that stands is not full at every moment. Each accept() makes room, until the next client has come: with five
+    a second, and a hundred clients, one look of fifty meets that.
+    """
+    if waits_s is not None and waits_s < case.bound("accept-wait"):
+        return False
+    if waits_s is None or not overflows:
+        return all(_full(sample) for sample in samples)
+    part = case.bound("queue-stands") / 100
+    return all(sample is not None and sample.queue > part * (sample.backlog or 0) for sample in samples)
+
+
+def _waits_s(case: Case, one: Listener) -> float | None:
     ports = case.second.sockets.ports if case.second.sockets is not None else ()
-    waits = [port.waiting_s for port in ports if port.port == one.port and port.waiting_s is not None]
-    return not waits or max(waits) >= case.bound("accept-wait")
+    return max((port.waiting_s for port in ports if port.port == one.port and port.waiting_s is not None), default=None)
+
+
+def _elder(case: Case, one: Listener) -> _Elder | None:
+    """Return the older program with the longest queue, where that is longer than this one's.
+
+    Of the processes that share a listener the oldest has called listen(). Sockets that systemd opens are as old as
+    their unit, which nobody tells.
+    """
+    known = case.second.sockets.processes if case.second.sockets is not None else ()
+    ages = {each.pid: each.age_s for each in known if each.age_s is not None and each.pid != 1}
+
+    def age_s(listener: Listener) -> float:
+        return max((ages[pid] for pid in listener.pids if pid in ages), default=0.0)
+
+    if not age_s(one) or one.pids_left_out:
+        return None
+    longer = [other for other in case.listeners.listeners if (other.backlog or 0) > (one.backlog or 0)]
+    elders = [_Elder(_process(case, other), other.backlog or 0) for other in longer if age_s(other) > age_s(one)]
+    return max(elders, key=lambda elder: elder.backlog, default=None)
 
 
 def _process(case: Case, one: Listener) -> str:
@@ -165,16 +214,17 @@ def _few(one: _Suspect) -> bool:
 def _about(case: Case, one: _Suspect, somaxconn: int | None, *, overflows: bool) -> Iterator[Seen]:
     short = somaxconn is not None and one.backlog < min(somaxconn, case.bound("queue-enough"))
     captured = _captured(case, one, somaxconn)
-    if captured is not None:
-        yield captured
     if captured is not None and captured.confidence is not Confidence.HIGH and short and overflows:
-        # The kernel keeps no number that was asked for: only its configuration tells.
+        # The kernel keeps no number that was asked for: only the program's configuration tells.
         small = _small(case, one, somaxconn or 0)
-        yield replace(small, confidence=Confidence.POSSIBLE)
+        yield small if one.elder else replace(small, confidence=Confidence.POSSIBLE)
+        captured = replace(captured, confidence=Confidence.POSSIBLE) if one.elder else captured
     elif captured is None and short and overflows:
         yield _small(case, one, somaxconn or 0)
         if not _default(one) and one.backlog >= _LEAST:
             yield _perhaps_captured(case, one)
+    if captured is not None:
+        yield captured
     yield _overflow(case, one, somaxconn, counted=overflows)
 
 
@@ -224,10 +274,12 @@ def _default(one: _Suspect) -> bool:
 def _small(case: Case, one: _Suspect, somaxconn: int) -> Seen:
     known, default = program(one.process), _default(one)
     knob = known.knob if known and known.knob else "the backlog it passes to listen(), then a restart"
-    sure = Confidence.POSSIBLE if one.stays_full else Confidence.LIKELY
+    sure = Confidence.POSSIBLE if one.stays else Confidence.LIKELY
     because = f"its queue takes {one.backlog}, and {SOMAXCONN} would allow {somaxconn}"
     because += f"; {one.backlog} is what {one.process} asks for by itself" if default else ""
-    because += "; but it stays full, so a longer one would fill up, too" if one.stays_full else ""
+    if one.elder:
+        because += f"; {one.elder.process or 'a program'} is older and got {one.elder.backlog}, so more was allowed"
+    because += "; but it stays full, so a longer one would fill up, too" if one.stays else ""
     return Seen(
         cause="listen.backlog_small_in_app",
         confidence=sure,
@@ -247,12 +299,12 @@ def _overflow(case: Case, one: _Suspect | None, somaxconn: int | None, *, counte
     if one is None:
         because = "the kernel counts it; which listener it is does not show in the two samples"
     else:
-        evidence += [_queue(one), _limit(one)]
-        waits = "its queue is full in both samples: accept() does not keep up" if one.stays_full else "bursts fill it"
+        evidence += [_queue(one), _limit(one), *_wait(case, one)]
+        waits = "its queue stands in both samples: accept() does not keep up" if one.stays else "bursts fill it"
         because = f"the kernel counts it; {waits}" if counted else f"{waits}, and nobody else has come meanwhile"
-        if one.stays_full:
+        if one.stays:
             here[RemedyKind.APP] = f"find out what keeps {one.process or 'the program'} from accept()"
-        if counted and somaxconn is not None and one.backlog >= somaxconn and not one.stays_full:
+        if counted and somaxconn is not None and one.backlog >= somaxconn and not one.stays:
             wanted = min(_MOST, power_of_two(max(4096, 4 * somaxconn)))
             here[RemedyKind.SYSCTL] = f"{SOMAXCONN} = {wanted}, then restart {one.process or 'the program'}"
             if wanted > somaxconn:
@@ -281,6 +333,17 @@ def _queue(one: _Suspect) -> Evidence:
         unit="connections",
         threshold=one.backlog,
     )
+
+
+def _wait(case: Case, one: _Suspect) -> Iterator[Evidence]:
+    if one.waits_s is not None:
+        yield Evidence(
+            source=Source.LISTENER,
+            name=f"{one.name}, longest wait, at least",
+            value=one.waits_s,
+            unit="seconds",
+            threshold=case.bound("accept-wait"),
+        )
 
 
 def _limit(one: _Suspect) -> Evidence:

@@ -202,6 +202,16 @@ def _on_data(case: Case, sure: Confidence) -> Seen:
             ruled_out=("reset.so_linger_zero",) if ended - close < data / 2 else (),
         )
     explained = ended <= (data + close) / _MOSTLY
+    because = f"connections end by it that were established: {_share(case, ON_DATA)}"
+    if _talks_to_itself(case) and case.grown("Tcp.ActiveOpens") >= data / 2:
+        # Who writes after the other end's close() counts its reset here, too: once in all, as an abort does alone.
+        return Seen(
+            cause="reset.so_linger_zero",
+            confidence=Confidence.POSSIBLE,
+            because=f"{because}; where both ends are on this host, data after a close() makes the same numbers",
+            evidence=evidence,
+            here=_holders(case),
+        )
     # A client that gives up and throws its connection away makes the same numbers, by design.
     thrown = case.grown("Tcp.ActiveOpens") > case.grown("Tcp.PassiveOpens")
     if thrown:
@@ -209,12 +219,17 @@ def _on_data(case: Case, sure: Confidence) -> Seen:
     return Seen(
         cause="reset.so_linger_zero",
         confidence=sure if explained else Confidence.LIKELY,
-        because=f"connections end by it that were established: {_share(case, ON_DATA)}"
-        + ("; health checks of proxies, and clients that give up, do so by design" if thrown else ""),
+        because=because + ("; health checks of proxies, and clients that give up, do so by design" if thrown else ""),
         evidence=evidence,
         here=_holders(case),
         ruled_out=("reset.write_after_peer_close", "reset.unread_data_on_close") if explained else (),
     )
+
+
+def _talks_to_itself(case: Case) -> bool:
+    """Say whether connections begin and end on this host, as those of a proxy to the program behind it."""
+    seen = (case.first.sockets, case.second.sockets)
+    return any(peer.local == peer.address for sockets in seen if sockets is not None for peer in sockets.peers)
 
 
 def _holders(case: Case) -> dict[RemedyKind, str]:

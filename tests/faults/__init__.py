@@ -16,13 +16,16 @@ read-only in a host, so the table is filled instead.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.faults import closing, healthy, limits, listeners, paths, proxies
-from tests.faults.fault import Fault, Load, Measurement, Scene, measure
+from tests.faults.fault import Fault, Load, Measurement, Scene, measure, over_ipv6
 from tests.faults.stage import Host, Stage, missing
 
 __all__ = [
     "FAULTS",
     "HEALTHY",
+    "SIX",
     "STORIES",
     "Fault",
     "Host",
@@ -38,7 +41,7 @@ RACE = "reset.keepalive_race"
 REUSE = ("eof.idle_reuse", "reset.write_after_peer_close")
 QUEUE = "listen.accept_queue_overflow"
 
-FAULTS = (
+IPV4 = (
     Fault("accept-queue-overflow", QUEUE, "sysctl", listeners.SOMAXCONN, listeners.somaxconn_small),
     Fault("backlog-small", "listen.backlog_small_in_app", "app", None, listeners.backlog_small, also=(QUEUE,)),
     Fault("backlog-captured", "listen.somaxconn_captured", "app", None, listeners.somaxconn_captured, also=(QUEUE,)),
@@ -77,6 +80,15 @@ FAULTS = (
     Fault("descriptor-limit", "limit.emfile", "limit", None, limits.descriptor_limit),
     Fault("proxy-idle-timeout", RACE, "proxy", None, proxies.idle_shorter_than_pool, also=REUSE),
     Fault("upstream-idle-race", RACE, "proxy", None, proxies.upstream_idle_race, also=REUSE),
+)
+
+SIX = "-ipv6"
+OVER_IPV6 = ("accept-queue-overflow", "port-exhaustion", "closed-port", "firewall-reject")
+"""Faults that are made over IPv6 as well, and have the same cause there."""
+
+FAULTS = (
+    *IPV4,
+    *(replace(one, name=f"{one.name}{SIX}", make=over_ipv6(one.make)) for one in IPV4 if one.name in OVER_IPV6),
 )
 
 HEALTHY = (

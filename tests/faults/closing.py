@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.fault import Scene
-from tests.faults.nginx import PORT
 from tests.faults.stage import Stage
 
 BUCKETS = "net.ipv4.tcp_max_tw_buckets"
@@ -69,6 +68,5 @@ def time_wait_overflow(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 @contextmanager
 def _served(stage: Stage, manner: str) -> Iterator[Scene]:
-    server = stage.server.program("serve", manner=manner)
-    stage.server.wait_listening(PORT)
+    server = stage.server.serve(manner=manner)
     yield Scene(stage, {"per_s": 30, "seconds": 3.0}, shows={}, served_by=lambda: server.pid)

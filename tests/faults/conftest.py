@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from tests.faults import Fault, Stage, missing
+from tests.faults.ahead import Ahead
 from tests.lab import Lab
 from tests.lab.pytest_plugin import Hosts
 
@@ -26,3 +27,16 @@ def stages(lab: Lab, hosts: Hosts) -> Stages:
             yield opened
 
     return stage
+
+
+@pytest.fixture(scope="module")
+def ahead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ahead]:
+    """Make the faults of the tests that run, two at a time, on labs of their own."""
+    request.getfixturevalue("lab")  # skips or fails where there can be no lab
+    if reasons := missing():
+        pytest.skip("; ".join(reasons))
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    faults = [test.callspec.params["fault"] for test in tests if "ahead" in test.fixturenames]
+    made = Ahead(tmp_path_factory.mktemp("ahead"), faults)
+    yield made
+    made.close()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +118,18 @@ class Fault:
     hosts: int = 2
 
 
+def over_ipv6(make: Callable[[Stage, bool], AbstractContextManager[Scene]]) -> Callable[..., Any]:
+    """Give what makes the same scene over IPv6."""
+
+    @contextmanager
+    def scene(stage: Stage, faulty: bool) -> Iterator[Scene]:
+        stage.over_ipv6()
+        with make(stage, faulty) as made:
+            yield made
+
+    return scene
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One load on one scene."""
@@ -129,19 +142,24 @@ class Measurement:
         return self.numbers.get(name, 0)
 
 
-def measure(scene: Scene, **others: object) -> Measurement:
-    """Put the scene's load on it, and read the hosts before, after and meanwhile."""
+def measure(scene: Scene, meanwhile: Callable[[], object] | None = None, **others: object) -> Measurement:
+    """Put the scene's load on it, and read the hosts before, after and meanwhile.
+
+    The load ends by itself, or as soon as `meanwhile` has, which runs beside it; what that raises is raised.
+    """
     watched = {who: _Watched(host.proc, host) for who, host in scene.stage.hosts.items()}
     log = reading.KernelLog()
     try:
         running = scene.start_load(**others)
-        while running.popen.poll() is None:
+        beside = _Beside(meanwhile)
+        while running.popen.poll() is None and not beside.over:
             for host in watched.values():
                 host.look()
             if scene.served_by:
                 watched[scene.diagnosed].note(reading.descriptors(scene.served_by()))
             time.sleep(EVERY_S)
         load = _load(running.said(timeout_s=10))
+        beside.result()
         seen = {f"{who}.{name}": number for who, host in watched.items() for name, number in host.summary().items()}
         lines = log.lines()
     finally:
@@ -149,6 +167,24 @@ def measure(scene: Scene, **others: object) -> Measurement:
     seen |= {"load.done": load.done} | {f"load.{kind}": count for kind, count in load.errors.items()}
     seen |= {f"log.{name}": sum(bool(re.search(text, line)) for line in lines) for name, text in LOG.items()}
     return Measurement(load, seen)
+
+
+class _Beside:
+    """Something that is done in a thread of its own; nothing where there is nothing to do."""
+
+    def __init__(self, work: Callable[[], object] | None) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._done = self._pool.submit(work) if work else None
+
+    @property
+    def over(self) -> bool:
+        return self._done is not None and self._done.done()
+
+    def result(self) -> None:
+        """Wait for its end, and raise what it raised."""
+        self._pool.shutdown()
+        if self._done:
+            self._done.result()
 
 
 class _Watched:

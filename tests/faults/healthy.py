@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.fault import Scene
-from tests.faults.nginx import PORT, Nginx
+from tests.faults.nginx import Nginx
 from tests.faults.stage import Stage
 
 
@@ -20,8 +20,7 @@ def busy(stage: Stage, _faulty: bool) -> Iterator[Scene]:
 @contextmanager
 def many_time_wait(stage: Stage, _faulty: bool) -> Iterator[Scene]:
     """The server closes first, 150 times a second: hundreds of connections in TIME_WAIT, as they should be."""
-    stage.server.program("serve")
-    stage.server.wait_listening(PORT)
+    stage.server.serve()
     yield Scene(
         stage, {"per_s": 150, "seconds": 3.0, "first": "them", "linger_s": 0.01}, shows={"server.state.TIME_WAIT": 300}
     )

@@ -16,9 +16,10 @@ FEW, USUAL, MANY = 16, 128, 4096
 BARE_ACK = "tcp flags & (fin | syn | rst | psh | ack) == ack"
 
 # Sixty clients at once, 0.1 s into each second; a worker that is away for the 0.4 s around that, as a slow disk would
-# have it. The second SYN of a client, after
-# 1 s, meets the next crowd.
+# have it. The second SYN of a client, after 1 s, meets the next crowd.
 BURST = {"shape": "burst", "per_s": 60, "phase_s": 0.1, "seconds": 4.0, "connect_timeout_s": 1.2}
+CROWD = {"per_s": 240, "workers": 400}
+"""More than a queue of 128 takes."""
 PAUSE = {"from_s": 0.95, "until_s": 0.35}
 
 OVERFLOWS = {
@@ -61,13 +62,13 @@ def backlog_small(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 @contextmanager
 def somaxconn_captured(stage: Stage, faulty: bool) -> Iterator[Scene]:
-    """The kernel's limit was raised after nginx had called listen(): its queue has the old one."""
+    """The kernel's limit was raised after nginx had called listen(): its queue has the old one, that of old kernels."""
     server = stage.server
-    server.set(SOMAXCONN, FEW if faulty else MANY)
+    server.set(SOMAXCONN, USUAL if faulty else MANY)
     nginx = Nginx(server, listen=f"backlog={MANY}").start()
     server.set(SOMAXCONN, MANY)
 
-    with _bursts(stage, nginx, nginx.start) as scene:
+    with _bursts(stage, nginx, nginx.start, **CROWD) as scene:
         yield scene
 
 
@@ -81,8 +82,7 @@ def abort_on_overflow(stage: Stage, faulty: bool) -> Iterator[Scene]:
     server = stage.server
     server.set(ABORT, 1 if faulty else 0)
     server.rules(f"chain in {{ type filter hook input priority 0; tcp dport {PORT} {BARE_ACK} drop; }}")
-    server.program("serve", backlog=FEW, accept_every_s=0.1)
-    server.wait_listening(PORT)
+    server.serve(backlog=FEW, accept_every_s=0.1)
     yield Scene(
         stage,
         {"per_s": 60, "seconds": 3.0, "speak_after_s": 0.1},
@@ -103,8 +103,7 @@ def slow_accept(stage: Stage, faulty: bool) -> Iterator[Scene]:
     That is all that the kernel allows here, so neither the backlog nor the kernel's limit stands out.
     """
     stage.server.set(SOMAXCONN, USUAL)
-    stage.server.program("serve", backlog=USUAL, accept_every_s=0.2 if faulty else 0.0)
-    stage.server.wait_listening(PORT)
+    stage.server.serve(backlog=USUAL, accept_every_s=0.2 if faulty else 0.0)
     yield Scene(stage, {"per_s": 100, "seconds": 4.0, "connect_timeout_s": 1.2, "workers": 250}, shows=OVERFLOWS)
 
 
@@ -134,9 +133,9 @@ def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 
 @contextmanager
-def _bursts(stage: Stage, nginx: Nginx, cure: Callable[[], object]) -> Iterator[Scene]:
+def _bursts(stage: Stage, nginx: Nginx, cure: Callable[[], object], **load: object) -> Iterator[Scene]:
     with stage.server.pausing(lambda: [nginx.worker()], **PAUSE):
-        yield Scene(stage, dict(BURST), shows=OVERFLOWS, cure=cure)
+        yield Scene(stage, BURST | load, shows=OVERFLOWS, cure=cure)
 
 
 @contextmanager
@@ -146,8 +145,7 @@ def _flood(stage: Stage, faulty: bool, *, cookies: int) -> Iterator[Scene]:
     # The answers go to the client, which has no way for them: without a route the kernel would ignore the SYNs.
     server.ip("route", "198.18.0.0/16", "via", client.address)
     client.ip("route", "blackhole", "198.18.0.0/16")
-    server.program("serve", backlog=64)
-    server.wait_listening(PORT)
+    server.serve(backlog=64)
     if faulty:
         client.program("syns", target=server.address, port=PORT, per_s=1000, seconds=15)
     yield Scene(stage, {"per_s": 20, "seconds": 3.0}, shows={})

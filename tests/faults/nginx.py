@@ -22,7 +22,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   {http}
   server {{
-    listen {port}{listen};
+    listen {where}{listen};
     {server}
   }}
 }}
@@ -39,8 +39,9 @@ class Nginx:
 
     def configure(self, *, listen: str = "", main: str = "", http: str = "", server: str = "return 200 ok;") -> None:
         """Write the configuration: what stands behind the port, and in each of its blocks."""
+        where = f"[::]:{PORT}" if self.host.six else f"{PORT}"
         text = CONFIG.format(
-            folder=FOLDER, port=PORT, listen=listen and f" {listen}", main=main, http=http, server=server
+            folder=FOLDER, where=where, listen=listen and f" {listen}", main=main, http=http, server=server
         )
         self.host.run("mkdir", "-p", FOLDER)
         self.host.undo.callback(self.host.run, "rm", "-rf", FOLDER)

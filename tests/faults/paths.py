@@ -197,8 +197,7 @@ def _middlebox(stage: Stage, faulty: bool, *, verdict: str) -> Iterator[Scene]:
 
 
 def _serve(stage: Stage, **options: Any) -> None:
-    stage.server.program("serve", **options)
-    stage.server.wait_listening(PORT)
+    stage.server.serve(**options)
 
 
 def _input(host: Host, rule: str) -> None:

@@ -20,18 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.command import Tcptune
-from tests.faults import FAULTS, HEALTHY, Fault, Scene, Stage, missing
+from tests.faults import FAULTS, HEALTHY, SIX, Fault, Scene, Stage, missing
 from tests.faults.nginx import FOLDER, PORT
 from tests.lab import Lab, LabError
 
 WINDOW_S = 6
 BEFORE_S = 3.0
-"""How long a load runs before anybody looks: long enough for a log to have lines."""
-AFTER_S = 12.0
-"""How long it goes on beyond the window: two connections and a program that starts."""
-
-TWINS = {"backlog-small": "listen.somaxconn_captured", "backlog-captured": "listen.backlog_small_in_app"}
-"""Fault -> the cause that may stand before the right one: the kernel keeps a queue's limit, and not what was asked."""
+"""How long a load runs before anybody looks: long enough for a queue to fill."""
+LOAD_S = 45.0
+"""How long it goes on at most: it ends with the diagnosis."""
+LOGGED_LINES, LOGGED_S = 5, 10.0
+"""How many lines of a log one waits for, and how long at most."""
+CAPTURED_S = 12
+"""How long a capture takes, where one is given: two silences of those who wait longest."""
 
 HEADING = """\
 | Fault | Cause | Named first | How sure | Remedy | Read from | Named besides |
@@ -83,7 +84,7 @@ class Verdict:
 
     def _of_causes(self) -> Iterator[str]:
         first = [one["cause"] for one in self.causes[:1]]
-        if first not in ([self.fault.cause], [TWINS.get(self.fault.name)]):
+        if first != [self.fault.cause]:
             yield f"names {first[0] if first else 'nothing'} first"
         if self.right is None:
             yield f"does not name {self.fault.cause}"
@@ -120,16 +121,21 @@ class Verdict:
 
 def prove(fault: Fault, scene: Scene, tcptune: Tcptune, lab: Lab) -> Verdict:
     """Let the command diagnose a scene under its load."""
-    host = scene.stage.hosts[scene.diagnosed]
-    with scene.under_load(seconds=BEFORE_S + WINDOW_S + AFTER_S):
+    with scene.under_load(seconds=LOAD_S):
         time.sleep(BEFORE_S)
-        beside = GIVEN[fault.name](scene, tcptune, lab) if fault.name in GIVEN else ()
-        said = tcptune(
-            *("diagnose", "-i", str(lab.inventory), "--limit", host.name, "--window", f"{WINDOW_S}s"),
-            *beside,
-            *("--format", "json"),
-            expect={0, 4, 10},
-        )
+        return look(fault, scene, tcptune, lab, window_s=WINDOW_S)
+
+
+def look(fault: Fault, scene: Scene, tcptune: Tcptune, lab: Lab, *, window_s: int) -> Verdict:
+    """Let the command diagnose a scene whose load is there already."""
+    host = scene.stage.hosts[scene.diagnosed]
+    given = GIVEN.get(fault.name.removesuffix(SIX))
+    said = tcptune(
+        *("diagnose", "-i", str(lab.inventory), "--limit", host.name, "--window", f"{window_s}s"),
+        *(given(scene, tcptune, lab) if given else ()),
+        *("--format", "json"),
+        expect={0, 4, 10},
+    )
     return Verdict.of(fault, said.status, json.loads(said.stdout))
 
 
@@ -155,10 +161,22 @@ def _chained(text: str) -> Callable[[Scene, Tcptune, Lab], tuple[str, ...]]:
     return given
 
 
-def _logged(scene: Scene, tcptune: Tcptune, lab: Lab) -> tuple[str, ...]:
-    """Give the proxy's own log beside the timeouts of the chain."""
-    log = tcptune.file("error.log", scene.stage.server.run("cat", f"{FOLDER}/error.log"))
-    return (*_chained(RACING)(scene, tcptune, lab), "--log", str(log))
+def _logged(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
+    """Give the proxy's own log, once it has told of a failure or two."""
+    deadline_s = time.monotonic() + LOGGED_S
+    while (text := scene.stage.server.run("cat", f"{FOLDER}/error.log")).count("\n") < LOGGED_LINES:
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(0.1)
+    return ("--log", str(tcptune.file("error.log", text)))
+
+
+def _captured(scene: Scene, tcptune: Tcptune, _lab: Lab) -> tuple[str, ...]:
+    """Give what tcpdump saw of the service for some seconds, on the host that is looked at."""
+    file = tcptune.file("capture.pcap")
+    with file.open("wb") as into:
+        scene.stage.hosts[scene.diagnosed].capture(into, PORT, seconds=CAPTURED_S)
+    return ("--pcap", str(file))
 
 
 POOLED = """\
@@ -168,14 +186,6 @@ hops:
     sends: {idle_timeout: never, requests: never, response_timeout: 1s}
   - name: nginx
     receives: {idle_timeout: 1s, requests: never, answer_within: 0.5s}
-"""
-RACING = """\
-chain: upstream
-hops:
-  - name: nginx
-    sends: {idle_timeout: 60s, requests: never, response_timeout: 60s}
-  - name: app
-    receives: {idle_timeout: 0.9s, requests: never, answer_within: 30s}
 """
 FORGETFUL = """\
 chain: behind a firewall
@@ -193,29 +203,13 @@ GIVEN: dict[str, Callable[[Scene, Tcptune, Lab], tuple[str, ...]]] = {
     "firewall-reject": _probed,
     "proxy-idle-timeout": _chained(POOLED),
     "upstream-idle-race": _logged,
-    "idle-drop": _chained(FORGETFUL),
+    "idle-drop": lambda *given: (*_captured(*given), *_chained(FORGETFUL)(*given)),
     "idle-reset": _chained(FORGETFUL),
 }
 """What the owner of the service has beside the host, by fault: the kernel of one host alone cannot tell these."""
 
-PAGE = """\
-# Faults, diagnosed blind
-
-`make prove` makes each of the [faults](faults.md) for real, and lets `tcptune diagnose` look at one host while a load
-meets it. Nothing tells the command which fault was made. This page is what such a run wrote, on Linux {release}.
-
-The right cause has to be named first, no wrong one with high confidence, and the remedy has to be of the right kind,
-with the names and numbers of the host where the cause has some. Hosts that are well must have no finding.
-
-{table}
-
-Where a host's own numbers cannot tell, the command was given what the owner of the service has: a probe of the port by
-`tcptune probe`, the log of the proxy, a chain of timeouts. *Read from* says what the first cause rests on.
-
-Two causes are not told apart by any number of a kernel: a program that asks for a short queue, and one that got a short
-queue before `net.core.somaxconn` was raised. The kernel keeps the limit, and not what was asked. Both are named then,
-and neither is high.
-"""
+PAGE = Path(__file__).with_name("proof.md")
+"""The page of the manual, with a place for its table."""
 
 
 def main(words: list[str]) -> int:
@@ -246,8 +240,14 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"error: {given.page} was not written: it is of all faults, and all right\n")
         return 1
     if given.page:
-        given.page.write_text(PAGE.format(release=os.uname().release, table="\n".join([HEADING, *rows])))
+        given.page.write_text(page(rows, ".".join(os.uname().release.split(".")[:2])))
     return 1 if wrong else 0
+
+
+def page(rows: Iterable[str], release: str) -> str:
+    """Return the page of the manual with these rows, of a run on that kernel: 6.18."""
+    table = "\n".join([HEADING, *rows])
+    return PAGE.read_text().format(release=release, table=table, window_s=WINDOW_S, captured_s=CAPTURED_S)
 
 
 def proved(faults: Iterable[Fault]) -> Iterator[Verdict]:

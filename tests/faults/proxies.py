@@ -18,7 +18,7 @@ def idle_shorter_than_pool(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
     Behind nginx is a server that keeps its connections for 30 s. The pool does not look whether its connection ended.
     """
-    stage.server.program("serve", port=BACKEND)
+    stage.server.serve(port=BACKEND)
     nginx = Nginx(stage.server, http=UPSTREAM, server=f"keepalive_timeout {1 if faulty else 10}s; {PASS}").start()
 
     def cure() -> None:
@@ -41,8 +41,7 @@ def upstream_idle_race(stage: Stage, faulty: bool) -> Iterator[Scene]:
     the server closes at about 0.3 s (0.9 s after it answered), and nginx then sees both. A POST is not tried again, and
     becomes a 502.
     """
-    stage.server.program("serve", port=BACKEND, idle_timeout_s=0.9 if faulty else 30.0)
-    stage.server.wait_listening(BACKEND)
+    stage.server.serve(port=BACKEND, idle_timeout_s=0.9 if faulty else 30.0)
     nginx = Nginx(stage.server, http=UPSTREAM, server=f"keepalive_timeout 60s; {PASS}").start()
     with stage.server.pausing(lambda: [nginx.worker()], from_s=0.0, until_s=0.4):
         yield Scene(

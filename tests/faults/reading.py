@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 STATES = {
@@ -44,7 +45,7 @@ def counters(proc: Path) -> dict[str, int]:
 
 
 def states(proc: Path, *, but_port: int = 22) -> dict[str, int]:
-    """Count IPv4 sockets by state, as `state.TIME_WAIT`; the sessions of sshd are left out."""
+    """Count sockets by state, as `state.TIME_WAIT`; the sessions of sshd are left out."""
     counted: Counter[str] = Counter()
     for local, _, state in _sockets(proc):
         if local != but_port:
@@ -53,12 +54,12 @@ def states(proc: Path, *, but_port: int = 22) -> dict[str, int]:
 
 
 def listening(proc: Path) -> set[int]:
-    """Give the IPv4 ports that are listened on."""
+    """Give the ports that are listened on."""
     return {local for local, _, state in _sockets(proc) if STATES.get(state) == "LISTEN"}
 
 
 def local_ports(proc: Path) -> set[int]:
-    """Give the ports that IPv4 sockets have at this end."""
+    """Give the ports that sockets have at this end."""
     return {local for local, _, _ in _sockets(proc)}
 
 
@@ -73,7 +74,7 @@ def queues(proc: Path, limits: Mapping[int, int], *, but_port: int = 22) -> dict
 
     The kernel takes one more than the limit, and only then calls a queue full.
     """
-    rows = [line.split() for line in (proc / "net/tcp").read_text().splitlines()[1:]]
+    rows = _rows(proc)
     # A listener has in rx_queue what waits in front of accept().
     waiting = {
         int(row[1].partition(":")[2], 16): int(row[4].partition(":")[2], 16)
@@ -135,9 +136,14 @@ class KernelLog:
 
 
 def _sockets(proc: Path) -> list[tuple[int, int, str]]:
-    """Give local port, remote port and state of each IPv4 socket."""
-    rows = [line.split() for line in (proc / "net/tcp").read_text().splitlines()[1:]]
-    return [(int(row[1].partition(":")[2], 16), int(row[2].partition(":")[2], 16), row[3]) for row in rows]
+    """Give local port, remote port and state of each socket."""
+    return [(int(row[1].partition(":")[2], 16), int(row[2].partition(":")[2], 16), row[3]) for row in _rows(proc)]
+
+
+def _rows(proc: Path) -> list[list[str]]:
+    """Give what the kernel says of each socket, IPv4 and IPv6, split at spaces."""
+    lines = [(proc / "net" / name).read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    return [line.split() for line in chain.from_iterable(lines)]
 
 
 def _conntrack(proc: Path) -> dict[str, int]:

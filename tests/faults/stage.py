@@ -3,6 +3,8 @@
     client ── server                   one switch
     client ── router ── server         with `Stage.route()`: two networks that only the router joins
 
+`Stage.over_ipv6()` gives each host an IPv6 address for the fault; who looks at it still comes in over IPv4.
+
 What is done through a stage is undone when it closes, last thing first: values, rules, addresses, processes.
 """
 
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.faults import reading
 from tests.lab import Lab, LabError, LabHost
@@ -28,11 +30,13 @@ from tests.lab import Lab, LabError, LabHost
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON = "/usr/bin/python3"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-NEEDED = {"conntrack": "conntrack", "nft": "nftables", "nginx": "nginx-light", "ss": "iproute2"}
+NEEDED = {"conntrack": "conntrack", "nft": "nftables", "nginx": "nginx-light", "ss": "iproute2", "tcpdump": "tcpdump"}
 """Programs, and the Debian packages that have them."""
 
 NEAR, FAR = "10.214.1", "10.214.2"
 """The networks on both sides of a router."""
+SIX = "fd0c:2:14"
+"""The IPv6 network of the switch."""
 
 
 def missing() -> list[str]:
@@ -84,7 +88,7 @@ class Running:
             self.popen.stdout.close()
 
     def said(self, timeout_s: float) -> dict[str, Any]:
-        """Wait for its end, and give the JSON object that it printed."""
+        """End its standard input, wait for its end, and give the JSON object that it printed."""
         out, _ = self.popen.communicate(timeout=timeout_s)
         if self.popen.returncode:
             raise LabError(f"a program of a fault failed with code {self.popen.returncode}: {out}")
@@ -111,6 +115,11 @@ class Host:
         return self.at.name
 
     @property
+    def six(self) -> bool:
+        """Whether the fault is made over IPv6."""
+        return ":" in self.address
+
+    @property
     def proc(self) -> Path:
         """The host's first process in /proc: its `net` is the host's."""
         return Path(f"/proc/{self.at.init_pid}")
@@ -118,6 +127,22 @@ class Host:
     def run(self, *argv: str, text: str | None = None, check: bool = True) -> str:
         """Run a command as root, and give what it said."""
         return self.lab.run(self.name, argv, input=text, check=check).stdout
+
+    def capture(self, file: BinaryIO, port: int, *, seconds: int) -> None:
+        """Write the headers of what passes from or to a TCP port into a file."""
+        seen = ("tcpdump", "-nn", "-p", "-s", "128", "-i", "any", "-U", "-w", "-", f"tcp port {port}")
+        done = subprocess.run(
+            self.lab.command(self.name, ("timeout", "--signal=INT", str(seconds), *seen)),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.lab.environment,
+            check=False,
+        )
+        # timeout(1) says 124 where it ended the command, as it should here.
+        if done.returncode != 124:
+            raise LabError(f"tcpdump on {self.name} ended by itself with code {done.returncode}: {done.stderr}")
 
     def value(self, key: str) -> str:
         """Give a kernel value, with single spaces."""
@@ -159,6 +184,12 @@ class Host:
     def program(self, name: str, prefix: Sequence[str] = (), **options: object) -> Running:
         """Start one of our programs."""
         return self.start(*prefix, PYTHON, "-c", (PROGRAMS / f"{name}.py").read_text(), json.dumps(options))
+
+    def serve(self, prefix: Sequence[str] = (), **options: object) -> Running:
+        """Start the small HTTP server, over the fault's IP, and wait until it listens."""
+        running = self.program("serve", prefix, six=self.six, **options)
+        self.wait_listening(int(str(options.get("port", 8080))))
+        return running
 
     def wait_listening(self, port: int, timeout_s: float = 10.0) -> None:
         """Wait until something listens on `port`."""
@@ -222,6 +253,12 @@ class Stage:
         """The hosts by what they are here."""
         hosts = {"server": self.server, "client": self.client}
         return hosts | ({"router": self._third} if self._third else {})
+
+    def over_ipv6(self) -> None:
+        """Give each host an IPv6 address, and let the fault use that one."""
+        for number, host in enumerate(self.hosts.values(), 1):
+            host.ip("address", f"{SIX}::{number}/64", "dev", "eth0", "nodad")
+            host.address = f"{SIX}::{number}"
 
     def route(self) -> None:
         """Put the router between client and server: each has a new address that only the router leads to."""

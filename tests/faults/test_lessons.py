@@ -22,8 +22,7 @@ def test_a_full_table_makes_room_for_a_new_flow_where_others_are_not_assured(sta
     with stages(ANY) as stage:
         track(stage.server)
         fill(stage.server, assured=False)
-        stage.server.program("serve")
-        stage.server.wait_listening(PORT)
+        stage.server.serve()
         measured = measure(Scene(stage, {"per_s": 20, "seconds": 2.0}, shows={}))
 
     assert measured["server.conntrack.used_percent"] >= 99

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.causes import causes
 from tests.faults import FAULTS, HEALTHY, STORIES
+from tests.faults.prove import page
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/faults.md"
+PROOF = PAGE.with_name("proof.md")
 REMEDIES = {"app", "limit", "network", "proxy", "sysctl"}
 
 
@@ -34,6 +37,20 @@ def test_a_host_that_is_well_has_neither_cause_nor_remedy() -> None:
 
 def test_a_key_that_cures_is_in_the_catalogue() -> None:
     assert {fault.key for fault in FAULTS if fault.key} - {str(key) for key in catalogue()} == set()
+
+
+def test_the_page_of_the_proof_is_of_these_faults_and_all_right() -> None:
+    told = PROOF.read_text()
+    release = re.search(r"on Linux (.+)\.$", told, re.M)
+    rows = [line for line in told.splitlines() if line.count("|") == 8][2:]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+
+    assert release
+    assert told == page(rows, release[1])
+    assert [row[:3] for row in cells] == [
+        [fault.name, *([f"`{fault.cause}`"] * 2 if fault.cause else ["none", "nothing"])]
+        for fault in (*FAULTS, *HEALTHY)
+    ]
 
 
 def test_the_manual_has_a_row_for_each() -> None:

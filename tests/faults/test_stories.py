@@ -12,6 +12,7 @@ pytestmark = pytest.mark.lab
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORIES)
 def test_the_cure_ends_the_errors_of_the_same_load(name: str, stages: Stages) -> None:
     before, after = told(BY_NAME[name], stages)

@@ -2,11 +2,13 @@
 
 OPTIONS is a JSON object, see DEFAULTS. One line of JSON comes out: how many exchanges were done, and how many ended in
 each class of error: a name of errno, `timeout` (our own deadline), `EOF` (closed before the answer was whole), or
-`HTTP 5xx`. All of it also for each second. Needs Python 3.8 and its standard library.
+`HTTP 5xx`. All of it also for each second. It ends early, with what it has counted, when its standard input does.
+Needs Python 3.8 and its standard library.
 """
 
 import errno
 import json
+import os
 import socket
 import struct
 import sys
@@ -79,7 +81,8 @@ def outcome_of(error):
 
 
 def connect(options):
-    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in options["address"] else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         if options["keepalive"]:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -211,9 +214,23 @@ def main():
     options.update(json.loads(sys.argv[1]))
     threading.stack_size(256 * 1024)
     tally = Tally(time.monotonic())
+    once_only = threading.Lock()
+
+    def end():
+        once_only.acquire()
+        ran_s = min(options["seconds"], time.monotonic() - tally.start_s)
+        with tally.lock:
+            print(json.dumps(tally.report(ran_s)), flush=True)
+        os._exit(0)
+
+    def asked_to_end():
+        sys.stdin.read()
+        end()
+
+    threading.Thread(target=asked_to_end, daemon=True).start()
     shape = singles if options["shape"] in ("steady", "burst") else pool
     shape(options, tally, tally.start_s + options["seconds"])
-    print(json.dumps(tally.report(options["seconds"])))
+    end()
 
 
 main()

@@ -13,6 +13,7 @@ import time
 
 DEFAULTS = {
     "port": 8080,
+    "six": False,  # listen on IPv6 as well, by a socket for both
     "backlog": 128,
     "accept_every_s": 0.0,  # wait so long after each accept
     "idle_timeout_s": 30.0,  # close a connection that asks nothing for so long
@@ -100,7 +101,8 @@ def main():
     options = dict(DEFAULTS)
     options.update(json.loads(sys.argv[1]))
     threading.stack_size(256 * 1024)
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if options["six"] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("", options["port"]))
     listener.listen(options["backlog"])

@@ -97,6 +97,43 @@ def test_a_peer_that_still_speaks_has_not_vanished() -> None:
     assert (found.cause, found.confidence) == ("timeout.peer_vanished", Confidence.POSSIBLE)
 
 
+def forgotten(idle_s: float) -> Talk:
+    return again(Talk().handshake().ask().answer().wait(idle_s), b"x" * 100, 0.2, 0.4, 0.8, 1.6)
+
+
+def another(starts_s: float) -> Talk:
+    talk = Talk(sport=40001)
+    return talk.wait(starts_s).handshake().ask().answer().fin(talk.client).fin(talk.server)
+
+
+def test_an_idle_connection_that_nobody_knows_any_more_while_its_peer_answers_others() -> None:
+    found = only(report(forgotten(idle_s=5.0), another(starts_s=7.0)))
+
+    assert (found.cause, found.confidence, found.by) == ("reset.l4_idle_middlebox", MEDIUM, "a middlebox")
+    assert "after 5.0 s without data" in found.what
+    assert found.seen[-1].what == f"{SERVER} on another connection"
+
+
+def test_a_peer_that_answered_others_only_before_may_have_vanished() -> None:
+    found = only(report(forgotten(idle_s=5.0), another(starts_s=2.0)))
+
+    assert (found.cause, found.confidence) == ("timeout.peer_vanished", HIGH)
+
+
+def test_a_busy_connection_that_goes_silent_was_not_forgotten_for_being_idle() -> None:
+    found = only(report(forgotten(idle_s=0.1), another(starts_s=2.5)))
+
+    assert (found.cause, found.confidence) == ("timeout.peer_vanished", MEDIUM)
+
+
+def test_a_connection_with_keepalive_probes_was_not_idle() -> None:
+    talk = Talk().handshake().ask().answer().wait(2.0)
+    talk.say(talk.client, "A", keep=False, seq=talk.client.seq - 1).say(talk.server, "A").wait(2.0)
+    found = only(report(again(talk, b"x" * 100, 0.2, 0.4, 0.8, 1.6), another(starts_s=6.0)))
+
+    assert (found.cause, found.confidence) == ("timeout.peer_vanished", MEDIUM)
+
+
 def test_data_that_a_full_accept_queue_does_not_take_is_no_vanished_peer() -> None:
     talk = again(Talk().handshake(), b"x" * 100, 0.2, 0.4, 0.8, 1.6)
     found = only(report(talk.say(talk.server, "SA", keep=False, seq=talk.server.isn)))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tcptune.domain.causes import Confidence
 from tcptune.domain.samples import Sampled
-from tcptune.domain.sockets import KeepAlive, PeerUse, SocketProcess, SocketState, StateCount, StateOwner
+from tcptune.domain.sockets import KeepAlive, PeerUse, SocketProcess, Sockets, SocketState, StateCount, StateOwner
 from tcptune.domain.state import Conntrack, Listeners, NetNamespace, Process, Virtualization
 from tests.unit.detectors.hosts import (
     BUSY,
@@ -50,6 +50,14 @@ def listening(queue: int, backlog: int, process: Process = NGINX) -> Listeners:
     return Listeners(source="ss", listeners=(one, SSH), processes=(process, SSHD))
 
 
+def waiting(unaccepted: int, waiting_s: float) -> Sockets:
+    return sockets(ports=[CLIENTS.model_copy(update={"unaccepted": unaccepted, "waiting_s": waiting_s})])
+
+
+def aged(process: Process, age_s: float) -> SocketProcess:
+    return SocketProcess(**process.model_dump(), age_s=age_s, listens=True)
+
+
 def owner(state: SocketState, sockets_: int, **fields: Any) -> StateOwner:
     given = {"state": state, "pid": 99, "name": "java", "owned": True, "sockets": sockets_}
     return StateOwner.model_validate({**given, **fields})
@@ -64,6 +72,16 @@ CASES = {
         "listen.accept_queue_overflow",
         HIGH,
         sampled(OVERFLOWS, first={"listeners": listening(512, 511)}),
+    ),
+    "a queue that stays, met right after an accept()": Faulty(
+        "listen.accept_queue_overflow",
+        HIGH,
+        sampled(
+            OVERFLOWS,
+            {"net.core.somaxconn": "128"},
+            first={"listeners": listening(128, 128), "sockets": waiting(129, 8.3)},
+            second={"listeners": listening(127, 128)},
+        ),
     ),
     "a queue as long as somaxconn, full in bursts": Faulty(
         "listen.accept_queue_overflow",
@@ -99,6 +117,24 @@ CASES = {
     ),
     "a listener that got less than its program asks for": Faulty(
         "listen.somaxconn_captured", LIKELY, sampled(OVERFLOWS, second={"listeners": listening(129, 128)})
+    ),
+    "a listener whose elder got more": Faulty(
+        "listen.backlog_small_in_app",
+        LIKELY,
+        sampled(
+            OVERFLOWS,
+            first={"sockets": sockets(processes=(aged(NGINX, 500.0), aged(SSHD, 80_000.0)))},
+            second={"listeners": listening(17, 16)},
+        ),
+    ),
+    "a listener that is the elder itself": Faulty(
+        "listen.somaxconn_captured",
+        LIKELY,
+        sampled(
+            OVERFLOWS,
+            first={"sockets": sockets(processes=(aged(NGINX, 80_000.0), aged(SSHD, 500.0)))},
+            second={"listeners": listening(17, 16)},
+        ),
     ),
     "a listener that may be older than the raise": Faulty(
         "listen.backlog_small_in_app",
@@ -146,7 +182,7 @@ CASES = {
             {"net.core.somaxconn": "511"},
             first={
                 "listeners": listening(512, 511),
-                "sockets": sockets(ports=[CLIENTS.model_copy(update={"unaccepted": 512, "waiting_s": 0.3})]),
+                "sockets": waiting(512, 0.3),
             },
         ),
         helps=True,

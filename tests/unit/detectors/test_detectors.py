@@ -9,12 +9,12 @@ import pytest
 import tcptune.detectors as family
 from tcptune.detectors import DETECTORS, judge
 from tcptune.detectors.verdict import ordered
-from tcptune.domain.causes import Confidence, Look
+from tcptune.domain.causes import Confidence, Look, RemedyKind
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
 from tcptune.domain.samples import Sampled
 from tcptune.knowledge.causes import causes, thresholds
-from tests.unit.detectors.cases import CASES, HEALTHY, Faulty, listening
-from tests.unit.detectors.hosts import sampled
+from tests.unit.detectors.cases import CASES, HEALTHY, OVERFLOWS, Faulty, aged, listening, waiting
+from tests.unit.detectors.hosts import NGINX, PEER, SSHD, sampled, sockets
 
 FOLDER = Path(family.__file__).parent
 
@@ -105,6 +105,64 @@ def test_a_setting_that_nothing_has_met_is_no_finding() -> None:
     ]
 
     assert judge(Sampled(first=never[0], second=never[1])).well
+
+
+def test_a_queue_that_stays_is_the_programs_to_empty_at_whatever_moment_it_is_met() -> None:
+    found = judge(CASES["a queue that stays, met right after an accept()"].sampled).causes[0]
+
+    assert [remedy.kind for remedy in found.remedies if remedy.here] == [RemedyKind.APP]
+    assert ("nginx on *:443, longest wait, at least", 8.3) in [(one.name, one.value) for one in found.evidence]
+
+
+@pytest.mark.parametrize(
+    ("queue", "waited"), [(128, 0.4), (20, 8.3)], ids=["nobody waits for long", "most of the queue is empty"]
+)
+def test_a_queue_that_is_met_twice_in_bursts_is_too_short(queue: int, waited: float) -> None:
+    now = {"listeners": listening(queue, 128), "sockets": waiting(queue, waited)}
+    first = {"listeners": listening(129, 128)}
+
+    found = judge(sampled(OVERFLOWS, {"net.core.somaxconn": "128"}, first=first, second=now)).causes[0]
+
+    assert [setting.key for setting in found.settings] == ["net.core.somaxconn"]
+
+
+def test_a_queue_that_never_overflowed_stays_full_only_where_it_is_full() -> None:
+    assert judge(sampled({}, first={"listeners": listening(127, 128), "sockets": waiting(127, 8.3)})).causes == ()
+    assert judge(sampled({}, first={"listeners": listening(129, 128), "sockets": waiting(129, 8.3)})).causes != ()
+
+
+def test_the_listener_whose_elder_got_more_is_hardly_captured() -> None:
+    found = {one.cause: one for one in judge(CASES["a listener whose elder got more"].sampled).causes}
+
+    assert "sshd is older and got 128" in found["listen.backlog_small_in_app"].because
+    assert found["listen.somaxconn_captured"].confidence is Confidence.POSSIBLE
+
+
+def test_a_socket_of_systemd_is_nobodys_elder() -> None:
+    case = CASES["a listener whose elder got more"].sampled
+    held = tuple(
+        one.model_copy(update={"pids": (1,)}) if one.port == 22 else one for one in case.second.listeners.listeners
+    )
+    listeners = case.second.listeners.model_copy(update={"listeners": held})
+    processes = (aged(NGINX, 500.0), aged(SSHD.model_copy(update={"pid": 1, "name": "systemd"}), 80_000.0))
+    second = case.second.model_copy(update={"listeners": listeners, "sockets": sockets(processes=processes)})
+
+    assert judge(case.model_copy(update={"second": second})).causes[0].cause == "listen.somaxconn_captured"
+
+
+@pytest.mark.parametrize(
+    ("peer", "sure"),
+    [("10.0.0.9", Confidence.HIGH), ("127.0.0.1", Confidence.POSSIBLE)],
+    ids=["afar", "both ends here"],
+)
+def test_aborts_between_programs_of_one_host_may_be_data_after_a_close(peer: str, sure: Confidence) -> None:
+    local = "127.0.0.1" if peer == "127.0.0.1" else PEER.local
+    there = sockets(peers=[PEER.model_copy(update={"local": local, "address": peer})])
+    aborted = {"TcpExt.TCPAbortOnData": 1500, "Tcp.EstabResets": 1550, "Tcp.OutRsts": 1550}
+
+    found = judge(sampled({**aborted, "Tcp.ActiveOpens": 2000}, first={"sockets": there})).causes[0]
+
+    assert (found.cause, found.confidence) == ("reset.so_linger_zero", sure)
 
 
 def test_there_is_a_case_for_every_cause_that_a_host_can_show() -> None:
