@@ -136,7 +136,7 @@ def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
 @contextmanager
 def _bursts(stage: Stage, nginx: Nginx, cure: Callable[[], object]) -> Iterator[Scene]:
     with stage.server.pausing(lambda: [nginx.worker()], **PAUSE):
-        yield Scene(stage, dict(BURST), shows=OVERFLOWS, cure=cure)
+        yield Scene(stage, dict(BURST), shows=OVERFLOWS, cure=cure, restart=nginx.start)
 
 
 @contextmanager

@@ -1,0 +1,116 @@
+"""An operator with a fault: measures, asks the command, does what it says, measures again, and tells the story.
+
+The fault is made for real (tests/faults). The operator knows nothing of it but the name of the host that people
+complain of. What is done by hand is what a report or a plan asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.command import Tcptune
+from tests.faults import Load, Scene, measure
+
+WINDOW = "6s"
+BEFORE_S = 2.0
+"""How long a load runs before anybody looks: long enough for queues to fill and ports to run out."""
+LONGEST_S = 120.0
+"""A load ends by itself then; it is stopped as soon as nobody looks any more."""
+
+
+class Story:
+    """One fault on its way to a cure."""
+
+    def __init__(self, name: str, scene: Scene, tcptune: Tcptune, inventory: Path) -> None:
+        self.name = name
+        self.scene = scene
+        self.tcptune = tcptune
+        host = scene.stage.hosts[scene.diagnosed]
+        self.on = ("-i", str(inventory), "--limit", host.name)
+        self.fix, self.plan = tcptune.file("fix.yml"), tcptune.file("plan.json")
+        self.before = (tcptune.file("before-1.jsonl"), tcptune.file("before-2.jsonl"))
+
+    def measured(self, when: str) -> Load:
+        """Put the load on the scene, and tell what share of it fails."""
+        load = measure(self.scene).load
+        errors = ", ".join(f"{count} {kind}" for kind, count in sorted(load.errors.items())) or "none"
+        self.tell(f"{when}: {load.error_rate:.0%} failed ({errors} of {load.done + load.failed})")
+        return load
+
+    def tell(self, what: str) -> None:
+        """Print a line of the story."""
+        print(f"{self.name}: {what}", flush=True)
+
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        """Keep the same load going while somebody looks."""
+        with self.scene.under_load(seconds=LONGEST_S):
+            time.sleep(BEFORE_S)
+            yield
+
+    def diagnosed(self, *beside: str) -> dict[str, Any]:
+        """Ask for the cause under the load, keep two looks at the host for later, and give the first cause."""
+        first, last = self.before
+        with self.loaded():
+            self.tcptune("facts", *self.on, "--evidence", "-o", first)
+            said = self.tcptune(
+                *("diagnose", *self.on, "--window", WINDOW, *beside),
+                *("--emit-profile", self.fix, "--format", "json"),
+                expect=10,
+            )
+            self.tcptune("facts", *self.on, "--evidence", "-o", last)
+        [host] = json.loads(said.stdout)["hosts"]
+        assert host["not_judged"] == []
+        cause: dict[str, Any] = host["causes"][0]
+        self.tell(f"{cause['cause']}, {cause['confidence']}: {cause['because']}")
+        return cause
+
+    def well(self, *beside: str) -> None:
+        """See to it that a diagnosis under the same load finds nothing."""
+        with self.loaded():
+            self.tcptune("diagnose", *self.on, "--window", WINDOW, *beside)
+
+    def planned(self, *, expect: int = 10) -> dict[str, Any]:
+        """Make the plan of the emitted profile, and give its document."""
+        self.tcptune("plan", self.fix, *self.on, "-o", self.plan, expect=expect)
+        document: dict[str, Any] = json.loads(self.plan.read_text())
+        return document
+
+    def kept(self, *options: str) -> list[str]:
+        """Apply the plan, confirm the run, and give what is left to a person."""
+        self.tcptune("apply", self.plan, "--confirm-within", "10m", *options)
+        self.tcptune("confirm", "last")
+        run = json.loads(self.tcptune("runs", "show", "last", "--format", "json").stdout)
+        left = [one["do"] for one in run["afterwards"]]
+        for one in left:
+            self.tell(f"left to a person: {one}")
+        return left
+
+    def verified(self, *, expect: int = 0) -> dict[str, Any]:
+        """Look at the run under the same load; give what became of the host's rates, by rule, and of it as a whole."""
+        with self.loaded():
+            said = self.tcptune(
+                *("verify", "last", "--window", WINDOW, "--before", *self.before, "--format", "json"), expect=expect
+            )
+        [effect] = json.loads(said.stdout)["effects"]
+        rates = {one["rule"]: one for one in effect["rates"]}
+        moved = {name: one for name, one in rates.items() if one["outcome"] in {"fixed", "better", "worse"}}
+        for name, one in moved.items():
+            self.tell(f"verify: {name} {one['before']:.3g} -> {one['after']:.3g} {one['unit']}, {one['outcome']}")
+        return {"verdict": verdict(rates), "rates": rates}
+
+    def back(self) -> None:
+        """Take the run back, and see to it that it is."""
+        self.tcptune("rollback", "last")
+        self.tcptune("verify", "last")
+
+
+def verdict(rates: dict[str, dict[str, Any]]) -> str:
+    """Give what became of a host as a whole: worse where one rate is; else the best."""
+    found = {one["outcome"] for one in rates.values()}
+    return next(one for one in ("worse", "fixed", "better", "unchanged", "not judged") if one in found)
