@@ -19,8 +19,10 @@ from tcptune.cli.options import (
     Forks,
     Format,
     FormatOption,
+    HaproxyFiles,
     Inventory,
     Limit,
+    NginxFiles,
     Output,
     Timeout,
 )
@@ -64,6 +66,8 @@ def diagnose(
     chain: Annotated[
         list[Path], typer.Option("--chain", help="Chain of timeouts, in YAML. May be repeated.", metavar="CHAIN")
     ] = [],  # noqa: B006
+    nginx: NginxFiles = [],  # noqa: B006
+    haproxy: HaproxyFiles = [],  # noqa: B006
     probe: Annotated[
         list[Path],
         typer.Option("--probe", help="Report of tcptune probe in JSON. May be repeated.", metavar="FILE"),
@@ -90,7 +94,7 @@ def diagnose(
 
       tcptune diagnose -i hosts.yml --limit web1 --window 30s
       tcptune diagnose --facts before.jsonl after.jsonl --format markdown
-      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml
+      tcptune diagnose -i hosts.yml --limit proxy1 --log error.log --chain shop.yml --nginx nginx.conf
       tcptune diagnose --log error.log --pcap client.pcap
       tcptune diagnose -i hosts.yml --emit-profile fix.yml && tcptune plan fix.yml -i hosts.yml
     """
@@ -98,7 +102,9 @@ def diagnose(
     from tcptune.workflows.diagnose import diagnose as judge
     from tcptune.workflows.diagnose import paired
 
-    heard = _heard(log, pcap, chain, probe)
+    if (nginx or haproxy) and len(chain) != 1:
+        raise UsageError("--nginx and --haproxy are files of the hops of one --chain", hint="--chain CHAIN.yml")
+    heard = _heard(log, pcap, probe) + _chained(chain, nginx, haproxy)
     sudo = Sudo(become, become_user, ask_become_pass, become_password_file)
     if facts is not None:
         _alone(context)
@@ -133,8 +139,8 @@ def _given(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: list[Path]) -> Heard:
-    """Return what all files say. They are read before any host: a wrong one costs no time."""
+def _heard(logs: list[str], captures: list[Path], probes: list[Path]) -> Heard:
+    """Return what logs, captures and probes say. They are read before any host: a wrong one costs no time."""
     from tcptune.detectors import NOTHING, clues
 
     heard = NOTHING
@@ -147,16 +153,17 @@ def _heard(logs: list[str], captures: list[Path], chains: list[Path], probes: li
         from tcptune.workflows.pcap import analyse
 
         heard += clues.from_capture(analyse(packet_files(captures)))
-    if chains:
-        from tcptune.adapters.chains import load_chain
-        from tcptune.knowledge.timeout_chain import products
-        from tcptune.planning.chain import assess
-
-        for file in chains:
-            heard += clues.from_chain(assess(load_chain(file), products(), {}))
     for file in probes:
         heard += clues.from_probe(read_probe(file))
     return heard
+
+
+def _chained(chains: list[Path], nginx: list[str], haproxy: list[str]) -> Heard:
+    """Return what chains say, with the configurations that the hops of the only one really have."""
+    from tcptune.cli.chain_files import assessed
+    from tcptune.detectors import NOTHING, clues
+
+    return sum((clues.from_chain(assessed(one, nginx, haproxy)) for one in chains), start=NOTHING)
 
 
 def _seconds(window: str) -> float:

@@ -141,3 +141,13 @@ Hosts = Annotated[
     str | None,
     typer.Option("--limit", "-l", help="Only these hosts of the run: names or wildcards, with commas between."),
 ]
+_OF_HOP = "May be repeated, as HOP=FILE where the chain has several."
+NginxFiles = Annotated[
+    list[str],
+    typer.Option(
+        "--nginx", help=f"Main configuration file of the nginx hop, read with its includes. {_OF_HOP}", metavar="FILE"
+    ),
+]
+HaproxyFiles = Annotated[
+    list[str], typer.Option("--haproxy", help=f"Configuration file of the haproxy hop. {_OF_HOP}", metavar="FILE")
+]

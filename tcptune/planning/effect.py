@@ -9,12 +9,25 @@ from __future__ import annotations
 import math
 
 from tcptune.domain.effects import HostEffect, Outcome, RateEffect
-from tcptune.domain.gate_rules import CounterRule
-from tcptune.domain.gates import Window
+from tcptune.domain.gate_rules import CounterRule, LevelRule
+from tcptune.domain.gates import CounterReading, Window
 from tcptune.domain.quantities import spelled
 from tcptune.domain.rates import NotMeasured
 from tcptune.knowledge.gates import built_in_rules
+from tcptune.planning.counter_gate import PORTS_TAKEN
 from tcptune.planning.counter_rates import Measured, measure
+
+LOCAL_PORTS = LevelRule(
+    name="local-ports",
+    counters=(PORTS_TAKEN,),
+    unit="percent",
+    tolerated_level=80,
+    times_before=1.2,
+    min_traffic_per_s=1,
+    why="one destination takes the local ports, and connect() fails without them",
+    source="net/ipv4/inet_hashtables.c, __inet_hash_connect: no counter rises where it finds no port",
+)
+"""Asked only of hosts whose sockets were looked at before the run."""
 
 _NOISE = 3.0
 """Standard deviations of a count of independent events that are put down to chance: 1 in 700."""
@@ -27,7 +40,13 @@ def effect(host: str, before: Window | None, after: Window) -> HostEffect:
     """Return what became of every rate of the built-in rules of the counters gate."""
     if before is None:
         return HostEffect(host=host, why="nothing is known of its counters from before the run")
-    return HostEffect(host=host, rates=tuple(_rate(rule, before, after) for rule in built_in_rules()))
+    rules = (*built_in_rules(), *((LOCAL_PORTS,) if tells_ports(before) else ()))
+    return HostEffect(host=host, rates=tuple(_rate(rule, before, after) for rule in rules))
+
+
+def tells_ports(before: Window) -> bool:
+    """Say whether the local ports that were taken are known from before."""
+    return isinstance(before.last, CounterReading) and PORTS_TAKEN in before.last.counters
 
 
 def _rate(rule: CounterRule, before: Window, after: Window) -> RateEffect:

@@ -98,10 +98,12 @@ def verdict(host: HostVerdict) -> list[str]:
 
 def verdict_rows(result: RunVerdict) -> list[tuple[str, ...]]:
     """Return a row for each limit and file, and for each queue that is the old one."""
-    waiting = f"**{FileOutcome.WAITS.value}**"
-    return [
-        (host.host, one.listener, waiting, _queue(one)) for host in result.hosts for one in host.old_queues
-    ] + [
+    rows: list[tuple[str, ...]] = [
+        (host.host, one.listener, f"**{FileOutcome.WAITS.value}**", _queue(one))
+        for host in result.hosts
+        for one in host.old_queues
+    ]
+    return rows + [
         (
             host.host,
             file.what,

@@ -10,7 +10,7 @@ from tcptune.domain.gates import Window
 from tcptune.domain.hosts import Host
 from tcptune.domain.runs import Run
 from tcptune.planning.counter_gate import reading
-from tcptune.planning.effect import effect
+from tcptune.planning.effect import effect, tells_ports
 from tcptune.ports import Rollouts
 from tcptune.workflows.gates import Watch
 
@@ -42,8 +42,9 @@ def measure(
     watch: Watch, hosts: Sequence[Host], before: Mapping[str, Window], window_s: float, sleep: Callable[[float], None]
 ) -> tuple[HostEffect, ...]:
     """Look at the counters of hosts twice, and return what became of each rate, by host name."""
-    first = watch.counters(hosts)
+    ports = any(map(tells_ports, before.values()))
+    first = watch.counters(hosts, ports=ports)
     sleep(window_s)
-    last = watch.counters(hosts)
+    last = watch.counters(hosts, ports=ports)
     names = sorted(host.name for host in hosts)
     return tuple(effect(name, before.get(name), Window(first=first[name], last=last[name])) for name in names)

@@ -9,35 +9,63 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.acceptance.command import Tcptune
 from tests.faults import Load, Scene, measure
 
-WINDOW = "6s"
-BEFORE_S = 2.0
+WINDOW = "5s"
+BEFORE_S = 1.0
 """How long a load runs before anybody looks: long enough for queues to fill and ports to run out."""
 LONGEST_S = 120.0
 """A load ends by itself then; it is stopped as soon as nobody looks any more."""
 
 
+class Site(Protocol):
+    """A host with a fault, and a load that meets it."""
+
+    host: str
+    """Its name in the inventory."""
+
+    def measure(self) -> Load:
+        """Put the load on it once."""
+
+    def loaded(self) -> AbstractContextManager[object]:
+        """Keep the load going until the block ends."""
+
+
+class LabSite:
+    """A scene on lab hosts."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.host = scene.stage.hosts[scene.diagnosed].name
+
+    def measure(self) -> Load:
+        """Put the load on it once."""
+        return measure(self.scene).load
+
+    def loaded(self) -> AbstractContextManager[object]:
+        """Keep the load going until the block ends."""
+        return self.scene.under_load(seconds=LONGEST_S)
+
+
 class Story:
     """One fault on its way to a cure."""
 
-    def __init__(self, name: str, scene: Scene, tcptune: Tcptune, inventory: Path) -> None:
+    def __init__(self, name: str, site: Site, tcptune: Tcptune, inventory: Path) -> None:
         self.name = name
-        self.scene = scene
+        self.site = site
         self.tcptune = tcptune
-        host = scene.stage.hosts[scene.diagnosed]
-        self.on = ("-i", str(inventory), "--limit", host.name)
+        self.on = ("-i", str(inventory), "--limit", site.host)
         self.fix, self.plan = tcptune.file("fix.yml"), tcptune.file("plan.json")
         self.before = (tcptune.file("before-1.jsonl"), tcptune.file("before-2.jsonl"))
 
     def measured(self, when: str) -> Load:
-        """Put the load on the scene, and tell what share of it fails."""
-        load = measure(self.scene).load
+        """Put the load on the host, and tell what share of it fails."""
+        load = self.site.measure()
         errors = ", ".join(f"{count} {kind}" for kind, count in sorted(load.errors.items())) or "none"
         self.tell(f"{when}: {load.error_rate:.0%} failed ({errors} of {load.done + load.failed})")
         return load
@@ -49,7 +77,7 @@ class Story:
     @contextmanager
     def loaded(self) -> Iterator[None]:
         """Keep the same load going while somebody looks."""
-        with self.scene.under_load(seconds=LONGEST_S):
+        with self.site.loaded():
             time.sleep(BEFORE_S)
             yield
 
@@ -70,14 +98,21 @@ class Story:
         self.tell(f"{cause['cause']}, {cause['confidence']}: {cause['because']}")
         return cause
 
+    def looked(self) -> None:
+        """Take the two looks at the host alone, some seconds apart."""
+        with self.loaded():
+            for path in self.before:
+                self.tcptune("facts", *self.on, "--evidence", "-o", path)
+                time.sleep(5 if path == self.before[0] else 0)
+
     def well(self, *beside: str) -> None:
         """See to it that a diagnosis under the same load finds nothing."""
         with self.loaded():
             self.tcptune("diagnose", *self.on, "--window", WINDOW, *beside)
 
-    def planned(self, *, expect: int = 10) -> dict[str, Any]:
+    def planned(self) -> dict[str, Any]:
         """Make the plan of the emitted profile, and give its document."""
-        self.tcptune("plan", self.fix, *self.on, "-o", self.plan, expect=expect)
+        self.tcptune("plan", self.fix, *self.on, "-o", self.plan, expect=10)
         document: dict[str, Any] = json.loads(self.plan.read_text())
         return document
 
@@ -92,7 +127,7 @@ class Story:
         return left
 
     def verified(self, *, expect: int = 0) -> dict[str, Any]:
-        """Look at the run under the same load; give what became of the host's rates, by rule, and of it as a whole."""
+        """Look at the run under the same load; give what became of the host, and of each of its rates."""
         with self.loaded():
             said = self.tcptune(
                 *("verify", "last", "--window", WINDOW, "--before", *self.before, "--format", "json"), expect=expect
@@ -102,15 +137,10 @@ class Story:
         moved = {name: one for name, one in rates.items() if one["outcome"] in {"fixed", "better", "worse"}}
         for name, one in moved.items():
             self.tell(f"verify: {name} {one['before']:.3g} -> {one['after']:.3g} {one['unit']}, {one['outcome']}")
-        return {"verdict": verdict(rates), "rates": rates}
+        self.tell(f"verify: {effect['outcome']}")
+        return {"outcome": effect["outcome"], "rates": {name: one["outcome"] for name, one in rates.items()}}
 
     def back(self) -> None:
         """Take the run back, and see to it that it is."""
         self.tcptune("rollback", "last")
         self.tcptune("verify", "last")
-
-
-def verdict(rates: dict[str, dict[str, Any]]) -> str:
-    """Give what became of a host as a whole: worse where one rate is; else the best."""
-    found = {one["outcome"] for one in rates.values()}
-    return next(one for one in ("worse", "fixed", "better", "unchanged", "not judged") if one in found)
