@@ -10,6 +10,7 @@ from tcptune.domain.diagnosis import Evidence, NofileProposal, Operator, Proposa
 from tcptune.domain.sockets import SocketState
 from tcptune.domain.state import Process
 from tcptune.domain.strain import KernelMessage
+from tcptune.knowledge.surroundings import program
 
 FILE_MAX = "fs.file-max"
 _USUAL = 65536
@@ -120,9 +121,8 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
     name = f"{process.name} ({process.pid})"
     dead = _ended_sockets(case, process.pid)
     leaks = dead >= _MOST_OF_THEM * used
-    here = {
-        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart",
-    }
+    lowered = _by_itself(case, process)
+    here = {RemedyKind.LIMIT: _raised(process, wanted, lowered)}
     if leaks:
         here[RemedyKind.APP] = f"{dead} of its {used} files are connections in CLOSE-WAIT: a higher limit delays it"
     return Seen(
@@ -136,7 +136,7 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         about=name,
         here=here,
         nofile=None
-        if leaks
+        if leaks or lowered is not None
         else NofileProposal(
             process=process.name,
             at_least=wanted,
@@ -145,6 +145,26 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         ),
         ruled_out=("limit.enfile",),
     )
+
+
+def _by_itself(case: Case, process: Process) -> int | None:
+    """Return what another process of the same service may open, where that is more: this one has set its own limit."""
+    others = [
+        one.nofile_soft
+        for one in case.processes.values()
+        if (one.name, one.unit) == (process.name, process.unit) and one.nofile_soft is not None
+    ]
+    most = max(others, default=0)
+    return most if most > (process.nofile_soft or 0) else None
+
+
+def _raised(process: Process, wanted: int, lowered: int | None) -> str:
+    if lowered is None:
+        return f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart"
+    known = program(process.name)
+    knob = known.files_knob if known is not None else ""
+    where = knob.replace(" N", f" {wanted}", 1) if knob else f"{wanted} in the configuration of {process.name}"
+    return f"{where}: {process.name} was started with {lowered} and sets this limit itself, so LimitNOFILE does not help"
 
 
 def _ended_sockets(case: Case, pid: int) -> int:

@@ -40,6 +40,7 @@ profile: hearsay
 settings:
   net.core.somaxconn: {exactly: 16, why: somebody said that short queues fail fast, source: hearsay}
 """
+NGINX_CONF = f"{FOLDER}/nginx.conf"
 Begun = Callable[..., tuple[Scene, Story]]
 
 
@@ -111,6 +112,26 @@ def test_ports_that_ran_out_are_widened_and_taken_again(begun: Begun) -> None:
 
 
 @pytest.mark.slow
+def test_a_proxy_that_gives_its_workers_few_files_is_told_to_give_more(begun: Begun) -> None:
+    scene, story = begun("descriptor-limit")
+    before = story.measured("before")
+
+    cause = story.diagnosed()
+    assert (cause["cause"], cause["confidence"]) == ("limit.emfile", "high")
+    assert not story.fix.exists(), "nginx sets this limit itself: what its service allows is no matter"
+    [todo] = [one["here"] for one in cause["remedies"] if one["kind"] == "limit" and one["here"]]
+    story.tell(f"left to a person: {todo}")
+    directive = todo.partition(",")[0]
+    assert directive == "worker_rlimit_nofile 65536"
+    configured(scene, ("worker_rlimit_nofile 32", directive))
+
+    after = story.measured("after")
+    story.well()
+    assert before.error_rate > 0.2
+    assert after.error_rate == 0
+
+
+@pytest.mark.slow
 def test_a_change_that_makes_it_worse_is_called_so(begun: Begun) -> None:
     scene, story = begun("accept-queue-overflow", faulty=False)
     server, restart = scene.stage.server, scene.restart
@@ -138,9 +159,8 @@ def test_a_change_that_makes_it_worse_is_called_so(begun: Begun) -> None:
 @pytest.mark.slow
 def test_a_proxy_that_closes_first_is_told_to_wait_longer(begun: Begun) -> None:
     scene, story = begun("proxy-idle-timeout")
-    server, configuration = scene.stage.server, f"{FOLDER}/nginx.conf"
     chain = story.tcptune.file("shop.yml", CHAIN)
-    copy = story.tcptune.file("nginx.conf", server.run("cat", configuration))
+    copy = story.tcptune.file("nginx.conf", scene.stage.server.run("cat", NGINX_CONF))
     before = story.measured("before")
 
     cause = story.diagnosed("--chain", str(chain), "--nginx", str(copy))
@@ -163,13 +183,28 @@ def test_a_proxy_that_closes_first_is_told_to_wait_longer(begun: Begun) -> None:
     for one in todo:
         story.tell(f"left to a person: {one['hop']}: {one['knob']} {one['before']} -> {one['after']}")
     front, back = (one["after"].replace(" ", "") for one in todo)
-    changed = copy.read_text().replace("keepalive_timeout 1s;", f"keepalive_timeout {front};")
-    copy.write_text(changed.replace("keepalive 32;", f"keepalive 32; keepalive_timeout {back};"))
-    server.run("tee", configuration, text=copy.read_text())
-    server.run("nginx", "-c", configuration, "-e", f"{FOLDER}/error.log", "-s", "reload")
+    copy.write_text(
+        configured(
+            scene,
+            ("keepalive_timeout 1s;", f"keepalive_timeout {front};"),
+            ("keepalive 32;", f"keepalive 32; keepalive_timeout {back};"),
+        )
+    )
 
     after = story.measured("after")
     story.tcptune(*checked)
     story.well("--chain", str(chain), "--nginx", str(copy))
     assert before.error_rate > 0.2
     assert after.error_rate == 0
+
+
+def configured(scene: Scene, *changes: tuple[str, str]) -> str:
+    """Change the configuration of the server's nginx, reload it, and give the whole text."""
+    server = scene.stage.server
+    text = server.run("cat", NGINX_CONF)
+    for before, after in changes:
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    server.run("tee", NGINX_CONF, text=text)
+    server.run("nginx", "-c", NGINX_CONF, "-e", f"{FOLDER}/error.log", "-s", "reload")
+    return text
