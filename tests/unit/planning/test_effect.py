@@ -9,6 +9,7 @@ import pytest
 
 from tcptune.domain.effects import HostEffect, Outcome
 from tcptune.domain.gates import CounterReading, CountersUnread, Window
+from tcptune.planning.counter_gate import PORTS_TAKEN
 from tcptune.planning.effect import effect
 from tcptune.reports import effects as report
 from tests.unit.builders import NOW
@@ -111,3 +112,41 @@ def test_the_report_tells_what_moved_and_counts_the_rest() -> None:
     assert any(line.split() == [RULE, "30", "0", "per", "second", "fixed"] for line in lines)
     assert lines[-1] == "? web2  rates: nothing is known of its counters from before the run"
     assert len(report.rows(found)) == len(found[0].rates) + 1
+
+
+def taken(percent: int | None) -> Window:
+    found = window()
+    if percent is None:
+        return found
+    ends = {
+        name: one.model_copy(update={"counters": {**one.counters, PORTS_TAKEN: percent}})
+        for name, one in (("first", found.first), ("last", found.last))
+        if isinstance(one, CounterReading)
+    }
+    return found.model_copy(update=ends)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (100, 1, Outcome.FIXED),
+        (100, 99, Outcome.UNCHANGED),
+        (30, 100, Outcome.WORSE),
+        (30, 90, Outcome.UNCHANGED),
+        (100, None, Outcome.NOT_JUDGED),
+    ],
+)
+def test_local_ports_have_no_counter_and_are_judged_by_how_many_are_taken(
+    before: int, after: int | None, outcome: Outcome
+) -> None:
+    assert outcomes(effect("web1", taken(before), taken(after)))["local-ports"] is outcome
+
+
+def test_local_ports_are_not_asked_for_where_nobody_looked_before() -> None:
+    assert "local-ports" not in outcomes(effect("web1", window(), taken(5)))
+
+
+def test_a_script_reads_the_verdict_of_a_host() -> None:
+    found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0}))
+
+    assert found.model_dump(mode="json")["outcome"] == "fixed"
