@@ -66,7 +66,7 @@ def test_an_accept_queue_that_overflows_is_cured_once_its_program_listens_again(
     assert restart is not None
     before = story.measured("before")
 
-    cause = story.diagnosed()
+    cause = story.diagnosed_from_files()
     assert (cause["cause"], cause["confidence"]) == ("listen.accept_queue_overflow", "high")
     story.planned()
     left = story.kept()
