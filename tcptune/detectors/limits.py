@@ -164,9 +164,7 @@ def _raised(process: Process, wanted: int, lowered: int | None) -> str:
     known = program(process.name)
     knob = known.files_knob if known is not None else ""
     where = knob.replace(" N", f" {wanted}", 1) if knob else f"{wanted} in the configuration of {process.name}"
-    return (
-        f"{where}: {process.name} was started with {lowered} and sets this limit itself: LimitNOFILE does not help"
-    )
+    return f"{where}: {process.name} was started with {lowered} and sets this limit itself: LimitNOFILE does not help"
 
 
 def _ended_sockets(case: Case, pid: int) -> int:

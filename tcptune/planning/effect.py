@@ -68,7 +68,8 @@ def _outcome(rule: CounterRule, was: Measured | NotMeasured, now: Measured | Not
         return Outcome.NOT_JUDGED, f"before: {was.why}"
     if isinstance(now, NotMeasured):
         return Outcome.NOT_JUDGED, now.why
-    if not was.busy(rule):
+    if not was.busy(rule) and not _exceeds(was, rule.tolerated, None):
+        # Errors without requests prove nothing, and errors prove that somebody asked.
         return Outcome.NOT_JUDGED, f"idle before: {spelled(was.traffic_per_s)} per second"
     return _compared(rule, was, now)
 

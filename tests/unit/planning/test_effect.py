@@ -150,3 +150,19 @@ def test_a_script_reads_the_verdict_of_a_host() -> None:
     found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0}))
 
     assert found.model_dump(mode="json")["outcome"] == "fixed"
+
+
+FULL = {"Tcp.InSegs": 40, "Tcp.OutSegs": 40, "nf_conntrack.drop": 600, "nf_conntrack.insert_failed": 0}
+FREE = {"nf_conntrack.drop": 0, "nf_conntrack.insert_failed": 0}
+
+
+def test_a_host_that_drops_all_of_its_clients_is_not_idle() -> None:
+    assert outcomes(effect("web1", window(FULL), window(FREE)))["conntrack-drops"] is Outcome.FIXED
+    assert outcomes(effect("web1", window(FREE), window(FULL)))["conntrack-drops"] is Outcome.WORSE
+
+
+def test_errors_prove_that_somebody_asked_however_little_got_through() -> None:
+    few = {"Tcp.InSegs": 10, OVERFLOWS: 40}
+
+    assert outcomes(effect("web1", window(few), window()))[RULE] is Outcome.FIXED
+    assert outcomes(effect("web1", window({"Tcp.InSegs": 10}), window()))[RULE] is Outcome.NOT_JUDGED
