@@ -11,6 +11,7 @@ from tcptune.domain.diagnosis import Evidence, NofileProposal, Operator, Proposa
 from tcptune.domain.sockets import SocketState
 from tcptune.domain.state import Process
 from tcptune.domain.strain import KernelMessage
+from tcptune.knowledge.surroundings import program
 
 FILE_MAX = "fs.file-max"
 NR_OPEN = "fs.nr_open"
@@ -149,9 +150,10 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
     name = f"{process.name} ({process.pid})"
     dead = _ended_sockets(case, process.pid)
     leaks = dead >= _MOST_OF_THEM * used
+    lowered = _by_itself(case, process)
     here = {
-        RemedyKind.LIMIT: f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart"
-        if more
+        RemedyKind.LIMIT: _raised(process, wanted, lowered)
+        if more or lowered is not None
         else f"{NR_OPEN} is {most}: no process can be allowed more, so raise that first",
     }
     if leaks:
@@ -167,7 +169,7 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         about=name,
         here=here,
         nofile=None
-        if leaks or not more
+        if leaks or lowered is not None or not more
         else NofileProposal(
             process=process.name,
             at_least=wanted,
@@ -176,6 +178,26 @@ def _emfile(case: Case, process: Process, *, full: bool) -> Seen:
         ),
         ruled_out=("limit.enfile",),
     )
+
+
+def _by_itself(case: Case, process: Process) -> int | None:
+    """Return what another process of the same service may open, where that is more: this one has set its own limit."""
+    others = [
+        one.nofile_soft
+        for one in case.processes.values()
+        if (one.name, one.unit) == (process.name, process.unit) and one.nofile_soft is not None
+    ]
+    most = max(others, default=0)
+    return most if most > (process.nofile_soft or 0) else None
+
+
+def _raised(process: Process, wanted: int, lowered: int | None) -> str:
+    if lowered is None:
+        return f"LimitNOFILE={wanted} for {process.unit or process.name}, then a restart"
+    known = program(process.name)
+    knob = known.files_knob if known is not None else ""
+    where = knob.replace(" N", f" {wanted}", 1) if knob else f"{wanted} in the configuration of {process.name}"
+    return f"{where}: {process.name} was started with {lowered} and sets this limit itself: LimitNOFILE does not help"
 
 
 def _ended_sockets(case: Case, pid: int) -> int:

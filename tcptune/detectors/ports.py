@@ -7,32 +7,25 @@ from collections.abc import Iterator
 from tcptune.detectors.case import Case, Seen
 from tcptune.domain.causes import Confidence, RemedyKind
 from tcptune.domain.diagnosis import Evidence, Operator, Proposal, Source
-from tcptune.domain.ports import folded, ports
+from tcptune.domain.port_use import RANGE, RESERVED, REUSE, TIMESTAMPS, PortRange
+from tcptune.domain.ports import folded
 from tcptune.domain.sockets import PeerUse, SocketState
 
-RANGE = "net.ipv4.ip_local_port_range"
-RESERVED = "net.ipv4.ip_local_reserved_ports"
-REUSE = "net.ipv4.tcp_tw_reuse"
-TIMESTAMPS = "net.ipv4.tcp_timestamps"
 WIDE = (10240, 65535)
 _KUBERNETES = frozenset({"kubelet", "kube-proxy", "k3s", "k3s-server", "k3s-agent", "rke2", "k0s"})
 _NODE_PORTS = range(30000, 32768)
 """What Kubernetes gives to services unless told otherwise. Rules redirect the packets, and nothing listens there."""
-_REUSE_EVERYWHERE = 1
-_REUSE_ON_LOOPBACK = 2
 
 
 def exhausted(case: Case) -> Iterator[Seen]:
     """Name the destinations that have taken all ports of the range, or nearly."""
     peers = case.sockets.peers
-    size = _size(case)
-    if size is None:
+    found = PortRange.of(case.second)
+    if found is None:
         return
     for peer in peers:
-        used = _held(case, peer)
-        share = 100 * used / max(1, size)
-        if share >= case.bound("ports-near"):
-            yield _found(case, peer, used, size)
+        if found.share(peer) >= case.bound("ports-near"):
+            yield _found(case, peer, found)
 
 
 def time_waits(case: Case) -> Iterator[Seen]:
@@ -40,7 +33,8 @@ def time_waits(case: Case) -> Iterator[Seen]:
     level = (case.second.counters or {}).get("sockstat.TCP.tw", 0)
     if level < case.bound("time-waits") or case.grown("TcpExt.TCPTimeWaitOverflow"):
         return
-    size = _size(case) or 0
+    found = PortRange.of(case.second)
+    size = found.size if found is not None else 0
     most = max((peer.in_range for peer in case.sockets.peers), default=0)
     if size and 100 * most / size >= case.bound("ports-near"):
         return
@@ -58,33 +52,9 @@ def time_waits(case: Case) -> Iterator[Seen]:
     )
 
 
-def _size(case: Case) -> int | None:
-    ends = case.numbers(RANGE)
-    if ends is None or len(ends) != 2:
-        return None
-    reserved = _reserved(case)
-    return sum(1 for port in range(ends[0], ends[1] + 1) if port not in reserved)
-
-
-def _reserved(case: Case) -> frozenset[int]:
-    try:
-        return ports(case.text(RESERVED) or "")
-    except ValueError:
-        return frozenset()
-
-
-def _held(case: Case, peer: PeerUse) -> int:
-    """Return the ports that connect() cannot have: those in TIME-WAIT it can, a second old, where reuse is on."""
-    reuse = case.text(REUSE)
-    local = peer.address.startswith("127.") or peer.address == "::1"
-    reusable = reuse == str(_REUSE_EVERYWHERE) or (reuse == str(_REUSE_ON_LOOPBACK) and local)
-    if reusable and case.text(TIMESTAMPS) != "0":
-        return peer.in_range - min(peer.in_range, peer.states.get(SocketState.TIME_WAIT, 0))
-    return peer.in_range
-
-
-def _found(case: Case, peer: PeerUse, used: int, size: int) -> Seen:
-    full = 100 * used / max(1, size) >= case.bound("ports-used")
+def _found(case: Case, peer: PeerUse, found: PortRange) -> Seen:
+    used, size = found.held(peer), found.size
+    full = found.share(peer) >= case.bound("ports-used")
     waits = peer.states.get(SocketState.TIME_WAIT, 0)
     about = f"{peer.local} to {peer.address}:{peer.port}"
     return Seen(
@@ -105,12 +75,12 @@ def _found(case: Case, peer: PeerUse, used: int, size: int) -> Seen:
             f"{waits} of {used} are in TIME-WAIT",
             RemedyKind.SYSCTL: f"{RANGE} = {WIDE[0]} {WIDE[1]}, with the ports of listeners reserved",
         },
-        settings=tuple(_proposals(case, waits)),
+        settings=tuple(_proposals(case, waits, found.reserved)),
         ruled_out=("state.time_wait_many", "bind.address_in_use"),
     )
 
 
-def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
+def _proposals(case: Case, waits: int, reserved: frozenset[int]) -> Iterator[Proposal]:
     ends = case.numbers(RANGE) or WIDE
     actual = case.text(RANGE)
     low, high = min(ends[0], WIDE[0]), max(ends[1], WIDE[1])
@@ -125,7 +95,7 @@ def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
         taken = {one.port for one in case.second.listeners.listeners} if case.second.listeners else set()
         if any(process.name in _KUBERNETES for process in case.processes.values()):
             taken |= set(_NODE_PORTS)
-        if inside := {port for port in taken if low <= port <= high} - _reserved(case):
+        if inside := {port for port in taken if low <= port <= high} - reserved:
             yield Proposal(
                 key=RESERVED,
                 operator=Operator.INCLUDES,
@@ -134,7 +104,7 @@ def _proposals(case: Case, waits: int) -> Iterator[Proposal]:
                 why="programs or services have these ports: the wider range must not take them away",
             )
     # Without timestamps no port is taken again, whatever is set.
-    if waits and case.text(TIMESTAMPS) != "0" and case.text(REUSE) not in {None, str(_REUSE_EVERYWHERE)}:
+    if waits and case.text(TIMESTAMPS) != "0" and case.text(REUSE) not in {None, "1"}:
         yield Proposal(
             key=REUSE,
             operator=Operator.EXACTLY,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import computed_field
+
 from tcptune.domain.values import Frozen
 
 
@@ -53,6 +55,7 @@ class HostEffect(Frozen):
     why: str = ""
     """Why nothing was compared."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def outcome(self) -> Outcome:
         """The host's verdict: worse where one number is; not judged where one that was there is not; else the best.

@@ -18,6 +18,8 @@ class Program(Frozen):
     backlogs: tuple[int, ...] = ()
     """What it asks for where nobody says otherwise; several where its kinds or releases differ."""
     knob: str = ""
+    files_knob: str = ""
+    """Where it sets the limit of open files of its own processes, whatever its service allows."""
     owner: Owner = Owner.APPLICATION
     few: str = ""
     """Why a short queue is enough for it: it serves an administrator, or this host alone."""

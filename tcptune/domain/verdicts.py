@@ -54,6 +54,17 @@ class FileCheck(Frozen):
     """What was found: 'wanted 65536, 65536 at the next start (/etc/...), 1024 now'."""
 
 
+class OldQueue(Frozen):
+    """A listener whose queue is as long as before the run: its program was not started again since."""
+
+    listener: str
+    """'nginx on 0.0.0.0:443'."""
+    backlog: int
+    """Connections that its queue takes."""
+    do: str
+    """What is left to a person, as the plan says it: 'systemctl restart nginx.service'."""
+
+
 class HostVerdict(Frozen):
     """All settings and limits of a run on one host."""
 
@@ -61,6 +72,7 @@ class HostVerdict(Frozen):
     state: HostState
     checks: tuple[Check, ...]
     files: tuple[FileCheck, ...] = ()
+    old_queues: tuple[OldQueue, ...] = ()
     error: str | None = None
     """Why the host could not be read. Then it is not called fine."""
     hint: str | None = None
@@ -82,9 +94,9 @@ class HostVerdict(Frozen):
         return self.error is None and not self.moved and not self.unknown
 
     @property
-    def waiting(self) -> tuple[FileCheck, ...]:
-        """The limits whose processes have to be started again."""
-        return tuple(file for file in self.files if file.outcome is FileOutcome.WAITS)
+    def waiting(self) -> tuple[FileCheck | OldQueue, ...]:
+        """The limits and the queues whose processes have to be started again."""
+        return (*(file for file in self.files if file.outcome is FileOutcome.WAITS), *self.old_queues)
 
     @property
     def unknown(self) -> tuple[Check | FileCheck, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from tcptune.domain.facts import Collected, Unread
+from tcptune.domain.facts import Collected, HostFacts, Unread
 from tcptune.domain.gate_rules import CounterRule
 from tcptune.domain.gates import (
     Cause,
@@ -24,10 +24,14 @@ from tcptune.domain.gates import (
     Watched,
     Window,
 )
+from tcptune.domain.port_use import most_taken
 from tcptune.domain.quantities import spelled
 from tcptune.domain.rates import NotMeasured, began_again
 from tcptune.knowledge.gates import built_in_rules
 from tcptune.planning.counter_rates import Measured, measure
+
+PORTS_TAKEN = "sockets.ports_taken"
+"""Name of a level beside the counters: the share of the local ports that the worst destination has, in percent."""
 
 _NOISE = 3.0
 """Standard deviations of a count of independent events that are put down to chance: 1 in 700."""
@@ -48,8 +52,14 @@ def reading(collected: Collected, at: datetime) -> CounterReading | CountersUnre
         host=collected.host,
         at=collected.collected_at,
         boot_id=collected.system.boot_id,
-        counters=collected.counters,
+        counters=collected.counters | _levels(collected),
     )
+
+
+def _levels(facts: HostFacts) -> dict[str, int]:
+    """Return what is no counter of the kernel's and rises all the same; nothing where sockets were not asked for."""
+    taken = most_taken(facts)
+    return {} if taken is None else {PORTS_TAKEN: taken}
 
 
 def rules_of(gate: CountersGate) -> tuple[CounterRule, ...]:

@@ -9,12 +9,25 @@ from __future__ import annotations
 import math
 
 from tcptune.domain.effects import HostEffect, Outcome, RateEffect
-from tcptune.domain.gate_rules import CounterRule, ShareRule
-from tcptune.domain.gates import Window
+from tcptune.domain.gate_rules import CounterRule, LevelRule, ShareRule
+from tcptune.domain.gates import CounterReading, Window
 from tcptune.domain.quantities import spelled
 from tcptune.domain.rates import NotMeasured
 from tcptune.knowledge.gates import built_in_rules
+from tcptune.planning.counter_gate import PORTS_TAKEN
 from tcptune.planning.counter_rates import Measured, measure
+
+LOCAL_PORTS = LevelRule(
+    name="local-ports",
+    counters=(PORTS_TAKEN,),
+    unit="percent",
+    tolerated_level=80,
+    times_before=1.2,
+    min_traffic_per_s=1,
+    why="one destination takes the local ports, and connect() fails without them",
+    source="net/ipv4/inet_hashtables.c, __inet_hash_connect: no counter rises where it finds no port",
+)
+"""Asked only of hosts whose sockets were looked at before the run."""
 
 _NOISE = 3.0
 """Standard deviations of a count of independent events that are put down to chance: 1 in 700."""
@@ -33,7 +46,13 @@ def effect(host: str, before: Window | None, after: Window | None) -> HostEffect
     """
     if before is None or after is None:
         return HostEffect(host=host, why="nothing is known of its counters from before the run")
-    return HostEffect(host=host, rates=tuple(_rate(rule, before, after) for rule in built_in_rules()))
+    rules = (*built_in_rules(), *((LOCAL_PORTS,) if tells_ports(before) else ()))
+    return HostEffect(host=host, rates=tuple(_rate(rule, before, after) for rule in rules))
+
+
+def tells_ports(before: Window) -> bool:
+    """Say whether the local ports that were taken are known from before."""
+    return isinstance(before.last, CounterReading) and PORTS_TAKEN in before.last.counters
 
 
 def _rate(rule: CounterRule, before: Window, after: Window) -> RateEffect:
@@ -55,7 +74,8 @@ def _outcome(rule: CounterRule, was: Measured | NotMeasured, now: Measured | Not
         return Outcome.NOT_JUDGED, f"before: {was.why}"
     if isinstance(now, NotMeasured):
         return Outcome.NOT_JUDGED, now.why
-    if not was.busy(rule):
+    if not was.busy(rule) and not _exceeds(was, rule.tolerated, None):
+        # Errors without requests prove nothing, and errors prove that somebody asked.
         return Outcome.NOT_JUDGED, f"idle before: {spelled(was.traffic_per_s)} per second"
     return _compared(rule, was, now)
 
@@ -78,8 +98,8 @@ def _compared(rule: CounterRule, was: Measured, now: Measured) -> tuple[Outcome,
 
 
 def _more_load(rule: CounterRule, was: Measured, now: Measured) -> float:
-    """Return how many times the traffic is more than it was, at least 1. A share is of the traffic already."""
-    if isinstance(rule, ShareRule) or was.traffic_per_s <= 0:
+    """Return how many times the traffic is more than it was, at least 1. Shares and levels do not grow with it."""
+    if isinstance(rule, ShareRule | LevelRule) or was.traffic_per_s <= 0:
         return 1.0
     return max(1.0, now.traffic_per_s / was.traffic_per_s)
 

@@ -8,7 +8,7 @@ from tcptune.domain.changes import LimitChange
 from tcptune.domain.followups import FollowUp
 from tcptune.domain.limits import NextStart
 from tcptune.domain.runs import HostResult
-from tcptune.domain.verdicts import FileOutcome, HostVerdict, RunVerdict
+from tcptune.domain.verdicts import FileOutcome, HostVerdict, OldQueue, RunVerdict
 from tcptune.reports.layout import aligned, count, names, wrapped
 
 LIMITS_HEAD = ("limit", "process", "wanted", "now", "at the next start until now", "file", "why")
@@ -17,7 +17,7 @@ LIMITS_HEAD = ("limit", "process", "wanted", "now", "at the next start until now
 AFTERWARDS_HEAD = ("by hand", "for", "once", "hosts")
 """Of the table whose rows `afterwards_rows` gives."""
 
-VERDICT_HEAD = ("host", "limit or file", "verdict", "found")
+VERDICT_HEAD = ("host", "limit, file or listener", "verdict", "found")
 """Of the table whose rows `verdict_rows` gives."""
 
 _FEW = 3
@@ -86,18 +86,24 @@ def at_boot(results: Sequence[HostResult]) -> list[str]:
 
 
 def verdict(host: HostVerdict) -> list[str]:
-    """Return the lines about limits and files of a host that are not as left."""
+    """Return the lines about limits, files and queues of a host that are not as left."""
     rows = [
         (_MARKS[file.outcome], file.what, file.outcome.value, file.said)
         for file in host.files
         if file.outcome is not FileOutcome.AS_LEFT
     ]
+    rows += [(">", one.listener, FileOutcome.WAITS.value, _queue(one)) for one in host.old_queues]
     return aligned(rows, indent="    ")
 
 
 def verdict_rows(result: RunVerdict) -> list[tuple[str, ...]]:
-    """Return a row for each limit and file."""
-    return [
+    """Return a row for each limit and file, and for each queue that is the old one."""
+    rows: list[tuple[str, ...]] = [
+        (host.host, one.listener, f"**{FileOutcome.WAITS.value}**", _queue(one))
+        for host in result.hosts
+        for one in host.old_queues
+    ]
+    return rows + [
         (
             host.host,
             file.what,
@@ -110,6 +116,10 @@ def verdict_rows(result: RunVerdict) -> list[tuple[str, ...]]:
 
 
 _MARKS = {FileOutcome.WAITS: ">", FileOutcome.MOVED: "~", FileOutcome.UNKNOWN: "?"}
+
+
+def _queue(one: OldQueue) -> str:
+    return f"its queue takes {one.backlog}, as before the run: {one.do}"
 
 
 def _hosts(one: FollowUp) -> str:

@@ -9,6 +9,8 @@ from tcptune.domain.quantities import spelled
 from tcptune.reports.layout import aligned, count
 
 _MARKS = {Outcome.WORSE: "!", Outcome.NOT_JUDGED: "?", Outcome.FIXED: "+", Outcome.BETTER: "+", Outcome.UNCHANGED: " "}
+_ORDER = (Outcome.WORSE, Outcome.FIXED, Outcome.BETTER, Outcome.UNCHANGED, Outcome.NOT_JUDGED)
+"""What moved comes first: an idle host has many lines of what was not judged."""
 HEAD = ("host", "rate", "before", "after", "outcome", "why")
 
 
@@ -17,7 +19,7 @@ def terminal(found: Sequence[HostEffect]) -> list[str]:
     lines: list[str] = []
     for host in found:
         lines.append(f"{_MARKS[host.outcome]} {host.host}  rates: {host.why or host.outcome}")
-        told = [one for one in host.rates if _worth(one)]
+        told = sorted(filter(_worth, host.rates), key=lambda one: _ORDER.index(one.outcome))
         lines += aligned([(one.rule, *_numbers(one), one.outcome, one.why) for one in told], indent="    ")
         alike = sum(one.outcome is Outcome.UNCHANGED for one in host.rates) - sum(
             one.outcome is Outcome.UNCHANGED for one in told

@@ -11,7 +11,7 @@ from tcptune.domain.hosts import Host
 from tcptune.domain.runs import Run
 from tcptune.errors import UsageError
 from tcptune.planning.counter_gate import reading
-from tcptune.planning.effect import effect
+from tcptune.planning.effect import effect, tells_ports
 from tcptune.ports import Rollouts
 from tcptune.workflows.gates import Watch
 
@@ -60,9 +60,10 @@ def measure(
     """
     now: dict[str, Window] = {}
     if known := [host for host in hosts if host.name in before]:
-        first = watch.counters(known)
+        ports = any(map(tells_ports, before.values()))
+        first = watch.counters(known, ports=ports)
         sleep(window_s)
-        last = watch.counters(known)
+        last = watch.counters(known, ports=ports)
         now = {host.name: Window(first=first[host.name], last=last[host.name]) for host in known}
     names = sorted(host.name for host in hosts)
     return tuple(effect(name, before.get(name), now.get(name)) for name in names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from tcptune.domain import port_use
 from tcptune.domain.gates import (
     ActiveGate,
     Answer,
@@ -40,9 +41,13 @@ class Watch:
         found = self.workers.stream(partial(_ask, self.gates, gate), hosts)
         return tuple(answer for answers in found for answer in answers)
 
-    def counters(self, hosts: Iterable[Host]) -> dict[str, CounterReading | CountersUnread]:
-        """Return every host's counters now, or why they could not be read, by its name."""
-        found = self.collector.stream(hosts, (), _SECTIONS)
+    def counters(self, hosts: Iterable[Host], *, ports: bool = False) -> dict[str, CounterReading | CountersUnread]:
+        """Return every host's counters now, or why they could not be read, by its name.
+
+        With `ports` also how many local ports are taken, which costs a walk over every socket.
+        """
+        asked = (port_use.KEYS, (*_SECTIONS, "sockets")) if ports else ((), _SECTIONS)
+        found = self.collector.stream(hosts, *asked)
         return {one.host: reading(one, self.clock()) for one in found}
 
     def tried(self, gate: ActiveGate, hosts: Sequence[Host], before: Collection[Answer]) -> tuple[Counted, ...]:

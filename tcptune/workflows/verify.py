@@ -11,6 +11,7 @@ from tcptune.domain.parameters import Parameter
 from tcptune.domain.runs import HostState, Run
 from tcptune.domain.verdicts import HostVerdict, RunVerdict
 from tcptune.errors import UsageError
+from tcptune.planning.old_queues import SECTIONS, asked_for, old_queues
 from tcptune.planning.verify import verify_host
 from tcptune.workflows.collect import Collector, keys_of, sections_of
 
@@ -35,12 +36,16 @@ def verify(
     if not changed:
         raise UsageError(f"run {run.run_id} changed none of these hosts", hint=f"tcptune runs {run.run_id}")
     verdicts = []
-    for one in collector.stream(changed, keys_of(plan), sections_of(plan, boot=True)):
+    sections = sections_of(plan, boot=True)
+    if asked_for(plan):
+        sections = list(dict.fromkeys([*sections, *SECTIONS]))
+    for one in collector.stream(changed, keys_of(plan), sections):
         result = by_host[one.host]
         if isinstance(one, Unread):
             verdicts.append(
                 HostVerdict(host=one.host, state=result.state, checks=(), error=one.error, hint=one.hint),
             )
         else:
-            verdicts.append(verify_host(one, plan.cohort_of(one.host), result, parameters))
+            checked = verify_host(one, plan.cohort_of(one.host), result, parameters)
+            verdicts.append(checked.model_copy(update={"old_queues": tuple(old_queues(one, run, plan))}))
     return RunVerdict(run_id=run.run_id, hosts=tuple(sorted(verdicts, key=lambda v: v.host)))

@@ -77,6 +77,8 @@ class Scene:
     """The host on which one would look."""
     cure: Callable[[], object] | None = None
     """Take the cause away by hand."""
+    restart: Callable[[], object] | None = None
+    """Start what serves again, with the configuration that it has."""
     served_by: Callable[[], int] | None = None
     """The process whose descriptors count, as this machine numbers it."""
 

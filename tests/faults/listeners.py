@@ -135,7 +135,7 @@ def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
 @contextmanager
 def _bursts(stage: Stage, nginx: Nginx, cure: Callable[[], object], **load: object) -> Iterator[Scene]:
     with stage.server.pausing(lambda: [nginx.worker()], **PAUSE):
-        yield Scene(stage, BURST | load, shows=OVERFLOWS, cure=cure)
+        yield Scene(stage, BURST | load, shows=OVERFLOWS, cure=cure, restart=nginx.start)
 
 
 @contextmanager

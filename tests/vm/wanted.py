@@ -35,7 +35,7 @@ class Patient(Tcptune):
 
     def argv(self, arguments: Sequence[str | Path]) -> list[str]:
         """Give the whole command line, with time for hosts to be read."""
-        reads = arguments[0] in {"apply", "audit", "facts", "plan", "verify"}
+        reads = arguments[0] in {"apply", "audit", "diagnose", "facts", "plan", "verify"}
         more = ["--timeout", "120"] if reads else []
         if arguments[0] == "apply":
             more += ["--allow-risk", "net.ipv4.tcp_mem", "--allow-risk", "net.netfilter.nf_conntrack_max"]

@@ -149,6 +149,48 @@ def test_a_chain_is_judged_by_the_configuration_of_its_proxy(tcptune: Command, t
     assert "--nginx shop-proxy=long.conf" in unclear.err
 
 
+# The product's default, 75 s, is what a chain file alone would be judged by.
+BEHIND = """\
+chain: shop
+hops:
+  - name: pool
+    sends: {idle_timeout: 10s, requests: never, response_timeout: 10s}
+  - name: proxy
+    product: nginx
+    upstream: app
+  - name: app
+    receives: {idle_timeout: 65s, requests: never, answer_within: 5s}
+"""
+SHORT = """\
+events {}
+http {
+    upstream app { server 10.0.0.5:3000; }
+    server { listen 80; keepalive_timeout 5s; location / { proxy_pass http://app; } }
+}
+"""
+
+
+def test_what_a_proxy_is_really_configured_for_is_evidence(tcptune: Command, tmp_path: Path) -> None:
+    (tmp_path / "chain.yml").write_text(BEHIND)
+    (tmp_path / "nginx.conf").write_text(SHORT)
+
+    assert tcptune("diagnose", "--chain", "chain.yml").code == 0
+    said = tcptune("diagnose", "--chain", "chain.yml", "--nginx", "nginx.conf")
+
+    assert said.code == 10, said.err
+    assert "reset.keepalive_race" in said.out
+    assert "keepalive_timeout 5 s -> 11 s" in " ".join(said.out.split())
+
+
+def test_a_configuration_is_of_one_chain(tcptune: Command, tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(SHORT)
+
+    said = tcptune("diagnose", "--nginx", "nginx.conf", "--log", "error.log")
+
+    assert said.code == 2
+    assert "no chain is given" in said.err
+
+
 def test_a_capture_is_judged_as_pcap_judges_it(tcptune: Command, tmp_path: Path) -> None:
     talk = Talk().handshake().ask()
     write(tmp_path / "aborted.pcap", talk.abort(talk.server))

@@ -33,6 +33,7 @@ CLIENT = {**BUSY, "Tcp.ActiveOpens": 6000, "Tcp.PassiveOpens": 30, "TcpExt.TCPSy
 CUT_OFF = {"TcpExt.TCPAbortOnClose": 1500, "Tcp.OutRsts": 1550, "Tcp.EstabResets": 1600}
 AMAZON = {"virtualization": Virtualization(machine="amazon", container=None, signs=("dmi",))}
 JAVA = Process(pid=99, name="java", unit="shop.service", nofile_soft=4096, nofile_hard=4096, open_files=4090)
+WORKER = NGINX.model_copy(update={"pid": 713, "nofile_soft": 512, "nofile_hard": 512, "open_files": 512})
 
 
 class Faulty(NamedTuple):
@@ -221,6 +222,16 @@ CASES = {
             },
         ),
         helps=True,
+    ),
+    "a proxy that gives its workers few files": Faulty(
+        "limit.emfile",
+        HIGH,
+        sampled(
+            first={
+                "listeners": Listeners(source="ss", listeners=(WEB, SSH), processes=(NGINX, WORKER, SSHD)),
+                "sockets": sockets(processes=tuple(SocketProcess(**one.model_dump()) for one in (NGINX, WORKER))),
+            },
+        ),
     ),
     "a host without files": Faulty(
         "limit.enfile",

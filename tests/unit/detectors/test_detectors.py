@@ -235,3 +235,12 @@ def _causes_of(detector: family.Detector, case: Faulty) -> set[str]:
     from tcptune.detectors.case import Case
 
     return {seen.cause for seen in detector(Case.of(case.sampled)) if not seen.harmless}
+
+
+def test_who_limits_its_own_workers_is_told_so_and_no_limit_of_its_service_is_proposed() -> None:
+    [found] = judge(CASES["a proxy that gives its workers few files"].sampled).causes
+
+    [limit] = [one.here for one in found.remedies if one.kind is RemedyKind.LIMIT and one.here]
+    assert limit.startswith("worker_rlimit_nofile 65536, then 'nginx -s reload': nginx was started with 65536")
+    assert found.about == "nginx (713)"
+    assert found.nofile is None

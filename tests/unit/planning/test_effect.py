@@ -9,6 +9,7 @@ import pytest
 
 from tcptune.domain.effects import HostEffect, Outcome
 from tcptune.domain.gates import CounterReading, CountersUnread, Window
+from tcptune.planning.counter_gate import PORTS_TAKEN
 from tcptune.planning.effect import effect
 from tcptune.reports import effects as report
 from tests.unit.builders import NOW
@@ -159,3 +160,57 @@ def test_the_report_tells_what_moved_and_counts_the_rest() -> None:
     assert lines[-1] == "? web2  rates: nothing is known of its counters from before the run"
     assert len(report.rows(found)) == len(found[0].rates) + 1
     assert report.summary(found) == "; rates of 1 host not judged"
+
+
+def taken(percent: int | None) -> Window:
+    found = window()
+    if percent is None:
+        return found
+    ends = {
+        name: one.model_copy(update={"counters": {**one.counters, PORTS_TAKEN: percent}})
+        for name, one in (("first", found.first), ("last", found.last))
+        if isinstance(one, CounterReading)
+    }
+    return found.model_copy(update=ends)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (100, 1, Outcome.FIXED),
+        (100, 99, Outcome.UNCHANGED),
+        (30, 100, Outcome.WORSE),
+        (30, 90, Outcome.UNCHANGED),
+        (100, None, Outcome.NOT_JUDGED),
+    ],
+)
+def test_local_ports_have_no_counter_and_are_judged_by_how_many_are_taken(
+    before: int, after: int | None, outcome: Outcome
+) -> None:
+    assert outcomes(effect("web1", taken(before), taken(after)))["local-ports"] is outcome
+
+
+def test_local_ports_are_not_asked_for_where_nobody_looked_before() -> None:
+    assert "local-ports" not in outcomes(effect("web1", window(), taken(5)))
+
+
+def test_a_script_reads_the_verdict_of_a_host() -> None:
+    found = effect("web1", window({OVERFLOWS: 900}), window({OVERFLOWS: 0}))
+
+    assert found.model_dump(mode="json")["outcome"] == "fixed"
+
+
+FULL = {"Tcp.InSegs": 40, "Tcp.OutSegs": 40, "nf_conntrack.drop": 600, "nf_conntrack.insert_failed": 0}
+FREE = {"nf_conntrack.drop": 0, "nf_conntrack.insert_failed": 0}
+
+
+def test_a_host_that_drops_all_of_its_clients_is_not_idle() -> None:
+    assert outcomes(effect("web1", window(FULL), window(FREE)))["conntrack-drops"] is Outcome.FIXED
+    assert outcomes(effect("web1", window(FREE), window(FULL)))["conntrack-drops"] is Outcome.WORSE
+
+
+def test_errors_prove_that_somebody_asked_however_little_got_through() -> None:
+    few = {"Tcp.InSegs": 10, OVERFLOWS: 40}
+
+    assert outcomes(effect("web1", window(few), window()))[RULE] is Outcome.FIXED
+    assert outcomes(effect("web1", window({"Tcp.InSegs": 10}), window()))[RULE] is Outcome.NOT_JUDGED

@@ -19,7 +19,7 @@ from tcptune.domain.journal import Kept, ListedRun, Pruned, RunList
 from tcptune.domain.rollout import ListedPolicy, PolicyList
 from tcptune.domain.runs import Act, BootCheck, HostState, Work
 from tcptune.domain.samples import Sampled
-from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, RunVerdict
+from tcptune.domain.verdicts import Check, FileCheck, FileOutcome, HostVerdict, OldQueue, RunVerdict
 from tcptune.knowledge.catalogue import catalogue
 from tcptune.knowledge.causes import causes, errors
 from tcptune.knowledge.counters import counters
@@ -203,6 +203,12 @@ VERDICT = RunVerdict(
             files=(file(FileOutcome.MOVED), file(FileOutcome.WAITS, "odd")),
         ),
         HostVerdict(host="unsure", state=HostState.CONFIRMED, checks=(check(),), files=(file(FileOutcome.UNKNOWN),)),
+        HostVerdict(
+            host="queue",
+            state=HostState.CONFIRMED,
+            checks=(check(),),
+            old_queues=(OldQueue(listener="nginx on *:443", backlog=128, do="systemctl restart nginx.service"),),
+        ),
         HostVerdict(host="down", state=HostState.HELD, checks=(), error="no SSH session", hint="ssh down true"),
     ),
 )

@@ -38,8 +38,10 @@ class Looks:
 
     def __init__(self, *looks: dict[str, CounterReading | CountersUnread]) -> None:
         self.looks = list(looks)
+        self.asked_for_ports: list[bool] = []
 
-    def counters(self, _hosts: object) -> dict[str, CounterReading | CountersUnread]:
+    def counters(self, _hosts: object, *, ports: bool) -> dict[str, CounterReading | CountersUnread]:
+        self.asked_for_ports.append(ports)
         return self.looks.pop(0)
 
 
@@ -85,6 +87,17 @@ def test_counters_are_read_twice_with_the_window_between() -> None:
 
     assert slept == [60.0]
     assert found.outcome is Outcome.FIXED
+    assert watch.asked_for_ports == [False, False]
+
+
+def test_sockets_are_looked_at_again_where_they_were_before() -> None:
+    before = from_facts([sampled().first], [sampled().second])
+    watch = Looks({"web1": before["web1"].first}, {"web1": before["web1"].last})
+
+    [found] = measure(watch, [host("web1")], before, 60.0, lambda _: None)  # type: ignore[arg-type]
+
+    assert watch.asked_for_ports == [True, True]
+    assert [one.outcome for one in found.rates if one.rule == "local-ports"] == [Outcome.UNCHANGED]
 
 
 def test_nobody_waits_for_hosts_of_which_nothing_is_known_from_before() -> None:
