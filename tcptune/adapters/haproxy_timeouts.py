@@ -188,18 +188,18 @@ class _Reader:
                 state, place = section.options.get(option, ("off", ""))
                 if state == "on":
                     reuse, why = False, f"{place}: option {option}"
-        client = front.timeouts.get("client")
-        if idle not in {None, "client"} and client is not None and not unknown and self._below(client, settings):
-            self.notes.append(
-                f"{client[1]}: timeout client is below timeout {idle}, and releases up to 2023 close after the shorter "
-                "of the two (HAProxy issue 2334)"
-            )
             state, place = section.options.get("nolinger", ("off", ""))
             if state == "on":
                 self.notes.append(
                     f"{place}: option nolinger ends connections with a reset and throws away what was not yet sent: "
                     "reset.so_linger_zero"
                 )
+        client = front.timeouts.get("client")
+        if idle not in {None, "client"} and client is not None and not unknown and self._below(client, settings):
+            self.notes.append(
+                f"{client[1]}: timeout client is below timeout {idle}, and releases up to 2023 close after the shorter "
+                "of the two (HAProxy issue 2334)"
+            )
         closed = front.options.get("httpclose", ("off", ""))
         if closed[0] == "on":
             settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])

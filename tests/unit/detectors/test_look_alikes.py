@@ -304,7 +304,7 @@ def test_workers_that_share_a_port_are_told_once() -> None:
 
     overflows = [one for one in found.causes if one.cause == "listen.accept_queue_overflow"]
     assert [one.about for one in overflows] == ["nginx on *:443"]
-    assert "full in both samples" in overflows[0].because
+    assert "stands in both samples" in overflows[0].because
 
 
 def test_sockets_that_were_not_looked_at_are_said() -> None:

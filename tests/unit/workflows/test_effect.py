@@ -91,7 +91,8 @@ def test_counters_are_read_twice_with_the_window_between() -> None:
 
 
 def test_sockets_are_looked_at_again_where_they_were_before() -> None:
-    before = from_facts([sampled().first], [sampled().second])
+    one: Sampled = sampled()
+    before = from_facts([one.first], [one.second], begun_after(one))
     watch = Looks({"web1": before["web1"].first}, {"web1": before["web1"].last})
 
     [found] = measure(watch, [host("web1")], before, 60.0, lambda _: None)  # type: ignore[arg-type]
