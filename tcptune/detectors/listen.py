@@ -49,7 +49,7 @@ class _Suspect:
     """It is full in one sample at least, or stays."""
     waits_s: float | None
     """How long somebody has waited at least; None where no one waits, or where that was not told."""
-    elder: _Elder | None
+    elder: _Elder | None = None
 
     @property
     def name(self) -> str:
@@ -147,16 +147,16 @@ def _suspects(case: Case, *, overflows: bool) -> Iterator[_Suspect]:
         waits_s = _waits_s(case, one)
         stays = _stays(case, samples, waits_s, overflows=overflows)
         full = stays or any(_full(sample) for sample in samples)
-        suspect = _Suspect(one, _process(case, one), one.backlog, stays, full, waits_s, _elder(case, one))
+        suspect = _Suspect(one, _process(case, one), one.backlog, stays, full, waits_s)
         found[at] = max(found.get(at, suspect), suspect, key=lambda of: (of.stays, of.full, of.listener.queue))
     full_ones = [one for one in found.values() if one.full and (overflows or one.stays)]
     if full_ones or not overflows:
-        yield from full_ones
+        yield from (replace(one, elder=_elder(case, one.listener)) for one in full_ones)
         return
     asked = [one for one in found.values() if not _few(one)]
     many = [one for one in asked if one.backlog < case.bound("queue-enough")] or asked
     if len(many) == 1:
-        yield many[0]
+        yield replace(many[0], elder=_elder(case, many[0].listener))
 
 
 def _full(one: Listener | None) -> bool:
