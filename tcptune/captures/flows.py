@@ -7,6 +7,8 @@ from tcptune.captures.packets import ACK, FIN, RST, SYN, IcmpError, Segment, Way
 from tcptune.captures.payloads import Alert, Hello, Message, peek
 from tcptune.captures.sides import MILLISECOND, SECOND, Mark, Reset, Run, Side, Silence, apart
 
+_LARGEST = 1 << 16
+"""Payload of one packet at most, those of an offload included, as far as a D-SACK is believed."""
 _MOST_RESETS = 8
 _MOST_HOLES = 8
 _REORDERED_NS = 3 * MILLISECOND
@@ -201,8 +203,10 @@ class Flow:
             side.acks = (*side.acks[-3:], ack)
         side.last_ack = mark
         other.probes = 0
-        if segment.sacked is not None and apart(ack, segment.sacked) > 0:
-            other.needless += 1
+        if segment.sacked is not None and apart(ack, segment.sacked[0]) > 0:
+            # An offload sends many at once again, and says once that it had them.
+            begin, end = segment.sacked
+            other.needless += side.packets_for(min(max(apart(end, begin), 0), _LARGEST))
         if other.acked is None or apart(ack, other.acked) > 0:
             other.acked = ack
             if other.last_length and apart(ack, other.last_length[0]) >= 0:

@@ -95,8 +95,8 @@ class Segment:
         self.stamp: tuple[int, int] | None = None
         self.mss: int | None = None
         self.wscale: int | None = None
-        self.sacked: int | None = None
-        """Where the first block of its SACK option begins."""
+        self.sacked: tuple[int, int] | None = None
+        """Where the first block of its SACK option begins, and where it ends."""
         self.way: Way | None = None
 
     def captured(self) -> bytes:
@@ -276,7 +276,7 @@ def _options(segment: Segment, data: bytes, at: int, end: int) -> None:
         elif kind == 2 and size == 4:
             segment.mss = _SHORT.unpack_from(data, at + 2)[0]
         elif kind == 5 and size >= 10:
-            segment.sacked = _PAIR.unpack_from(data, at + 2)[0]
+            segment.sacked = _PAIR.unpack_from(data, at + 2)
         elif kind == 3 and size == 3:
             segment.wscale = data[at + 2]
         at += size

@@ -342,6 +342,23 @@ def test_loss_is_a_share_of_what_was_on_the_wire_and_not_of_an_offloads_frames()
     assert found.findings == ()
 
 
+def test_what_an_offload_sent_again_needlessly_is_as_much_as_the_answer_says_was_there() -> None:
+    talk = Talk().handshake().ask()
+    for number in range(100):
+        before = talk.server.seq
+        talk.answer(b"x" * 14480)
+        options = []
+        if number % 20 == 0:
+            talk.wait(0.3).say(talk.server, "PA", b"x" * 14480, keep=False, seq=before)
+            options = [("SAck", (before, talk.server.seq))]
+        talk.say(talk.client, "A", options=options)
+
+    found = report(talk)
+
+    assert found.retransmitted == 5 * 10
+    assert found.findings == ()
+
+
 def test_a_mirror_of_one_direction_is_no_capture_without_findings() -> None:
     talk = Talk().handshake().ask().answer()
     talk.fin(talk.client).fin(talk.server).say(talk.client, "A")
