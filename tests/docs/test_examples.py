@@ -121,3 +121,7 @@ $ pwd
 
     assert [code for _, code, _ in done] == [0, 1, 0, 1, None]
     assert done[2][2] == f"{folder}/sub\nkey: value\n"
+
+
+def test_a_time_of_the_next_day_has_its_date() -> None:
+    assert difference(("held until 23:59:18Z",), "held until 2026-11-22 00:03:18Z\n") is None

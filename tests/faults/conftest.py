@@ -35,7 +35,8 @@ def ahead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     request.getfixturevalue("lab")  # skips or fails where there can be no lab
     if reasons := missing():
         pytest.skip("; ".join(reasons))
-    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    # Of this module: elsewhere a parameter of another kind may go by that name.
+    tests = [one for one in request.session.items if isinstance(one, pytest.Function) and one.module is request.module]
     faults = [test.callspec.params["fault"] for test in tests if "ahead" in test.fixturenames]
     made = Ahead(tmp_path_factory.mktemp("ahead"), faults)
     yield made
