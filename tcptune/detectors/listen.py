@@ -48,7 +48,7 @@ class _Suspect:
     full: bool
     """It is full in one sample at least, or stays."""
     waits_s: float | None
-    """How long somebody has waited at least; None where no one waits, or where that was not told."""
+    """How long somebody has waited at least, 0 where nobody waits any more; None where that was not told."""
     elder: _Elder | None = None
 
     @property
@@ -179,8 +179,15 @@ def _stays(case: Case, samples: tuple[Listener | None, ...], waits_s: float | No
 
 
 def _waits_s(case: Case, one: Listener) -> float | None:
-    ports = case.second.sockets.ports if case.second.sockets is not None else ()
-    return max((port.waiting_s for port in ports if port.port == one.port and port.waiting_s is not None), default=None)
+    """Return how long somebody has waited at least, 0 where nobody waits any more; None where that was not told."""
+    sockets = case.second.sockets
+    if sockets is None:
+        return None
+    here = [port for port in sockets.ports if port.port == one.port]
+    told = [port.waiting_s for port in here if port.waiting_s is not None]
+    # Sockets are looked at a moment after the listeners: a burst may be over by then, and a queue that stands is not.
+    emptied = not sockets.unlisted and not any(port.unaccepted for port in here)
+    return max(told, default=0.0 if emptied else None)
 
 
 def _elder(case: Case, one: Listener) -> _Elder | None:
@@ -336,7 +343,7 @@ def _queue(one: _Suspect) -> Evidence:
 
 
 def _wait(case: Case, one: _Suspect) -> Iterator[Evidence]:
-    if one.waits_s is not None:
+    if one.waits_s:
         yield Evidence(
             source=Source.LISTENER,
             name=f"{one.name}, longest wait, at least",

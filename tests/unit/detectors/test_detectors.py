@@ -12,9 +12,10 @@ from tcptune.detectors.verdict import ordered
 from tcptune.domain.causes import Confidence, Look, RemedyKind
 from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
 from tcptune.domain.samples import Sampled
+from tcptune.domain.sockets import Sockets
 from tcptune.knowledge.causes import causes, thresholds
 from tests.unit.detectors.cases import CASES, HEALTHY, OVERFLOWS, Faulty, aged, listening, waiting
-from tests.unit.detectors.hosts import NGINX, PEER, SSHD, sampled, sockets
+from tests.unit.detectors.hosts import CLIENTS, NGINX, PEER, SSHD, sampled, sockets
 
 FOLDER = Path(family.__file__).parent
 
@@ -115,10 +116,16 @@ def test_a_queue_that_stays_is_the_programs_to_empty_at_whatever_moment_it_is_me
 
 
 @pytest.mark.parametrize(
-    ("queue", "waited"), [(128, 0.4), (20, 8.3)], ids=["nobody waits for long", "most of the queue is empty"]
+    ("queue", "sockets_"),
+    [
+        (128, waiting(128, 0.4)),
+        (20, waiting(20, 8.3)),
+        (129, sockets(ports=[CLIENTS.model_copy(update={"unaccepted": 0})])),
+    ],
+    ids=["nobody waits for long", "most of the queue is empty", "empty a moment later"],
 )
-def test_a_queue_that_is_met_twice_in_bursts_is_too_short(queue: int, waited: float) -> None:
-    now = {"listeners": listening(queue, 128), "sockets": waiting(queue, waited)}
+def test_a_queue_that_is_met_twice_in_bursts_is_too_short(queue: int, sockets_: Sockets) -> None:
+    now = {"listeners": listening(queue, 128), "sockets": sockets_}
     first = {"listeners": listening(129, 128)}
 
     found = judge(sampled(OVERFLOWS, {"net.core.somaxconn": "128"}, first=first, second=now)).causes[0]
