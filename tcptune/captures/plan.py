@@ -162,9 +162,16 @@ def _check(wanted: Wanted) -> None:
         (wanted.user, _USER, "the name of a user"),
     ):
         if not kind.fullmatch(text) or ".." in text:
-            raise UsageError(f"{text!r} is not {what}")
+            raise UsageError(f"{text!r} is not {what}", hint=_apart(text) if text in wanted.peers else None)
     if any(not 0 < port < 65536 for port in wanted.ports):
         raise UsageError("a port is a number from 1 to 65535")
+
+
+def _apart(text: str) -> str | None:
+    """Return how to say HOST:PORT, which `probe` takes, as two."""
+    host, _, port = text.rpartition(":")
+    named = port.isdecimal() and (_NAME.fullmatch(host) or _is_address(host))
+    return f"tcptune capture-plan {host} --port {port}" if named else None
 
 
 def _is_address(text: str) -> bool:

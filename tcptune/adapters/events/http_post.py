@@ -5,13 +5,10 @@ Certificates are verified, a redirection is not followed, and it ends in time wh
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tcptune import __version__
-from tcptune.adapters.gates.endpoint import connect, left, one_line
+from tcptune.adapters.gates.endpoint import connect, cut_at, left, one_line
 
 _PORTS = {"http": 80, "https": 443}
 _MISMATCH = {62, 63, 64}
@@ -80,7 +77,7 @@ def post(to: Address, body: bytes, headers: dict[str, str], within_s: float) -> 
     """Send a JSON body, and return the answer. Raises NotPosted where none comes within `within_s`."""
     deadline = time.monotonic() + within_s
     try:
-        with connect(to.host, to.port, deadline) as plain, _cut(plain, deadline):
+        with connect(to.host, to.port, deadline) as plain, cut_at(plain, deadline):
             plain.settimeout(left(deadline))
             with _secured(plain, to) as connection:
                 return _asked(connection, to, body, headers)
@@ -112,27 +109,6 @@ def _asked(connection: socket.socket, to: Address, body: bytes, headers: dict[st
 
 def _secured(plain: socket.socket, to: Address) -> socket.socket:
     return plain if to.context is None else to.context.wrap_socket(plain, server_hostname=to.host)
-
-
-@contextlib.contextmanager
-def _cut(connection: socket.socket, deadline: float) -> Iterator[None]:
-    """Shut the connection down at `deadline`: http.client bounds each read, not the whole."""
-    # TLS takes the socket over, so the timer needs a handle of its own.
-    handle = connection.dup()
-
-    def cut() -> None:
-        with contextlib.suppress(OSError):  # the other side was first
-            handle.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(left(deadline), cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        handle.close()
 
 
 def _reason(problem: Exception) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +94,32 @@ def left(deadline: float) -> float:
     if seconds <= 0:
         raise TimeoutError
     return seconds
+
+
+@contextlib.contextmanager
+def cut_at(connection: socket.socket, deadline: float) -> Iterator[None]:
+    """Shut the connection down at `deadline`, whatever is being read from it then.
+
+    http.client bounds each read, and not the whole.
+    """
+    seconds = left(deadline)
+    # TLS takes the socket over, so the timer needs a handle of its own.
+    handle = connection.dup()
+
+    def cut() -> None:
+        # Nothing to do where the other side was first.
+        with contextlib.suppress(OSError):
+            handle.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        handle.close()
 
 
 def milliseconds_since(start: float) -> float:

@@ -6,18 +6,24 @@ connection when the time is up.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from statistics import median
 
 from tcptune import __version__
-from tcptune.adapters.gates.endpoint import Endpoint, connect, endpoint, left, milliseconds_since, one_line, reason
+from tcptune.adapters.gates.endpoint import (
+    Endpoint,
+    connect,
+    cut_at,
+    endpoint,
+    left,
+    milliseconds_since,
+    one_line,
+    reason,
+)
 from tcptune.domain.gates import DEFAULT_PORTS, Answer, HttpGate
 from tcptune.domain.hosts import Host
 from tcptune.errors import HostError
@@ -67,7 +73,7 @@ def _request(to: Endpoint, gate: HttpGate, context: ssl.SSLContext | None) -> fl
     try:
         with (
             connect(to.address, gate.settled_port, deadline) as plain,
-            _cut(plain, deadline),
+            cut_at(plain, deadline),
             _secured(plain, context, name) as connection,
         ):
             status = _status(connection, gate, name, deadline)
@@ -82,29 +88,6 @@ def _request(to: Endpoint, gate: HttpGate, context: ssl.SSLContext | None) -> fl
     if time.monotonic() >= deadline:
         raise _Wrong(f"no whole answer within {gate.within_s:g} s")
     return took_ms
-
-
-@contextlib.contextmanager
-def _cut(connection: socket.socket, deadline: float) -> Iterator[None]:
-    """Shut the connection down at `deadline`, whatever is being read from it then."""
-    seconds = left(deadline)
-    # TLS takes the socket over, so the timer needs a handle of its own.
-    handle = connection.dup()
-
-    def cut() -> None:
-        # Nothing to do where the other side was first.
-        with contextlib.suppress(OSError):
-            handle.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        handle.close()
 
 
 def _secured(plain: socket.socket, context: ssl.SSLContext | None, name: str) -> socket.socket:

@@ -118,3 +118,19 @@ def test_tcpdump_understands_the_filter(link: str, ends_only: bool) -> None:
     done = subprocess.run(["tcpdump", "-d", "-y", link, text], capture_output=True, text=True, check=False, timeout=30)
 
     assert "ret      #" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("10.0.0.9:443", "tcptune capture-plan 10.0.0.9 --port 443"),
+        ("db1:5432", "tcptune capture-plan db1 --port 5432"),
+        ("a b:443", None),
+        ("db1:ssh", None),
+    ],
+)
+def test_a_host_with_its_port_is_told_how_to_say_both(said: str, hint: str | None) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan_capture(wanted(said), BOUNDS)
+
+    assert refused.value.hint == hint
