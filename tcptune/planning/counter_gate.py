@@ -95,6 +95,8 @@ class _Meanwhile:
     """What became of one number on the hosts not yet changed. None, both, where too few of them were at work."""
 
     hosts: int
+    left_out: str
+    """Of the others, the first that has no number, and why; empty where each has one."""
     growth: float | None
     """Median of after / before."""
     spread: float
@@ -114,9 +116,16 @@ class _Bound:
 def _meanwhile(rule: CounterRule, gate: CountersGate, others: Sequence[Watched]) -> _Meanwhile:
     growths: list[float] = []
     traffic: list[float] = []
+    left_out = ""
     for one in others:
         before, after = _measured(rule, gate, one)
-        if not isinstance(before, Measured) or not isinstance(after, Measured) or not before.busy(rule):
+        if isinstance(before, NotMeasured):
+            left_out = left_out or f"{one.host} has no number: {before.why}"
+            continue
+        if isinstance(after, NotMeasured):
+            left_out = left_out or f"{one.host} has no number: {after.why}"
+            continue
+        if not before.busy(rule):
             continue
         if before.traffic_per_s > 0:
             traffic.append(after.traffic_per_s / before.traffic_per_s)
@@ -126,6 +135,7 @@ def _meanwhile(rule: CounterRule, gate: CountersGate, others: Sequence[Watched])
     growth = median(growths) if len(growths) >= least else None
     return _Meanwhile(
         hosts=len(growths),
+        left_out=left_out,
         growth=growth,
         spread=_MAD_TO_DEVIATION * median(abs(one - growth) for one in growths) if growth is not None else 0.0,
         traffic=median(traffic) if len(traffic) >= least else None,
@@ -222,6 +232,8 @@ def _bound(rule: CounterRule, gate: CountersGate, before: Measured, after: Measu
             f"compared with itself alone: {meanwhile.hosts} of the hosts not yet changed were at work, "
             f"{gate.min_others} are asked for"
         )
+        if meanwhile.left_out:
+            why = f"{why} ({meanwhile.left_out})"
     else:
         elsewhere = rule.times_others * meanwhile.growth + _NOISE * meanwhile.spread
         why = f"{spelled(meanwhile.growth)} times on the {meanwhile.hosts} hosts not yet changed"

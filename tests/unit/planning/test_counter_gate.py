@@ -76,6 +76,16 @@ def test_others_that_tell_nothing_excuse_nobody_and_that_is_said(quiet: Watched)
     assert "compared with itself alone: 0 of the hosts not yet changed were at work, 3 are asked for" in sample.why
 
 
+def test_of_others_that_were_not_read_it_is_said_why() -> None:
+    silent, *_ = STEADY[2:]
+    lost = Window(first=silent.after.first, last=unread("other2", why="no answer in time"))
+    others = [*STEADY[:2], silent.model_copy(update={"after": lost})]
+
+    sample = one(busy("web1", 300, 900), *others)
+
+    assert "2 of the hosts not yet changed were at work, 3 are asked for (other2 has no number: no answer" in sample.why
+
+
 def test_where_the_others_differ_widely_more_is_put_down_to_chance() -> None:
     alike = [busy(f"other{n}", 300, 1500) for n in range(5)]
     apart = [busy(f"other{n}", 300, 300 + 600 * n) for n in range(5)]
