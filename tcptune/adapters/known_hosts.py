@@ -8,12 +8,15 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from tcptune.adapters.lean_paramiko import paramiko
 from tcptune.adapters.ssh_config import Target
 from tcptune.errors import HostKeyRefused
+
+_Version = tuple[int, int, int, int]
+"""Device, inode, bytes and time of change: another one where a file was written again."""
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
@@ -110,10 +113,25 @@ def _fingerprint(entry: _Entry) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-@cache
 def known_hosts(files: tuple[Path, ...]) -> KnownHosts:
-    """Return the parsed files; parsing happens once per set of files."""
+    """Return the parsed files: parsed once, and again when one of them has changed.
+
+    A rollout lasts for hours. A host that became known meanwhile is reached, and a key that was revoked is refused.
+    """
+    return _parsed(files, tuple(_version(path) for path in files))
+
+
+@lru_cache(maxsize=64)
+def _parsed(files: tuple[Path, ...], _versions: tuple[_Version | None, ...]) -> KnownHosts:
     return KnownHosts(files)
+
+
+def _version(path: Path) -> _Version | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _entry_name(target: Target) -> str:

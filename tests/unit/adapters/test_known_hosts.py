@@ -192,6 +192,23 @@ def test_files_are_parsed_once_for_a_whole_fleet(files: list[Path]) -> None:
     known_hosts(tuple(files)).check(TARGET, KEY)
 
 
+def test_what_is_written_to_a_file_later_counts(files: list[Path]) -> None:
+    refused(known_hosts(tuple(files)))
+
+    files[0].write_text(line("web1.example"))
+    known_hosts(tuple(files)).check(TARGET, KEY)
+
+    files[0].write_text(line("web1.example,web2.example", OTHER))
+    refused(known_hosts(tuple(files)))
+
+    files[1].write_text(line("web1.example"))
+    known_hosts(tuple(files)).check(TARGET, KEY)
+
+    with files[1].open("a") as file:
+        file.write(line("*", mark="@revoked "))
+    assert "revoked" in str(refused(known_hosts(tuple(files))))
+
+
 # Which kinds to ask for
 
 
