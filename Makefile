@@ -3,6 +3,8 @@
 PYTHON ?= python3
 HOSTS  ?= 3
 ARGS   ?=
+# Tests wait more than they work. Each worker has a lab of its own; 0 runs all in one process, as a debugger needs it.
+WORKERS ?= 2
 
 VENV := .venv/$(notdir $(PYTHON))
 BIN  := $(VENV)/bin
@@ -24,7 +26,7 @@ demo: $(VENV)/ready packages  ## Show the main job on three lab hosts, and take 
 	$(BIN)/python -m tests.demo
 
 test: $(VENV)/ready packages  ## Run all tests, those on lab hosts included. ARGS go to pytest.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 slow: $(VENV)/ready packages  ## Run the tests that take minutes, 2,000 generated trees for each boot loader among them.
 	$(BIN)/python -m pytest -m slow $(ARGS)
