@@ -17,7 +17,7 @@ VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow fuzz prove test-vm test-vm-short test-kernels molecule lint sanity check bench lab-up lab-down lab-status build \
-  docs packages clean
+  docs packages vm-packages clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,9 @@ test-kernels: $(VENV)/ready packages  ## Run the whole way and the catalogue on 
 	  $(BIN)/python -m pytest tests/vm/test_main_way.py tests/vm/test_late_modules.py tests/vm/test_catalogue.py \
 	  tests/vm/test_evidence.py -m vm $(ARGS)
 
-test-vm test-vm-short test-kernels: PACKAGES += $(VM_PACKAGES)
+test-vm test-vm-short test-kernels vm-packages: PACKAGES += $(VM_PACKAGES)
+
+vm-packages: packages
 
 molecule: $(VENV)/ready packages  ## Run the scenarios of the Ansible content on lab hosts. ARGS="-s NAME" runs one.
 	@# molecule ends the hosts of a scenario that fails; who is interrupted leaves that to us.
