@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,13 @@ pytest_plugins = ["tests.lab.pytest_plugin"]
 
 
 ON_REQUEST = ("slow", "vm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a worker a temporary folder of few characters: a path of ssh's sockets has 107, and popen-gw1 is nine."""
+    if hasattr(config, "workerinput"):
+        given = Path(config.option.basetemp)
+        config.option.basetemp = given.with_name(given.name.removeprefix("popen-gw"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
