@@ -11,7 +11,7 @@ BIN  := $(VENV)/bin
 # What `make bench` compares with does not go with what we need.
 BENCH := .venv/bench
 # The lab's hosts need these, and the tests of a shared journal a server; everything else is in requirements/.
-PACKAGES := busybox conntrack git iproute2 nftables nginx-light openssh-client openssh-server postgresql procps python3 sudo systemd tcpdump
+PACKAGES := busybox conntrack git haproxy iproute2 nftables nginx-light openssh-client openssh-server postgresql procps python3 sudo systemd tcpdump
 # Virtual machines need these besides: a lot, so that `make test` does not ask for them.
 VM_PACKAGES := e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 
