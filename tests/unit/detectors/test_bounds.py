@@ -9,7 +9,7 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketProcess, SocketState
 from tcptune.domain.state import Conntrack, Process
 from tcptune.domain.strain import KernelLine, KernelLog, KernelMessage, MessageCount
-from tests.unit.detectors.cases import JAVA, OVERFLOWS, listening, stuck
+from tests.unit.detectors.case import JAVA, OVERFLOWS, listening, stuck
 from tests.unit.detectors.hosts import NGINX, PRESSURE, RANGE, SSHD, UPTIME_S, sampled, sockets
 
 V4, V6 = "net.ipv4.neigh.default.gc_thresh3", "net.ipv6.neigh.default.gc_thresh3"

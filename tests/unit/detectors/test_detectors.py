@@ -14,7 +14,8 @@ from tcptune.domain.diagnosis import CauseFound, HostDiagnosis
 from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import Sockets
 from tcptune.knowledge.causes import causes, thresholds
-from tests.unit.detectors.cases import CASES, HEALTHY, OVERFLOWS, Faulty, aged, listening, waiting
+from tests.unit.detectors.case import OVERFLOWS, Faulty, aged, listening, waiting
+from tests.unit.detectors.cases import CASES, HEALTHY
 from tests.unit.detectors.hosts import CLIENTS, NGINX, PEER, SSHD, sampled, sockets
 
 FOLDER = Path(family.__file__).parent

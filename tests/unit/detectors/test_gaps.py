@@ -16,7 +16,8 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount
 from tcptune.domain.state import Listeners, NetNamespace
 from tcptune.knowledge.causes import causes
-from tests.unit.detectors.cases import CASES, HEALTHY, Faulty
+from tests.unit.detectors.case import Faulty
+from tests.unit.detectors.cases import CASES, HEALTHY
 from tests.unit.detectors.hosts import BUSY, NGINX, WEB, log, sampled, sockets
 
 SECTIONS = ("pressure", "drops", "sockets", "kernel_log", "listeners", "conntrack")

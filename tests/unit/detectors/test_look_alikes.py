@@ -13,7 +13,7 @@ from tcptune.domain.samples import Sampled
 from tcptune.domain.sockets import SocketState, StateCount
 from tcptune.domain.state import Conntrack, Links, Listener, Listeners, Process
 from tcptune.domain.strain import KernelLine, KernelLog, KernelMessage, LinkDrops, MessageCount, SoftnetCpu
-from tests.unit.detectors.cases import CLIENT, CUT_OFF, HIGH, LIKELY, OVERFLOWS, POSSIBLE, listening, owner
+from tests.unit.detectors.case import CLIENT, CUT_OFF, HIGH, LIKELY, OVERFLOWS, POSSIBLE, listening, owner
 from tests.unit.detectors.hosts import (
     CLIENTS,
     CPUS,

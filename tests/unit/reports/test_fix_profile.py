@@ -21,7 +21,8 @@ from tcptune.planning.audit import audit_host
 from tcptune.reports.fix_profile import overlay
 from tcptune.workflows.plan import plan
 from tests.unit.builders import NOW, host
-from tests.unit.detectors.cases import CASES, Faulty
+from tests.unit.detectors.case import Faulty
+from tests.unit.detectors.cases import CASES
 from tests.unit.detectors.hosts import sampled
 
 HELPED = {name: case for name, case in CASES.items() if case.helps}
