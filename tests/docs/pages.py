@@ -24,6 +24,7 @@ NOT_RUN = {
     "make demo": "has tests of its own, and starts a lab beside the one of these tests",
     "make test": "is what runs this",
     "make test ARGS=tests/unit": "is what runs this",
+    'make test WORKERS=0 ARGS="--pdb tests/acceptance/test_gates.py"': "is what runs this",
     "make slow": "takes minutes",
     "make slow ARGS=tests/differential": "takes minutes",
     'make slow ARGS="tests/acceptance/test_rollout_killed.py -s"': "takes minutes",
