@@ -39,6 +39,8 @@ options:
       - V(applied) and V(absent) leave a run that is held, unless O(confirm=true).
       - With V(extended), a run that is held gets O(revert_after_s) from now on, but never less time than it has.
       - With V(status), nothing is changed. The answer has what the host knows of O(run), and all of its runs in short.
+      - An option that says nothing with the state is refused, and the host is left as it is. Each says which states use
+        it. One that is empty, or as it is by default, counts as left out.
     type: str
     choices: [applied, confirmed, extended, rolled_back, absent, status]
     default: applied
@@ -514,7 +516,7 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcptune.linux.plugins.module_utils import task
+from ansible_collections.tcptune.linux.plugins.module_utils import options, task
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
 
@@ -562,6 +564,7 @@ def main():
     )
     host, failure = Host(), None
     try:
+        options.refuse_idle(module.params, ARGUMENTS)
         answer = task.answer(host, module.params, check=module.check_mode, diff=module._diff)
     except ChangeError as error:
         failure = error
