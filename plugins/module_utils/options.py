@@ -15,6 +15,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "settings": ("applied",),
     "before": ("applied",),
     "files": ("applied",),
+    "exclusive_header": ("applied",),
     "persist": ("applied",),
     "confirm": ("applied", "absent"),
     "keys": ("absent",),

@@ -106,6 +106,16 @@ options:
           - The SHA-256 of the file that must be there now, or V(absent) where there must be none.
           - If it is another one, nothing is changed and the module fails with RV(stale=true).
         type: str
+  exclusive_header:
+    description:
+      - The first line of O(files), by which the host knows others of the same writer. Those that are not among
+        O(files) any more are removed when the run is confirmed, and come back when it is rolled back.
+      - A comment, such as C(# Written by the role example). Each of O(files) has to begin with it, but for those in
+        C(/etc/sysctl.d), which are left alone.
+      - Only files that may be one of O(files[].path) are looked at, with C(modules-load.d), C(limits.d) and
+        C(UNIT.service.d) alone. The folder of a file stays. Without it, none is removed.
+      - Used with O(state=applied) alone.
+    type: str
   persist:
     description:
       - Whether the host is to put O(settings) into C(/etc/sysctl.d/99-tcptune.conf) too, in the given order and behind
@@ -539,6 +549,7 @@ ARGUMENTS = {
             "before_sha256": {"type": "str"},
         },
     },
+    "exclusive_header": {"type": "str"},
     "persist": {"type": "bool", "default": False},
     "confirm": {"type": "bool", "default": False},
     "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},

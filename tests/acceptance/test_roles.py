@@ -163,7 +163,20 @@ def test_limits_go_there_and_back_and_name_what_has_to_be_restarted(alone: Alone
     changed = alone.role([machine], "nofile_limits", **variables).stdout
     assert "To be restarted: db.service" in changed
 
-    for _ in range(2):
+    # There is no service manager here: one that it tried to restart would fail.
+    db = UNIT.replace("web", "db")
+    off = {**variables, "nofile_limits_units": variables["nofile_limits_units"][:1], "nofile_limits_restart": True}
+    alone.role([machine], "nofile_limits", **{**off, "nofile_limits_exclusive": False})
+    assert no_comments(machine.read(db)) == ["[Service]", "LimitNOFILE=3072"]
+    predicted = alone.role([machine], "nofile_limits", "--check", "--diff", **off).stdout
+    assert "-LimitNOFILE=3072" in predicted
+    assert "-LimitNOFILE=4096" not in predicted
+    left = alone.role([machine], "nofile_limits", **off).stdout
+    assert "To be restarted: db.service" in left
+    assert machine.run("sh", "-c", f"ls {db} 2>/dev/null || true") == ""
+    assert recap(alone.role([machine], "nofile_limits", **off).stdout) == {machine.name: (0, 0)}
+
+    for _ in range(3):
         alone.role([machine], "rollback")
     assert machine.state() == before
 

@@ -23,6 +23,7 @@ GIVEN = {
     "settings": {"net.core.somaxconn": "1024"},
     "before": {"net.core.somaxconn": "128"},
     "files": [{"path": "/etc/sysctl.d/99-tcptune.conf", "content": "", "before_sha256": None}],
+    "exclusive_header": "# ours",
     "persist": True,
     "confirm": True,
     "keys": ["net.core.somaxconn"],
