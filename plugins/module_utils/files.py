@@ -9,13 +9,15 @@ ones are made is on record before the first is, so that the way back takes away 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import stat
-from typing import Iterable, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from . import storage
 from .errors import Refused, Stale
 from .host import Host
+from .owned import KINDS, kind_of
 from .request import ABSENT, WantedFile
 from .runs import CONFIRMING, FileChange, Manifest
 
@@ -66,6 +68,23 @@ def look(host: Host, path: str) -> storage.FileState | None:
     except OSError as error:
         why = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise Refused(f"{path} cannot be ours: {why}", hint="put a regular file there, or none", key=path) from error
+
+
+def with_first_line(host: Host, line: str) -> Iterator[tuple[str, str]]:
+    """Yield path and SHA-256 of each owned file that begins with `line`, those of settings aside.
+
+    A link, or what is in a folder that is one, was not put there by us. Raises Refused for a file that cannot be read.
+    """
+    for kind in KINDS:
+        if kind.holds_settings:
+            continue
+        for place in sorted(glob.glob(glob.escape(host.path("/")) + kind.folders.lstrip("/") + "/*.conf")):
+            path = "/" + os.path.relpath(place, host.path("/"))
+            if kind_of(path) is not kind or os.path.islink(os.path.dirname(place)) or not _is_file(place):
+                continue
+            found = look(host, path)
+            if found and found.data.split(b"\n", 1)[0] == line.encode():
+                yield path, found.sha256
 
 
 def moved(path: str, expected: str | None, digest: str | None) -> Stale:
@@ -167,6 +186,10 @@ def removable(host: Host, manifest: Manifest, paths: Sequence[str]) -> tuple[str
 
 def _keep(host: Host, manifest: Manifest) -> Manifest:
     return host.runs.keep(manifest, {"folders": host.way_back(manifest)["folders"]})
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.islink(path)
 
 
 def _is_folder(path: str) -> bool:

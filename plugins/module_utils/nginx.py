@@ -1,8 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One file of nginx's configuration that is ours: written, checked with all the others, put back where they do not fit.
+"""One file of nginx's configuration that is ours: checked with all the others, written, put back where they do not fit.
 
 nginx that runs reads nothing before it is told to reload, and it is told so only once `nginx -t` has taken the whole.
+One that is started reads what is there. So the file is tried first, where this host allows it, in a place that nobody
+else sees; and whoever dies between writing it and reloading leaves the previous one beside it, for the next call.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
-from . import storage
+from . import storage, trial, unfinished
 from .errors import ChangeError, Failed, Refused
 
 OWNED = re.compile(r"/(?:(?!\.\.?/)[A-Za-z0-9._-]+/)*[0-9]{1,3}-tcptune[A-Za-z0-9_-]*\.conf")
@@ -30,20 +33,23 @@ class Outcome(NamedTuple):
     before: bytes | None
     after: bytes | None
     reloaded: bool = False
+    recovered: bool = False
+    """Whether a change that died had to be taken back first."""
 
 
 class Nginx:
-    """The nginx of this host, called by `command`."""
+    """The nginx of this host, called by `command`, with `given` as its standard input."""
 
-    def __init__(self, command: Sequence[str] = ("nginx",)) -> None:
+    def __init__(self, command: Sequence[str] = ("nginx",), given: bytes = b"") -> None:
         self.command = tuple(command)
+        self.given = given
 
     def run(self, *options: str) -> tuple[int, str, str]:
         """Return status, standard output and error of nginx with these options. Raises Refused if it cannot run."""
         try:
             done = subprocess.run(  # noqa: S603  an argument list, no shell
                 [*self.command, *options],
-                stdin=subprocess.DEVNULL,
+                input=self.given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 timeout=TIMEOUT_S,
@@ -54,6 +60,14 @@ class Nginx:
         except subprocess.TimeoutExpired:
             raise Failed(f"nginx {' '.join(options)} took longer than {TIMEOUT_S} s") from None
         return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+    def can_see(self, path: str, data: bytes | None) -> bool:
+        """Return whether this host has a place to try a file: one in which nginx takes `data`, which it takes now."""
+        return shutil.which("unshare") is not None and self.seeing(path, data).mistake() is None
+
+    def seeing(self, path: str, data: bytes | None) -> Nginx:
+        """Return one that sees `data` in the file at `path`, or no file where that is None."""
+        return Nginx([*trial.seeing(path, data is not None), *self.command], data or b"")
 
     def mistake(self) -> str | None:
         """Return what nginx says is wrong with its whole configuration, None if it takes it."""
@@ -96,36 +110,48 @@ def bring(
 
     `listens` are addresses for which the file has a server that must not become the one that answers by default. Raises
     Refused where the host does not allow it, Failed where nginx did not take it: then the previous bytes are there.
+    What a call has left that died is put back first.
     """
     if not OWNED.fullmatch(path):
         raise Refused(f"{path} is not ours to write", hint="/etc/nginx/conf.d/99-tcptune.conf is", key=path)
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise Refused(f"there is no {folder}", hint="install nginx, or name the folder that it includes", key=path)
-    found = _look(path)
+    try:
+        left = unfinished.look(path)
+    except OSError as error:
+        raise Refused(f"{path} cannot be put back: {error}", hint="an earlier call died; see that folder") from error
+    recovered = left is not None and left.stands
+    found = left.before if left and recovered else _look(path)
     before = found.data if found else None
     if check:
-        return Outcome(before != wanted, before, wanted)
+        return Outcome(before != wanted or recovered, before, wanted, recovered=recovered)
+    with _undisturbed():
+        unfinished.settle(path)
     wrong = nginx.mistake()
+    if recovered and reload and not wrong:
+        # The one that died may have come as far as that.
+        _reloaded(nginx, path, nginx.configuration())
     # A file of ours that is wrong may be what this call is to repair.
     if wrong and (found is None or before == wanted):
         raise Refused(f"nginx does not take its configuration as it is: {wrong}", hint="nginx -t", key=path)
-    if before == wanted:
+    if before == wanted and not recovered:
         if wanted is not None:
             _fits(nginx, path, listens)
         return Outcome(False, before, wanted)
+    if not wrong:
+        _try(nginx, path, before, wanted, listens)
     with _undisturbed():
+        kept = unfinished.keep(path, found, wanted)
         try:
-            if wanted is None:
-                storage.remove(path)
-            else:
-                storage.write(path, found._replace(data=wanted) if found else storage.new_file(wanted))
+            unfinished.put(path, _as_wanted(found, wanted))
             configuration = _taken(nginx, path, wanted, listens)
             reloaded = reload and _reloaded(nginx, path, configuration)
         except Exception as error:
-            _put_back(path, found, error)
+            _put_back(path, found, kept, error)
             raise
-    return Outcome(True, before, wanted, reloaded)
+        storage.remove(kept)
+    return Outcome(True, before, wanted, reloaded, recovered)
 
 
 def has_other_default(configuration: str, address: str) -> bool:
@@ -134,6 +160,23 @@ def has_other_default(configuration: str, address: str) -> bool:
         if _spelt(words[0]) == _spelt(address) and ("default_server" in words or "default" in words):
             return True
     return False
+
+
+def _as_wanted(found: storage.FileState | None, wanted: bytes | None) -> storage.FileState | None:
+    if wanted is None:
+        return None
+    return found._replace(data=wanted) if found else storage.new_file(wanted)
+
+
+def _try(nginx: Nginx, path: str, before: bytes | None, wanted: bytes | None, listens: Iterable[str]) -> None:
+    """Raise Failed where nginx would not take the file, before it is there. Where it cannot be tried, do nothing."""
+    if not nginx.can_see(path, before):
+        return
+    try:
+        _taken(nginx.seeing(path, wanted), path, wanted, listens)
+    except ChangeError as error:
+        error.message += "; the file was not touched"
+        raise
 
 
 def _taken(nginx: Nginx, path: str, wanted: bytes | None, listens: Iterable[str]) -> str:
@@ -190,16 +233,14 @@ def _look(path: str) -> storage.FileState | None:
         raise Refused(f"{path} cannot be ours: {error.strerror}", hint="put a regular file there", key=path) from error
 
 
-def _put_back(path: str, found: storage.FileState | None, error: Exception) -> None:
+def _put_back(path: str, found: storage.FileState | None, kept: str, error: Exception) -> None:
     try:
-        if found is None:
-            storage.remove(path)
-        else:
-            storage.write(path, found)
+        unfinished.put(path, found)
+        storage.remove(kept)
     except OSError as second:
         if isinstance(error, ChangeError):
             error.message += f"; not put back: {second.strerror}"
-            error.hint = f"put {path} back by hand before nginx is started or reloaded"
+            error.hint = f"put {path} back by hand before nginx is started or reloaded: it is kept as {kept}"
             error.facts["not_restored"] = [path]
         return
     if isinstance(error, ChangeError):

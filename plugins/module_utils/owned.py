@@ -38,6 +38,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 class Kind(NamedTuple):
     """A kind of owned file."""
 
+    folders: str
+    """Where its files are, as a shell's pattern."""
     pattern: re.Pattern[str]
     """Matches its whole path."""
     holds: str
@@ -144,15 +146,22 @@ def _said(text: str) -> Iterator[tuple[int, str]]:
 
 
 KINDS = (
-    Kind(re.compile(r"/etc/sysctl\.d/" + _OURS), "any text", _anything, holds_settings=True),
-    Kind(re.compile(r"/etc/modules-load\.d/" + _OURS), "comments, and names of modules", _modules),
+    Kind("/etc/sysctl.d", re.compile(r"/etc/sysctl\.d/" + _OURS), "any text", _anything, holds_settings=True),
     Kind(
+        "/etc/modules-load.d",
+        re.compile(r"/etc/modules-load\.d/" + _OURS),
+        "comments, and names of modules",
+        _modules,
+    ),
+    Kind(
+        "/etc/security/limits.d",
         re.compile(r"/etc/security/limits\.d/" + _OURS),
         "comments, and lines as * soft nofile 65536",
         _limits,
         is_for_logins=True,
     ),
     Kind(
+        "/etc/systemd/system/*.service.d",
         re.compile(r"/etc/systemd/system/" + _UNIT + r"\.service\.d/" + _OURS),
         "comments, [Service], and one line as LimitNOFILE=65536 or LimitNOFILE=1024:524288",
         _unit,

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import uuid
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from .errors import ChangeError, Refused, raise_worst
 from .kernel import FOLDED, canonical, kernel_text
@@ -66,6 +66,8 @@ class Request(NamedTuple):
     """Those of `absent` whose value goes back even if somebody else has changed it since."""
     absent_files: tuple[str, ...] = ()
     """Files of ours, not of settings, that are to go."""
+    exclusive_header: str | None = None
+    """The first line of files that are to go where they are not among `files`; None if all stay."""
 
     @property
     def sha256(self) -> str:
@@ -75,6 +77,8 @@ class Request(NamedTuple):
         if self.persist or self.absent or self.absent_files:
             # What the host makes of it is not part of what was asked.
             asked.append([self.persist, self.absent, sorted(self.force_keys), *self.absent_files])
+        if self.exclusive_header is not None:
+            asked.append({"exclusive_header": self.exclusive_header})
         return sha256(json.dumps(asked).encode())
 
 
@@ -88,6 +92,7 @@ def make_request(
     writers: Mapping[str, Any] | None = None,
     keep_runs: int = 20,
     persist: bool = False,
+    exclusive_header: str | None = None,
 ) -> Request:
     """Return the checked request. Raises Refused, with every mistake in it."""
     problems: list[ChangeError] = []
@@ -108,8 +113,11 @@ def make_request(
         problems.append(Refused(f"{DROPIN} is given, and persist writes it", hint=hint, key=DROPIN))
     if persist and not wanted:
         problems.append(Refused("persist without settings", hint="name the settings that a boot is to give"))
+    if exclusive_header is not None:
+        problems += _unlike(exclusive_header, owned)
     raise_worst(problems)
-    return Request(wanted, expected, tuple(owned), run, revert_after_s, known, keep_runs, persist)
+    request = Request(wanted, expected, tuple(owned), run, revert_after_s, known, keep_runs, persist)
+    return request._replace(exclusive_header=exclusive_header)
 
 
 def make_removal(
@@ -243,6 +251,18 @@ def _file(given: Mapping[str, Any]) -> WantedFile:
         return WantedFile(path, content.encode("utf-8"), before)
     except UnicodeEncodeError as error:
         raise Refused(f"{path} has a character that is none: {error}", hint="write it in UTF-8", key=path) from error
+
+
+def _unlike(header: str, owned: Sequence[WantedFile]) -> Iterator[ChangeError]:
+    """Yield what is wrong with a header, or with a file that would not be known again by it."""
+    if not header.startswith("#") or not header.isprintable():
+        hint = 'such as "# Written by the role example"'
+        yield Refused(f"exclusive_header is no line of a comment: {header!r}", hint=hint)
+        return
+    for file in owned:
+        if not _kind(file.path).holds_settings and (file.data or b"").split(b"\n", 1)[0] != header.encode():
+            hint = f"begin it with the line: {header}"
+            yield Refused(f"{file.path} does not begin with exclusive_header", hint=hint, key=file.path)
 
 
 def _collect(problems: list[ChangeError], check: Any, *given: Any) -> Any:

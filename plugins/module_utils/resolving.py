@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a request means on this very host: the lines of our drop-in, and the values from before our first run.
 
-A controller that plans sends files whole and values as they are to be. A plain task says `persist`, or names what is
-to be `absent`, and leaves the rest to the host. Both become one kind of request before anything is decided.
+A controller that plans sends files whole and values as they are to be. A plain task says `persist`, names what is to be
+`absent`, or the first line of files of which the others are to go, and leaves the rest to the host. All become one kind
+of request before anything is decided.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ def resolved(host: Host, request: Request) -> tuple[Request, tuple[Left, ...]]:
 
     Raises Refused where a file of ours, or a setting, cannot be read: nobody knows then what to keep.
     """
-    if request.persist:
-        return _with_dropin(host, request), ()
     if request.absent or request.absent_files:
         return _taken_out(host, request)
+    if request.persist:
+        request = _with_dropin(host, request)
+    if request.exclusive_header is not None:
+        request = _alone(host, request, request.exclusive_header)
     return request, ()
 
 
@@ -77,6 +80,14 @@ def _with_dropin(host: Host, request: Request) -> Request:
     data = own_lines.with_settings(text, request.settings).encode()
     dropin = WantedFile(own_lines.DROPIN, data, ABSENT if text is None else digest)
     return request._replace(files=(*request.files, dropin))
+
+
+def _alone(host: Host, request: Request, header: str) -> Request:
+    listed = {file.path for file in request.files}
+    others = [
+        WantedFile(path, None, digest) for path, digest in files.with_first_line(host, header) if path not in listed
+    ]
+    return request._replace(files=(*request.files, *others))
 
 
 def _taken_out(host: Host, request: Request) -> tuple[Request, tuple[Left, ...]]:

@@ -88,6 +88,7 @@ def _asked(state: str, params: Mapping[str, Any]) -> Request:
         params["files"],
         writers=params["writers"],
         persist=params["persist"],
+        exclusive_header=params["exclusive_header"] or None,
         **more,
     )
 

@@ -14,10 +14,15 @@ version_added: 0.1.0
 author:
   - tcptune contributors (!UNKNOWN)
 description:
-  - Writes a file of its own below the folder that nginx includes, has C(nginx -t) check the whole configuration with
-    it, and tells a running nginx to reload. It is never restarted.
-  - If nginx does not take the whole, or does not read the file at all, the previous bytes are put back, and the module
-    fails with what nginx said. A running nginx has seen nothing of it.
+  - Has C(nginx -t) check the whole configuration with a file of its own in it, writes that below the folder that nginx
+    includes, and tells a running nginx to reload. It is never restarted.
+  - If nginx does not take the whole, or does not read the file at all, the module fails with what nginx said, and the
+    file is as it was. A running nginx has seen nothing of it.
+  - The file is tried in a mount namespace of C(nginx) alone before it is there, so that a host which dies in the middle
+    starts with one that was checked. Where that is not allowed, as in many containers, or where nginx does not take its
+    configuration as it is, the file is written first, checked there, and put back if it does not fit.
+  - Until nginx has been told, the previous file is kept beside it, under a name that begins with a dot. A call that
+    died leaves it there, and the next one puts it back first, unless somebody has written the file since.
 options:
   state:
     description: Whether the file is to be there.
@@ -49,7 +54,7 @@ options:
 attributes:
   check_mode:
     description: Says what would be written, and changes nothing.
-    details: What nginx thinks of the file is not known before it is there.
+    details: It does not ask nginx, which makes logs and folders of its own when it checks.
     support: partial
   diff_mode:
     description: Shows the file before and after.
@@ -79,7 +84,8 @@ reloaded:
   returned: success
   type: bool
 previous:
-  description: The text that was there, null if there was no file.
+  description:
+    - The text that was there, null if there was no file. Where an earlier call had died, the one that was put back.
   returned: success
   type: str
 failure:
@@ -139,6 +145,8 @@ def main():
             changed=bool(error.facts.get("not_restored")),
             failure=failure,
         )
+    if outcome.recovered:
+        module.warn("an earlier call died before it had reloaded nginx: what it had written is put back first")
     answer = {"changed": outcome.changed, "reloaded": outcome.reloaded, "previous": text(outcome.before)}
     if outcome.changed and not outcome.reloaded and module.params["reload"] and not module.check_mode:
         module.warn("nginx does not run, so it was not reloaded")

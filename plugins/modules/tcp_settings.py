@@ -39,6 +39,8 @@ options:
       - V(applied) and V(absent) leave a run that is held, unless O(confirm=true).
       - With V(extended), a run that is held gets O(revert_after_s) from now on, but never less time than it has.
       - With V(status), nothing is changed. The answer has what the host knows of O(run), and all of its runs in short.
+      - An option that says nothing with the state is refused, and the host is left as it is. Each says which states use
+        it. One that is empty, or as it is by default, counts as left out.
     type: str
     choices: [applied, confirmed, extended, rolled_back, absent, status]
     default: applied
@@ -104,6 +106,16 @@ options:
           - The SHA-256 of the file that must be there now, or V(absent) where there must be none.
           - If it is another one, nothing is changed and the module fails with RV(stale=true).
         type: str
+  exclusive_header:
+    description:
+      - The first line of O(files), by which the host knows others of the same writer. Those that are not among
+        O(files) any more are removed when the run is confirmed, and come back when it is rolled back.
+      - A comment, such as C(# Written by the role example). Each of O(files) has to begin with it, but for those in
+        C(/etc/sysctl.d), which are left alone.
+      - Only files that may be one of O(files[].path) are looked at, with C(modules-load.d), C(limits.d) and
+        C(UNIT.service.d) alone. The folder of a file stays. Without it, none is removed.
+      - Used with O(state=applied) alone.
+    type: str
   persist:
     description:
       - Whether the host is to put O(settings) into C(/etc/sysctl.d/99-tcptune.conf) too, in the given order and behind
@@ -514,7 +526,7 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcptune.linux.plugins.module_utils import task
+from ansible_collections.tcptune.linux.plugins.module_utils import options, task
 from ansible_collections.tcptune.linux.plugins.module_utils.errors import ChangeError
 from ansible_collections.tcptune.linux.plugins.module_utils.host import Host
 
@@ -537,6 +549,7 @@ ARGUMENTS = {
             "before_sha256": {"type": "str"},
         },
     },
+    "exclusive_header": {"type": "str"},
     "persist": {"type": "bool", "default": False},
     "confirm": {"type": "bool", "default": False},
     "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
@@ -562,6 +575,7 @@ def main():
     )
     host, failure = Host(), None
     try:
+        options.refuse_idle(module.params, ARGUMENTS)
         answer = task.answer(host, module.params, check=module.check_mode, diff=module._diff)
     except ChangeError as error:
         failure = error

@@ -163,7 +163,20 @@ def test_limits_go_there_and_back_and_name_what_has_to_be_restarted(alone: Alone
     changed = alone.role([machine], "nofile_limits", **variables).stdout
     assert "To be restarted: db.service" in changed
 
-    for _ in range(2):
+    # There is no service manager here: one that it tried to restart would fail.
+    db = UNIT.replace("web", "db")
+    off = {**variables, "nofile_limits_units": variables["nofile_limits_units"][:1], "nofile_limits_restart": True}
+    alone.role([machine], "nofile_limits", **{**off, "nofile_limits_exclusive": False})
+    assert no_comments(machine.read(db)) == ["[Service]", "LimitNOFILE=3072"]
+    predicted = alone.role([machine], "nofile_limits", "--check", "--diff", **off).stdout
+    assert "-LimitNOFILE=3072" in predicted
+    assert "-LimitNOFILE=4096" not in predicted
+    left = alone.role([machine], "nofile_limits", **off).stdout
+    assert "To be restarted: db.service" in left
+    assert machine.run("sh", "-c", f"ls {db} 2>/dev/null || true") == ""
+    assert recap(alone.role([machine], "nofile_limits", **off).stdout) == {machine.name: (0, 0)}
+
+    for _ in range(3):
         alone.role([machine], "rollback")
     assert machine.state() == before
 
@@ -323,7 +336,7 @@ def test_nginx_reloads_what_it_takes_and_never_sees_what_it_does_not(alone: Alon
     wrong = variables | {"nginx_timeouts_proxy_read": "65 parsecs"}
     refused = alone.role([nginx], "nginx_timeouts", **wrong, expect=2).stdout
     assert "invalid number of arguments" in refused
-    assert "the previous file is back" in refused
+    assert "the file was not touched" in refused
     other = variables | {"nginx_timeouts_listens": [{"address": "8081", "backlog": 1234}]}
     refused = alone.role([nginx], "nginx_timeouts", **other, expect=2).stdout
     assert "no server has `listen 8081 default_server`" in refused
@@ -344,5 +357,5 @@ def test_a_file_that_nginx_does_not_read_is_not_left_there(alone: Alone, nginx: 
 
     said = alone.role([nginx], "nginx_timeouts", nginx_timeouts_keepalive_timeout="75s", expect=2).stdout
 
-    assert f"nginx does not read {CONF}; the file is gone again" in said
+    assert f"nginx does not read {CONF}; the file was not touched" in said
     assert nginx.state() == before

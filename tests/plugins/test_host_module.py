@@ -303,3 +303,51 @@ def test_the_role_hands_the_time_on_and_a_playbook_gives_more(project):
     assert shown == ["0", "1024", "30", "tcptune"]
     assert ("changed=1" in said, "changed=1" in more, "changed=1" in back) == (True, True, True)
     assert restored == ["0", "4096", "60", "tcptune"]
+
+
+def test_an_option_that_says_nothing_with_the_state_is_refused_and_one_that_is_left_out_is_not(project):
+    omitted = "{{ omit }}"
+    found = answers(
+        project,
+        settings(settings=SETTINGS, keys=["net.core.somaxconn"]),
+        settings("check", state="absent", keys=["net.core.somaxconn"], settings=SETTINGS, persist=True),
+        shell("ls /var/lib"),
+        settings(settings=SETTINGS, keys=[], force_keys="", fence=False, revert_after_s=None),
+        settings(state="confirmed", settings={}, persist=omitted, revert_after_s=omitted, keep_runs=20),
+        settings(state="rolled_back", revert_after_s=60),
+        settings(state="status", confirm=True),
+        shell(f"cat {SOMAXCONN} {FIN_TIMEOUT}"),
+    )
+    applied, absent, records, held, confirmed, back, status, shown = found
+
+    assert [one["failure"]["kind"] for one in (applied, absent, back, status)] == ["refused"] * 4
+    assert applied["msg"] == ("state=applied has no use for keys (try: leave it out: keys belongs to state=absent)")
+    assert absent["failure"]["message"] == "state=absent has no use for settings, persist"
+    assert back["failure"]["message"] == "state=rolled_back has no use for revert_after_s"
+    assert status["failure"]["message"] == "state=status has no use for confirm"
+    assert records["stdout"] == ""
+    assert (held["host_state"], confirmed["host_state"]) == ("held", "confirmed")
+    assert shown["stdout"].split() == ["1024", "30"]
+
+
+def test_the_role_goes_through_every_state_with_an_inventory_that_has_variables_of_all(project):
+    everything = {
+        **VARIABLES,
+        "tcp_settings_writers": {"net.core.somaxconn": "somebody"},
+        "tcp_settings_revert_after_s": 600,
+        "tcp_settings_force_keys": ["net.core.somaxconn"],
+        "tcp_settings_keys": ["net.core.somaxconn"],
+        "tcp_settings_keep_runs": 5,
+        "tcp_settings_fence": True,
+    }
+    (project / "host_vars/web1.yml").write_text(json.dumps(everything))
+    role = {"role": "tcptune.linux.tcp_settings"}
+    (project / "role.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
+    states = ["applied", "status", "extended", "confirmed", "rolled_back"]
+    lines = [f"role.yml -e tcp_settings_state={state}" for state in states]
+    story = play(project, *lines, "role.yml -e tcp_settings_state=absent -e tcp_settings_run=run-2")
+
+    assert [shown[:3] for _, shown in story] == [
+        *[["0", "1024", "30"]] * 4,
+        *[["0", "4096", "60"]] * 2,
+    ], [said for said, _ in story]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
 import pytest
+from fake_host import Crash
 from module_utils import nginx, storage
 from module_utils.errors import Failed, Refused
 
@@ -12,17 +14,36 @@ PATH = "/etc/nginx/conf.d/99-tcptune.conf"
 
 
 class FakeNginx(nginx.Nginx):
-    """Takes a configuration unless its file holds the word `wrong`. Told to reload, it does what `reload` says."""
+    """Takes a configuration unless its file holds the word `wrong`. Told to reload, it does what `reload` says.
 
-    def __init__(self, path, reload=0, default="listen 80 default_server;", pid=None):
+    `aside` is whether this host has a place to try a file before it is there, `live` what a running one has read.
+    """
+
+    def __init__(self, path, reload=0, default="listen 80 default_server;", pid=None, aside=False):
         super().__init__(["nginx"])
-        self.path, self.reload, self.default, self.pid = path, reload, default, pid
+        self.path, self.reload, self.default, self.pid, self.aside = path, reload, default, pid, aside
         self.ran = []
+        self.live = self.shown()
+
+    def shown(self):
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def can_see(self, path, data):
+        assert (path, data) == (str(self.path), self.shown())
+        return self.aside
+
+    def seeing(self, path, data):
+        assert path == str(self.path)
+        other = FakeNginx(self.path, default=self.default)
+        other.shown = lambda: data
+        other.ran = self.ran
+        return other
 
     def run(self, *options):
         self.ran.append(options)
-        text = self.path.read_text() if self.path.exists() else ""
+        text = (self.shown() or b"").decode()
         if options == ("-s", "reload"):
+            self.live = self.live if self.reload else self.shown()
             return self.reload, "", "nginx: [error] no" if self.reload else ""
         if "wrong" in text:
             return 1, "", f"nginx: [emerg] wrong in {self.path}:1\nnginx: configuration file test failed"
@@ -46,12 +67,13 @@ def bring(fake, wanted, **more):
 def test_what_nginx_takes_is_there_and_nginx_is_told(path):
     fake = FakeNginx(path, pid="/run/nginx.pid")
 
-    assert bring(fake, b"keepalive_timeout 75s;\n") == (True, None, b"keepalive_timeout 75s;\n", True)
+    assert bring(fake, b"keepalive_timeout 75s;\n") == (True, None, b"keepalive_timeout 75s;\n", True, False)
     assert fake.ran[-1] == ("-s", "reload")
     assert bring(fake, b"keepalive_timeout 75s;\n") == (
         False,
         b"keepalive_timeout 75s;\n",
         b"keepalive_timeout 75s;\n",
+        False,
         False,
     )
     assert fake.ran[-1] != ("-s", "reload")
@@ -146,3 +168,112 @@ def test_a_lost_connection_does_not_end_it_in_the_middle(path):
 
     assert not path.exists()
     assert signal.getsignal(signal.SIGHUP) == kept
+
+
+def alone(path):
+    """Return whether nothing is in the folder but, perhaps, the file."""
+    return [*path.parent.iterdir()] in ([], [path])
+
+
+@pytest.mark.parametrize("before", [None, b"mine\n"])
+def test_what_nginx_would_not_take_is_never_there_where_it_can_be_tried(path, before, monkeypatch):
+    if before is not None:
+        path.write_bytes(before)
+    for name in ("write", "remove"):
+        monkeypatch.setattr(storage, name, lambda *_: pytest.fail("something was written"))
+
+    with pytest.raises(Failed, match=r"nginx does not take .*: wrong in .*; the file was not touched"):
+        bring(FakeNginx(path, pid="x", aside=True), b"wrong\n")
+    with pytest.raises(Failed, match="ours could answer for yours; the file was not touched"):
+        bring(FakeNginx(path, pid="x", aside=True), b"right\n", listens=["8080"])
+
+
+def dies_at(monkeypatch, fake, step, before_it):
+    """Have the power go before or after the step of that number. Return the list of the steps that were reached."""
+    steps = []
+
+    def counted(name, act):
+        def acted(*given):
+            steps.append(name)
+            if len(steps) == step and before_it:
+                raise Crash(name)
+            done = act(*given)
+            if len(steps) == step:
+                raise Crash(name)
+            return done
+
+        return acted
+
+    monkeypatch.setattr(storage, "write", counted("write", storage.write))
+    monkeypatch.setattr(storage, "remove", counted("remove", storage.remove))
+    monkeypatch.setattr(fake, "run", counted("nginx", fake.run))
+    return steps
+
+
+@pytest.mark.parametrize("then", [b"next\n", b"mine\n", b"right\n", None])
+@pytest.mark.parametrize("dying", [b"right\n", b"wrong\n", None])
+@pytest.mark.parametrize("before", [b"mine\n", None])
+@pytest.mark.parametrize("aside", [False, True])
+@pytest.mark.parametrize("before_it", [False, True])
+def test_who_dies_at_any_step_leaves_what_the_next_call_ends(path, monkeypatch, before, dying, then, aside, before_it):
+    fakes = []
+    for step in range(1, 40):
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_bytes(before)
+        fake = FakeNginx(path, pid="x", aside=aside)
+        with monkeypatch.context() as patch:
+            steps = dies_at(patch, fake, step, before_it)
+            with contextlib.suppress(Crash, Failed):
+                bring(fake, dying)
+        died = len(steps) == step
+        shown = fake.shown()
+        assert shown in (before, dying)
+        assert shown == before or not (aside and dying == b"wrong\n")
+
+        left = not alone(path)
+        told = nginx.bring(fake, str(path), then, check=True)
+        done = bring(fake, then)
+        assert (told.changed, told.before, told.after) == (done.changed, done.before, done.after)
+        assert (fake.shown(), fake.live) == (then, then)
+        assert alone(path)
+        # Without anything left there, nothing is put back.
+        assert left or not done.recovered
+        fakes.append(done.recovered)
+        if not died:
+            break
+    assert not died
+    assert any(fakes) or dying == before or (aside and dying == b"wrong\n")
+
+
+def test_what_somebody_wrote_after_it_had_died_is_not_put_back(path, monkeypatch):
+    path.write_bytes(b"mine\n")
+    fake = FakeNginx(path, pid="x")
+    with monkeypatch.context() as patch:
+        dies_at(patch, fake, 4, before_it=True)
+        with pytest.raises(Crash):
+            bring(fake, b"wrong\n")
+    assert fake.shown() == b"wrong\n"
+    (kept,) = [found for found in path.parent.iterdir() if found != path]
+    assert (kept.name[0], kept.suffix, kept.read_bytes()) == (".", ".before", b"mine\n")
+
+    path.write_bytes(b"by hand\n")
+    done = bring(fake, b"by hand\n")
+    assert (done.changed, done.recovered, fake.shown()) == (False, False, b"by hand\n")
+    assert alone(path)
+
+
+def test_the_wrong_file_of_one_that_died_is_refused_again_with_the_first_one_back(path, monkeypatch):
+    path.write_bytes(b"mine\n")
+    path.chmod(0o600)
+    first = storage.look(str(path))
+    fake = FakeNginx(path, pid="x")
+    with monkeypatch.context() as patch:
+        dies_at(patch, fake, 4, before_it=True)
+        with pytest.raises(Crash):
+            bring(fake, b"wrong\n")
+
+    with pytest.raises(Failed, match="the previous file is back"):
+        bring(fake, b"wrong\n")
+    assert storage.look(str(path)) == first
+    assert alone(path)
