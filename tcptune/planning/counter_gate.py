@@ -117,7 +117,7 @@ def _meanwhile(rule: CounterRule, gate: CountersGate, others: Sequence[Watched])
     growths: list[float] = []
     traffic: list[float] = []
     left_out = ""
-    for one in others:
+    for one in sorted(others, key=lambda other: other.host):
         before, after = _measured(rule, gate, one)
         if isinstance(before, NotMeasured):
             left_out = left_out or f"{one.host} has no number: {before.why}"
