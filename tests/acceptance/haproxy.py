@@ -31,7 +31,7 @@ for port in map(int, sys.argv[1:]):
 
 
 def haproxy() -> str:
-    """Give the path of HAProxy. Without it a test is skipped; CI must not: there a skipped test looks like a passed one."""
+    """Give the path of HAProxy. Without it a test is skipped; CI must not, as a skipped test looks like a passed one."""
     found = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
     if found is None:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip

@@ -1,4 +1,4 @@
-"""What is done to an HAProxy so that it writes each of its termination states: servers, clients, and one section each."""
+"""What is done to an HAProxy so that it writes each of its termination states: servers, clients, a section for each."""
 
 from __future__ import annotations
 
@@ -122,7 +122,6 @@ def act(name, port, does, *more):
         read_on(one)
     one.close()
     if held:
-        read_on(held)
         held.close()
 threads = [threading.Thread(target=act, args=(name, *does)) for name, does in told.items()]
 [one.start() for one in threads]
