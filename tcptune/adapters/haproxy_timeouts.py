@@ -238,7 +238,7 @@ class _Reader:
             elif client is not None and client.value is not None and client.value < (found.value or 0):
                 self.notes.append(
                     f"{client.said}: timeout client is below timeout {name}, and releases up to 2023 close after the "
-                    "shorter of the two (HAProxy issue 2334): the shorter is judged"
+                    "shorter of the two (HAProxy issue 2334): that is judged; to keep them longer, raise both"
                 )
                 return client
             return found

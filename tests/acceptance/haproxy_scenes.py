@@ -8,7 +8,7 @@ FOLDER = "/run/haproxy-test"
 FIRST_PORT = 8001
 
 # Ports of the servers, by what they do.
-WELL, CLOSES, RESETS, SILENT, CUTS, STALLS, BABBLES, CLOSED, FULL, LONG = range(9001, 9011)
+WELL, CLOSES, RESETS, SILENT, CUTS, STALLS, BABBLES, CLOSED, FULL, LONG, ONCE = range(9001, 9012)
 SERVERS = f"""
 import asyncio, socket, struct, sys
 HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n"
@@ -26,6 +26,12 @@ async def well(reader, writer):
     while await asked(reader):
         writer.write(HEAD % 6 + mine)
         await writer.drain()
+async def once(reader, writer):
+    # Ends the connection just when the second request comes.
+    await asked(reader)
+    writer.write(HEAD % 6 + b"000000")
+    await writer.drain()
+    await reader.read(1)
 async def closes(reader, writer):
     await asked(reader)
 async def resets(reader, writer):
@@ -68,7 +74,7 @@ async def main():
         one.setblocking(False)
         one.connect_ex(("127.0.0.1", {FULL}))
     for port, does in (({WELL}, well), ({CLOSES}, closes), ({RESETS}, resets), ({SILENT}, silent), ({CUTS}, cuts),
-                       ({STALLS}, stalls), ({BABBLES}, babbles), ({LONG}, long)):
+                       ({STALLS}, stalls), ({BABBLES}, babbles), ({LONG}, long), ({ONCE}, once)):
         await asyncio.start_server(ended(does), "127.0.0.1", port)
     await asyncio.sleep(120)
 asyncio.run(main())
