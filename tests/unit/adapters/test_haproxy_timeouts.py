@@ -257,7 +257,7 @@ PIECES = [
     "defaults", "frontend", "backend", "listen", "global", " a", " b", "\n", "\n ", "timeout", " client", " server",
     " 5",
     " 5s", "x", "mode http", "default_backend a", "use_backend b if", " from", "option", " httpclose", "no option", '"',
-    "'", "\\", "#", "é", "\0", "%[", "\t",
+    "'", "\\", "#", "é", "\0", "%[", "\t", "\\x41", '"${A-5s}', "$B", "option http-keep-alive", "disabled", " 5s6",
 ]  # fmt: skip
 
 
