@@ -222,7 +222,7 @@ def test_json_is_read_without_its_quoting() -> None:
 
 
 PLAIN = [(phrase, text.encode()) for phrase in wording().phrases for text, sure in forms(phrase) if sure is None]
-WORDS = st.sampled_from([text for _, text in PLAIN])
+WORDS = st.sampled_from([phrase.beside.encode() + text for phrase, text in PLAIN])
 
 
 @given(
