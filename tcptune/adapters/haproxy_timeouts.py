@@ -6,19 +6,20 @@ Only sections, `timeout`, `option`, `mode` and what leads from a frontend to a b
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tcptune.adapters.haproxy_words import of_environment, shown, words
 from tcptune.domain.chain import Aspect, Configuration, Known, Origin, Route
 from tcptune.errors import ChainError
 
 _MOST_BYTES = 4 << 20
-_TIME = re.compile(r"([0-9]{1,12})(us|ms|s|m|h|d)?")
+# Behind a unit HAProxy 2.6 reads no further, and warns that later releases will refuse it.
+_TIME = re.compile(r"([0-9]{1,12})(?:(us|ms|s|m|h|d)(.*))?", re.DOTALL)
 _UNITS_S = {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_QUOTES = re.compile(r"""["'\\]""")
-_LONGEST_LINE = 64 << 10
+_LONGEST_S = 2147483.647
+"""HAProxy counts milliseconds in 31 bits, and refuses what is longer."""
 _PROXIES = frozenset({"defaults", "frontend", "backend", "listen"})
 _SECTIONS = _PROXIES | {
     "global",
@@ -30,9 +31,17 @@ _SECTIONS = _PROXIES | {
     "program",
     "ring",
     "http-errors",
+    "fcgi-app",
+    "log-forward",
+    "log-profile",
+    "crt-store",
+    "traces",
+    "acme",
 }
 _OLD_NAMES = {"clitimeout": "client", "srvtimeout": "server", "contimeout": "connect"}
 _OLD_OPTIONS = {"forceclose": "httpclose"}
+_CLOSING = frozenset({"httpclose", "http-server-close", "http-keep-alive"})
+"""Of these a section has one: the last that it says, or takes over."""
 _KERNEL_S = 7200.0
 """net.ipv4.tcp_keepalive_time where nobody changed it."""
 
@@ -48,6 +57,9 @@ class _Section:
     timeouts: dict[str, Said] = field(default_factory=dict)
     options: dict[str, Said] = field(default_factory=dict)
     """Option -> 'on' or 'off'."""
+    closing: Said | None = None
+    """Which of `_CLOSING` holds."""
+    disabled: bool = False
     mode: str = "tcp"
     backends: dict[str, str] = field(default_factory=dict)
     """Name of a backend -> who leads there by a rule."""
@@ -89,21 +101,21 @@ class _Reader:
         """Take one line."""
         place = f"{self._origin}:{number}"
         try:
-            words = _words(text)
+            found = words(text)
         except ValueError as problem:
             self.mistakes.append(f"{place}: {problem}")
             return
-        if not words:
+        if not found:
             return
-        if words[0] == ".if":
+        if found[0] == ".if":
             self.notes.append(f"{place}: .if is not followed: what stands below it is read as if it always counted")
-        if words[0] in _SECTIONS:
-            self._now = self._begin(words, place) if words[0] in _PROXIES else None
+        if found[0] in _SECTIONS:
+            self._now = self._begin(found, place) if found[0] in _PROXIES else None
         elif self._now is not None:
-            self._inside(self._now, words, place)
+            self._inside(self._now, found, place)
 
-    def _begin(self, words: list[str], place: str) -> _Section:
-        kind, *rest = words
+    def _begin(self, said: list[str], place: str) -> _Section:
+        kind, *rest = said
         name = rest[0] if rest and rest[0] != "from" else ""
         based = rest[rest.index("from") + 1 :][:1] if "from" in rest else []
         if based and based[0] not in self._defaults:
@@ -113,6 +125,7 @@ class _Reader:
         if parent is not None:
             section.timeouts, section.options = dict(parent.timeouts), dict(parent.options)
             section.mode, section.backends, section.default = parent.mode, dict(parent.backends), parent.default
+            section.closing, section.disabled = parent.closing, parent.disabled
         if kind == "defaults":
             self._latest = section
             self._defaults[name] = section
@@ -120,30 +133,47 @@ class _Reader:
             self._sections.append(section)
         return section
 
-    def _inside(self, section: _Section, words: list[str], place: str) -> None:
-        first = words[0]
-        if first == "timeout" and len(words) > 2:
-            section.timeouts[words[1]] = (words[2], place)
-        elif first in _OLD_NAMES and len(words) > 1:
-            section.timeouts[_OLD_NAMES[first]] = (words[1], place)
+    def _inside(self, section: _Section, said: list[str], place: str) -> None:
+        first = said[0]
+        if first == "timeout" and len(said) > 3:
+            self.mistakes.append(f"{place}: timeout {said[1]} has more than a time: {' '.join(said[2:])}")
+        elif first == "timeout" and len(said) > 2:
+            section.timeouts[said[1]] = (said[2], place)
+        elif first in _OLD_NAMES and len(said) > 1:
+            section.timeouts[_OLD_NAMES[first]] = (said[1], place)
         elif first == "timeout" or first in _OLD_NAMES:
             self.mistakes.append(f"{place}: {first} has no time")
-        elif first == "option" and len(words) > 1:
-            section.options[_OLD_OPTIONS.get(words[1], words[1])] = ("on", place)
-        elif words[:2] == ["no", "option"] and len(words) > 2:
-            section.options[_OLD_OPTIONS.get(words[2], words[2])] = ("off", place)
-        elif first == "mode" and len(words) > 1:
-            section.mode = words[1]
-        elif first == "default_backend" and len(words) > 1:
-            section.default = (words[1], place)
-        elif first == "use_backend" and len(words) > 1:
-            section.backends[words[1]] = place
+        elif first == "option" and len(said) > 1:
+            self._option(section, said[1], "on", place)
+        elif said[:2] == ["no", "option"] and len(said) > 2:
+            self._option(section, said[2], "off", place)
+        elif first in {"disabled", "enabled"}:
+            section.disabled = first == "disabled"
+        elif first == "mode" and len(said) > 1:
+            section.mode = said[1]
+        elif first == "default_backend" and len(said) > 1:
+            section.default = (said[1], place)
+        elif first == "use_backend" and len(said) > 1:
+            section.backends[said[1]] = place
+
+    def _option(self, section: _Section, said: str, state: str, place: str) -> None:
+        name = _OLD_OPTIONS.get(said, said)
+        if name not in _CLOSING:
+            section.options[name] = (state, place)
+        elif state == "on":
+            section.closing = (name, place)
+        elif section.closing is not None and section.closing[0] == name:
+            section.closing = None
 
     def routes(self) -> Iterator[Route]:
         """Yield what each frontend does with each of its backends."""
-        backends = {one.name: one for one in self._sections if one.kind == "backend"}
+        # What `listen` names is a backend for others, too.
+        backends = {one.name: one for one in self._sections if one.kind in {"backend", "listen"}}
         for one in self._sections:
             if one.kind == "backend":
+                continue
+            if one.disabled:
+                self.notes.append(f"{one.place}: {one.kind} {one.name} is not judged: it is disabled")
                 continue
             if one.mode != "http":
                 self.notes.append(f"{one.place}: {one.kind} {one.name} is not judged: mode {one.mode} passes TCP on")
@@ -153,29 +183,21 @@ class _Reader:
             for name, place in one.ways().items():
                 if name in backends:
                     yield self._route(one, backends[name])
-                elif "%[" in name or "%" in name:
+                elif "%" in name:
                     self.notes.append(f"{place}: the backend is only known once a request is there: not judged")
+                elif of_environment(name):
+                    self.notes.append(f"{place}: the backend is {shown(name)}, of the environment: not judged")
                 else:
                     self.mistakes.append(f"{place}: there is no backend {name!r}")
 
     def _route(self, front: _Section, back: _Section) -> Route:
         settings: dict[Aspect, Known] = {}
         unknown: dict[Aspect, str] = {}
-        # As HAProxy falls back where one is not set.
-        idle = next((name for name in ("http-keep-alive", "http-request", "client") if name in front.timeouts), None)
-        for aspect, section, timeout in (
-            (Aspect.RECEIVES_IDLE, front, idle),
-            (Aspect.RESPONSE, back, "server"),
-        ):
-            if timeout not in section.timeouts:
-                continue
-            text, place = section.timeouts[timeout]
-            if "$" in text:
-                unknown[aspect] = (
-                    f"{place}: timeout {timeout} is {text}, of the environment in which HAProxy is started"
-                )
-            else:
-                settings[aspect] = self._time(text, place)
+        for aspect, found in ((Aspect.RECEIVES_IDLE, self._idle(front)), (Aspect.RESPONSE, self._of(back, "server"))):
+            if isinstance(found, str):
+                unknown[aspect] = found
+            elif found is not None:
+                settings[aspect] = found
         for aspect, section, option in (
             (Aspect.RECEIVES_KEEPALIVE, front, "clitcpka"),
             (Aspect.SENDS_KEEPALIVE, back, "srvtcpka"),
@@ -184,40 +206,69 @@ class _Reader:
             settings[aspect] = _read(_KERNEL_S if state == "on" else None, place)
         reuse, why = True, ""
         for section in (front, back):
-            for option in ("httpclose", "http-server-close"):
-                state, place = section.options.get(option, ("off", ""))
-                if state == "on":
-                    reuse, why = False, f"{place}: option {option}"
+            closing, place = section.closing or ("http-keep-alive", "")
+            if closing != "http-keep-alive":
+                reuse, why = False, f"{place}: option {closing}"
             state, place = section.options.get("nolinger", ("off", ""))
             if state == "on":
                 self.notes.append(
                     f"{place}: option nolinger ends connections with a reset and throws away what was not yet sent: "
                     "reset.so_linger_zero"
                 )
-        client = front.timeouts.get("client")
-        if idle not in {None, "client"} and client is not None and not unknown and self._below(client, settings):
-            self.notes.append(
-                f"{client[1]}: timeout client is below timeout {idle}, and releases up to 2023 close after the shorter "
-                "of the two (HAProxy issue 2334)"
-            )
-        closed = front.options.get("httpclose", ("off", ""))
-        if closed[0] == "on":
-            settings[Aspect.RECEIVES_IDLE] = _read(0.0, closed[1])
+        if front.closing is not None and front.closing[0] == "httpclose":
+            settings[Aspect.RECEIVES_IDLE] = _read(0.0, front.closing[1])
             unknown.pop(Aspect.RECEIVES_IDLE, None)
         name = f"{front.name} -> {back.name}" if back is not front else front.name
         return Route(name=name, upstream=back.name, settings=settings, reuse=reuse, reuse_why=why, unknown=unknown)
 
-    def _below(self, client: Said, settings: dict[Aspect, Known]) -> bool:
-        idle = settings.get(Aspect.RECEIVES_IDLE)
-        return "$" not in client[0] and idle is not None and (self._time(*client).value or 0) < (idle.value or 0)
+    def _idle(self, front: _Section) -> Known | str | None:
+        """Return after what time a client's idle connection is closed, or why that is not known.
+
+        As HAProxy 2.6.12 was seen to do it: 0 counts as not set, and where a time is not set, the next one counts.
+        """
+        client = self._of(front, "client")
+        for name in ("http-keep-alive", "http-request"):
+            found = self._of(front, name)
+            if isinstance(found, str):
+                return found
+            if found is None or found.value is None:
+                continue
+            if isinstance(client, str):
+                self.notes.append(f"{client}: where it is below timeout {name}, releases such as 2.6 close after it")
+            elif client is not None and client.value is not None and client.value < (found.value or 0):
+                self.notes.append(
+                    f"{client.said}: timeout client is below timeout {name}, and releases up to 2023 close after the "
+                    "shorter of the two (HAProxy issue 2334): that is judged; to keep them longer, raise both"
+                )
+                return client
+            return found
+        return client
+
+    def _of(self, section: _Section, timeout: str) -> Known | str | None:
+        """Return a timeout of a section, None where it says nothing, or why its value is not known."""
+        if timeout not in section.timeouts:
+            return None
+        text, place = section.timeouts[timeout]
+        if of_environment(text):
+            return f"{place}: timeout {timeout} is {shown(text)}, of the environment in which HAProxy is started"
+        return self._time(text, place)
 
     def _time(self, text: str, place: str) -> Known:
         found = _TIME.fullmatch(text)
         if found is None:
             self.mistakes.append(f"{place}: {text!r} is no time such as 30s or 5000, which is in ms")
-            return _read(0.0, place)
+            return _read(None, place)
         # Without a unit HAProxy counts milliseconds.
-        return _read(int(found[1]) * _UNITS_S[found[2] or "ms"], place)
+        value_s = int(found[1]) * _UNITS_S[found[2] or "ms"]
+        if value_s > _LONGEST_S:
+            self.mistakes.append(f"{place}: {text!r} is longer than HAProxy can wait, 2147483647 ms or some 24 days")
+        if found[3]:
+            read = found[1] + found[2]
+            self.notes.append(
+                f"{place}: {text!r} is {read} to HAProxy up to 2.6; later releases refuse what is behind it"
+            )
+        # No time at all is what 0 means.
+        return _read(value_s or None, place)
 
 
 def _text(path: Path) -> str:
@@ -230,20 +281,6 @@ def _text(path: Path) -> str:
     if len(found) > _MOST_BYTES:
         raise ChainError(f"{path}: this is longer than {_MOST_BYTES >> 20} MiB", hint="the file that haproxy -f names")
     return found.decode("utf-8", errors="replace")
-
-
-def _words(line: str) -> list[str]:
-    """Split a line as HAProxy does: # begins a comment wherever it is not quoted. Raises ValueError."""
-    if _QUOTES.search(line) is None:
-        return line.partition("#")[0].split()
-    if len(line) > _LONGEST_LINE:
-        raise ValueError(f"this line is longer than {_LONGEST_LINE >> 10} KiB")
-    words = shlex.shlex(line, posix=True)
-    words.whitespace_split = True
-    try:
-        return list(words)
-    except ValueError:
-        raise ValueError("a quote, or what a backslash keeps, has no end") from None
 
 
 def _read(value: float | None, said: str) -> Known:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import model_validator
 
 from tcptune.domain.parameters import Verified
 from tcptune.domain.values import Frozen
@@ -31,14 +31,26 @@ class Phrase(Frozen):
     product: str
     error: str
     """Name of an ErrorKind."""
-    texts: tuple[str, ...] = Field(min_length=1)
+    texts: tuple[str, ...] = ()
     """Any of these in a line, compared as they stand."""
+    http_states: tuple[str, ...] = ()
+    """Or any of these termination states of HAProxy's HTTP log, whatever it says of cookies behind them."""
+    tcp_states: tuple[str, ...] = ()
+    """Or any of these of its TCP log."""
+    beside: str = ""
+    """What the line has to hold as well."""
     causes: tuple[str, ...] = ()
     """Ids of causes, the likeliest first. A line of a log proves none of them."""
     peer: Literal["any", "upstream", "client"] = "any"
     """Whose address is meant, where a line has both."""
     source: str
     verified: Verified
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if not (self.texts or self.http_states or self.tcp_states):
+            raise ValueError(f"{self.id} has nothing to look for")
+        return self
 
 
 class Wording(Frozen):

@@ -30,6 +30,8 @@ LINES = b"".join(
         b"[Sat Nov 21 18:00:04 2026] nf_conntrack: table full, dropping packet\n",
         b'10.0.0.1 - - [21/Nov/2026:18:00:05 +0000] "GET / HTTP/1.1" 499 0 "-" "curl"\n',
         b"haproxy[7]: 10.1.2.3:40000 [21/Nov/2026:18:00:06.000] web app/a 0/0/1/-1/60001 504 1 - - sH-- 1/1/0/0/0\n",
+        b"10.1.2.3:40000 [21/Nov/2026:18:00:06.000] web app/a 0/0/0/-1/9 502 209 - - SHVN 1/1/0/0/+1 0/0\n",
+        b"10.1.2.3:40001 [21/Nov/2026:18:00:06.000] raw app/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0\n",
         b'[2026-11-21T18:00:07.000Z] "GET / HTTP/1.1" 503 UC 0 95 1 - "-" "curl" "-" "x" "10.0.0.7:80"\n',
         b"1795284008.123 java.net.SocketException: Connection reset\n\tat java.base/x\n",
     )

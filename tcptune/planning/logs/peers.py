@@ -18,7 +18,10 @@ _GO_PAIR = re.compile(rb"->(" + _ADDRESS + _ENDS + rb")")
 _GO_DIAL = re.compile(rb"dial (?:tcp|udp)[46]? ((?:" + _ADDRESS + rb"|" + _NAME + rb")" + _ENDS + rb")")
 # HAProxy: [accept date] frontend backend/server.
 _HAPROXY_SERVER = re.compile(rb"\] \S{1,128} (\S{1,128}/\S{1,128}) -?\d")
-_HAPROXY_CLIENT = re.compile(rb"haproxy\[\d+\]: (\S{2,45}?)" + _ENDS + rb" \[")
+# The time has thousandths: in access logs of others it has none. What stands before it depends on who keeps the log.
+_HAPROXY_CLIENT = re.compile(
+    rb"(?:^|[\s>\"])([0-9A-Fa-f:.]{2,45}|unix)" + _ENDS + rb" \[\d\d/[A-Z][a-z]{2}/\d{4}(?::\d\d){3}\.\d{3}\] "
+)
 # urllib3, and Apache HttpClient.
 _POOL = re.compile(rb"host='([^'\s]{1,253})', port=(\d{1,5})")
 _HTTP_CLIENT = re.compile(rb"[Cc]onnect to (" + _NAME + _ENDS + rb")")

@@ -21,6 +21,7 @@ from tcptune.domain.logs import (
 from tcptune.planning.logs.masking import example
 from tcptune.planning.logs.peers import peer
 from tcptune.planning.logs.stamps import stamp
+from tcptune.planning.logs.states import Sure, forms
 
 JOURNAL_TIME = b"__REALTIME_TIMESTAMP="
 """Begins the line that gives an entry its time, in journald's export format: it has to be handed over, too."""
@@ -42,7 +43,9 @@ _AROUND_URLS = (b" ", b'"', b"'", b"(", b"<", b"[", b"\t")
 _LONGEST_URL_BYTES = 4096
 _MOST_SHAPES = 4096
 _LONGEST_SHAPE_BYTES = 1024
-_Texts = tuple[tuple[Phrase, bytes], ...]
+_Texts = tuple[tuple[Phrase, bytes, Sure], ...]
+_Anchored = tuple[int, bytes, Phrase, bytes, Sure]
+"""Rank, text without digits, phrase, text, what makes it sure."""
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}=")
 _EVENT = b"data: {"
 """How the journal's JSON begins where a gateway sends it as events."""
@@ -203,7 +206,13 @@ class Tally:
 
     def _phrase(self, line: bytes) -> tuple[Phrase, int] | None:
         """Return the first phrase of the wording that the line holds, and where."""
-        for phrase, text in self._possible(line):
+        for phrase, text, sure in self._possible(line):
+            if phrase.beside.encode() not in line:
+                continue
+            if sure is not None:
+                if found := sure.search(line):
+                    return phrase, found.start()
+                continue
             at = line.find(text)
             while at >= 0 and b" " not in text and _in_url(line, at):
                 at = line.find(text, at + 1)
@@ -221,7 +230,7 @@ class Tally:
         known = self._shapes.get(shape)
         if known is None:
             found = [one for anchor, texts in self._by_anchor if anchor in shape for one in texts if one[1] in shape]
-            known = tuple((phrase, text) for _, _, phrase, text in sorted(found, key=lambda one: one[0]))
+            known = tuple(one[2:] for one in sorted(found, key=lambda one: one[0]))
             if len(shape) <= _LONGEST_SHAPE_BYTES:
                 if len(self._shapes) >= _MOST_SHAPES:
                     self._shapes.clear()
@@ -278,17 +287,17 @@ class Tally:
         )
 
 
-def _by_anchor(wording: Wording) -> list[tuple[bytes, list[tuple[int, bytes, Phrase, bytes]]]]:
-    """Return for each anchor the texts that hold it: rank, text without digits, phrase, text.
+def _by_anchor(wording: Wording) -> list[tuple[bytes, list[_Anchored]]]:
+    """Return for each anchor the texts that hold it.
 
     The anchors are without digits, too. A text stands with its first anchor alone.
     """
-    found: dict[str, list[tuple[int, bytes, Phrase, bytes]]] = {anchor: [] for anchor in wording.anchors}
+    found: dict[str, list[_Anchored]] = {anchor: [] for anchor in wording.anchors}
     rank = 0
     for phrase in wording.phrases:
-        for text in phrase.texts:
+        for text, sure in forms(phrase):
             anchor = next(anchor for anchor in wording.anchors if anchor in text)
-            found[anchor].append((rank, text.encode().translate(None, _DIGITS), phrase, text.encode()))
+            found[anchor].append((rank, text.encode().translate(None, _DIGITS), phrase, text.encode(), sure))
             rank += 1
     return [(anchor.encode().translate(None, _DIGITS), texts) for anchor, texts in found.items() if texts]
 

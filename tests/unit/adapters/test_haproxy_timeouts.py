@@ -38,13 +38,27 @@ def test_sections_begin_with_what_the_defaults_before_them_say(tmp_path: Path) -
     [
         ("", 30),
         ("timeout http-request 10s\n", 10),
-        ("timeout http-request 10s\n timeout http-keep-alive 65s\n", 65),
+        ("timeout http-request 10s\n timeout http-keep-alive 20s\n", 20),
+        # HAProxy 2.6.12 closes after the shorter of the two.
+        ("timeout http-request 10s\n timeout http-keep-alive 65s\n", 30),
+        ("timeout http-request 65s\n", 30),
+        # 0 counts as not set, and without any there is no end.
+        ("timeout http-keep-alive 0\n timeout http-request 10s\n", 10),
+        ("timeout http-keep-alive 10s\n timeout client 0\n", 10),
+        ("timeout client 0\n", None),
+        ("timeout client 500ms9h\n", 0.5),
+        ("timeout client 500ms\\\n", 0.5),
+        ("timeout client \\x35\\x30\\x30\n", 0.5),
         ("clitimeout 7000\n", 7),
         ("option httpclose\n", 0),
         ("option httpclose\n no option httpclose\n", 30),
+        ("option httpclose\n option http-keep-alive\n", 30),
+        ("option httpclose\n no option http-server-close\n", 0),
     ],
 )
-def test_an_idle_connection_of_a_client_is_closed_as_haproxy_falls_back(more: str, idle: float, tmp_path: Path) -> None:
+def test_an_idle_connection_of_a_client_is_closed_as_haproxy_falls_back(
+    more: str, idle: float | None, tmp_path: Path
+) -> None:
     [found] = read(tmp_path, DEFAULTS + more + ENDS).routes
 
     assert found.settings[Aspect.RECEIVES_IDLE].value == idle
@@ -95,7 +109,7 @@ def test_words_end_where_haproxy_ends_them(line: str, idle: float, tmp_path: Pat
     ("line", "aspect"),
     [
         ('timeout http-keep-alive "${KEEP}"', Aspect.RECEIVES_IDLE),
-        ("timeout client $CLIENT", Aspect.RECEIVES_IDLE),
+        ('timeout client "$CLIENT"', Aspect.RECEIVES_IDLE),
         ('timeout server "${SERVER}s"', Aspect.RESPONSE),
     ],
 )
@@ -140,6 +154,51 @@ def test_a_backend_that_is_the_default_and_chosen_too_stays(tmp_path: Path) -> N
     assert [one.upstream for one in found.routes] == ["app", "other"]
 
 
+@pytest.mark.parametrize(
+    ("said", "reuse"),
+    [
+        ("option http-server-close", False),
+        ("option http-server-close\n option http-keep-alive", True),
+        ("option http-keep-alive\n option http-server-close", False),
+        ("option http-server-close\n no option http-keep-alive", False),
+        ("option http-server-close\n no option http-server-close", True),
+    ],
+)
+@pytest.mark.parametrize("where", ["before", "inherited"])
+def test_of_several_options_that_close_the_last_holds(said: str, reuse: bool, where: str, tmp_path: Path) -> None:
+    first, _, rest = said.partition("\n")
+    text = f"{DEFAULTS} {said}\n{ENDS}" if where == "before" else f"{DEFAULTS} {first}\nlisten all\n{rest}\n"
+    [found] = read(tmp_path, text).routes
+
+    assert found.reuse is reuse
+
+
+def test_a_backend_may_be_a_section_that_listens_itself(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{DEFAULTS}frontend web\n default_backend all\nlisten all\n timeout server 9s\n")
+
+    assert {one.name: one.settings[Aspect.RESPONSE].value for one in found.routes} == {"web -> all": 9, "all": 9}
+
+
+def test_sections_that_carry_no_requests_change_none(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{DEFAULTS}listen all\nlog-forward logs\n timeout client 77s\nfcgi-app f\n option tcpka\n")
+
+    assert found.routes[0].settings[Aspect.RECEIVES_IDLE].value == 30
+    assert found.routes[0].settings[Aspect.SENDS_KEEPALIVE].value is None
+
+
+def test_what_is_disabled_is_not_judged_and_that_is_said(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{DEFAULTS}{ENDS}listen off\n disabled\nlisten on\n disabled\n enabled\n")
+
+    assert [one.name for one in found.routes] == ["web -> app", "on"]
+    assert any("listen off is not judged: it is disabled" in note for note in found.notes)
+
+
+def test_a_backend_of_the_environment_is_told(tmp_path: Path) -> None:
+    found = read(tmp_path, f'{DEFAULTS}{ENDS}frontend any\n default_backend "app-${{COLOUR}}"\n')
+
+    assert any("the backend is app-${COLOUR}, of the environment" in note for note in found.notes)
+
+
 def test_lines_below_a_condition_are_read_and_that_is_said(tmp_path: Path) -> None:
     text = f"{DEFAULTS}.if feature(OPENSSL)\n  timeout http-keep-alive 10s\n.endif\n{ENDS}"
     found = read(tmp_path, text)
@@ -177,6 +236,12 @@ def test_nolinger_is_said_once_with_its_place_and_not_where_it_is_taken_back(tmp
         (DEFAULTS.replace("5000", "soon") + ENDS, "haproxy.cfg:6: 'soon' is no time"),
         (DEFAULTS + "timeout client\n" + ENDS, "haproxy.cfg:7: timeout has no time"),
         (DEFAULTS + "timeout client '5s\n" + ENDS, "haproxy.cfg:7: a quote"),
+        (DEFAULTS + 'timeout client "5s\n' + ENDS, "haproxy.cfg:7: a quote"),
+        (DEFAULTS + "timeout client \\xz5\n" + ENDS, "haproxy.cfg:7: two hexadecimal digits"),
+        (DEFAULTS + "timeout client $CLIENT\n" + ENDS, "haproxy.cfg:7: '$CLIENT' is no time"),
+        (DEFAULTS + "timeout client '$CLIENT'\n" + ENDS, "haproxy.cfg:7: '$CLIENT' is no time"),
+        (DEFAULTS + "timeout client 30 s\n" + ENDS, "haproxy.cfg:7: timeout client has more than a time: 30 s"),
+        (DEFAULTS + "timeout client 25d\n" + ENDS, "haproxy.cfg:7: '25d' is longer than HAProxy can wait"),
         (DEFAULTS + ENDS.replace("_backend app", "_backend ap"), "there is no backend 'ap'"),
         (DEFAULTS + "frontend x from none\n default_backend app\nbackend app\n", "no defaults section 'none'"),
     ],
@@ -192,7 +257,7 @@ PIECES = [
     "defaults", "frontend", "backend", "listen", "global", " a", " b", "\n", "\n ", "timeout", " client", " server",
     " 5",
     " 5s", "x", "mode http", "default_backend a", "use_backend b if", " from", "option", " httpclose", "no option", '"',
-    "'", "\\", "#", "é", "\0", "%[", "\t",
+    "'", "\\", "#", "é", "\0", "%[", "\t", "\\x41", '"${A-5s}', "$B", "option http-keep-alive", "disabled", " 5s6",
 ]  # fmt: skip
 
 

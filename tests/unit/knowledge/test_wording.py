@@ -8,6 +8,7 @@ from tcptune.domain.causes import ErrorText
 from tcptune.domain.logs import ErrorKind, Phrase
 from tcptune.knowledge.causes import errors
 from tcptune.knowledge.wording import wording
+from tcptune.planning.logs.states import forms
 
 WORDING = wording()
 KINDS = {kind.name: kind for kind in WORDING.errors}
@@ -16,12 +17,12 @@ KINDS = {kind.name: kind for kind in WORDING.errors}
 @pytest.mark.parametrize("phrase", WORDING.phrases, ids=lambda phrase: phrase.id)
 def test_a_phrase_can_be_found_and_says_a_known_error(phrase: Phrase) -> None:
     assert phrase.error in KINDS
-    for text in phrase.texts:
+    for text, _ in forms(phrase):
         assert any(anchor in text for anchor in WORDING.anchors), f"no anchor finds {text!r}"
 
 
 def test_each_anchor_is_there_for_a_phrase_and_none_for_another() -> None:
-    texts = [text for phrase in WORDING.phrases for text in phrase.texts]
+    texts = [text for phrase in WORDING.phrases for text, _ in forms(phrase)]
     for anchor in WORDING.anchors:
         assert any(anchor in text for text in texts), anchor
         assert not any(anchor in other for other in WORDING.anchors if other != anchor), anchor
@@ -30,10 +31,16 @@ def test_each_anchor_is_there_for_a_phrase_and_none_for_another() -> None:
 def test_no_phrase_is_out_of_reach_behind_a_more_general_one() -> None:
     before: list[tuple[str, str]] = []
     for phrase in WORDING.phrases:
-        for text in phrase.texts:
+        for text, _ in forms(phrase):
             hidden = [f"{id_}: {general}" for id_, general in before if general in text and id_ != phrase.id]
             assert not hidden, f"{phrase.id}: {text!r} is always taken for {hidden}"
-        before += [(phrase.id, text) for text in phrase.texts]
+        if not phrase.beside:
+            before += [(phrase.id, text) for text, _ in forms(phrase)]
+
+
+def test_a_phrase_with_nothing_to_look_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="mute has nothing to look for"):
+        Phrase(id="mute", product="any", error="EOF", source="nowhere", verified="source")
 
 
 CUT = {"recv() failed (104", "upstream timed out (110"}
