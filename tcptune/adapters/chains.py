@@ -26,8 +26,10 @@ from tcptune.domain.chain import (
 )
 from tcptune.errors import ChainError
 from tcptune.knowledge.timeout_chain import products
+from tcptune.planning.chain_http2 import nonsense
 
 _TIME = "500ms, 60s, 10m, 2h or never"
+_HTTP2 = "http2: true on both sides, or leave it out"
 HINTS = {
     "": "chain: NAME and hops: [{name: ..., product: ...}, ...]",
     "format_version": "format_version: 1",
@@ -42,12 +44,20 @@ HINTS = {
     "hops.receives.requests": "requests: 1000, or requests: never",
     "hops.receives.tcp_keepalive": f"tcp_keepalive: {_TIME}",
     "hops.receives.answer_within": f"answer_within: {_TIME}",
+    "hops.receives.http2": "http2: true",
+    "hops.receives.max_age": f"max_age: {_TIME}",
+    "hops.receives.age_grace": f"age_grace: {_TIME}",
+    "hops.receives.pings_apart": f"pings_apart: {_TIME}",
+    "hops.receives.idle_pings_apart": f"idle_pings_apart: {_TIME}",
     "hops.sends": "sends: {idle_timeout: 60s, response_timeout: 30s}",
     "hops.sends.reuse": "reuse: true",
     "hops.sends.idle_timeout": f"idle_timeout: {_TIME}",
     "hops.sends.requests": "requests: 1000, or requests: never",
     "hops.sends.tcp_keepalive": f"tcp_keepalive: {_TIME}",
     "hops.sends.response_timeout": f"response_timeout: {_TIME}",
+    "hops.sends.http2": "http2: true",
+    "hops.sends.ping": f"ping: {_TIME}",
+    "hops.sends.idle_ping": f"idle_ping: {_TIME}",
     "hops.upstream": "upstream: NAME, as in proxy_pass http://NAME",
 }
 """Key -> what to write instead."""
@@ -65,6 +75,10 @@ def load_chain(path: Path) -> Chain:
     if found is None or document.mistakes:
         raise document.error(str(path), ChainError)
     hops = tuple(_hop(document, str(path), ("hops", at), hop) for at, hop in enumerate(found.hops))
+    for at, key, why in nonsense(hops, products()):
+        document.add(("hops", at, *key), why, hint=_HTTP2)
+    if document.mistakes:
+        raise document.error(str(path), ChainError)
     return Chain(name=found.chain, origin=str(path), hops=hops)
 
 
@@ -120,6 +134,8 @@ def _hop(document: Document, origin: str, path: Place, hop: HopFile) -> Hop:
         settings=settings,
         reuse=hop.sends.reuse if hop.sends else None,
         reuse_why=_said_reuse(document, origin, path, hop.sends),
+        receives_http2=hop.receives.http2 if hop.receives else None,
+        sends_http2=hop.sends.http2 if hop.sends else None,
         upstream=hop.upstream,
     )
 

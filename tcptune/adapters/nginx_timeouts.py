@@ -20,6 +20,13 @@ _NAMED = re.compile(r"(?P<name>[^$]+)\$(?:request_uri|document_uri|uri)\b")
 _ITSELF = "1.29.7"
 """From this release on nginx reuses connections to an upstream block without being told to."""
 _OTHERS = ("fastcgi_pass", "grpc_pass", "scgi_pass", "uwsgi_pass")
+_OBSOLETE = {
+    "http2_max_requests": "keepalive_requests",
+    "http2_idle_timeout": "keepalive_timeout",
+    "http2_recv_timeout": "client_header_timeout",
+}
+"""What nginx itself says of them: "directive is obsolete, use the ... directive instead"."""
+_ONE_SETTING = "1.19.7"
 _OWN_BACKLOG = 511
 _KERNEL_S = 7200.0
 """net.ipv4.tcp_keepalive_time where nobody changed it."""
@@ -70,6 +77,9 @@ class _Reading:
                 yield f"{one.place}: {one.name} is not judged: only what goes on as HTTP by proxy_pass is"
             if scope.kind == "stream":
                 yield "the stream block is not judged: it passes TCP on"
+            for name, instead in _OBSOLETE.items():
+                for one in scope.own.get(name, ()):
+                    yield f"{one.place}: {name} does nothing from nginx {_ONE_SETTING} on: {instead} does"
             for one in scope.own.get("listen", ()):
                 for backlog in (arg.removeprefix("backlog=") for arg in one.args if arg.startswith("backlog=")):
                     if backlog.isdecimal() and int(backlog) < _OWN_BACKLOG:
@@ -83,6 +93,7 @@ class _Reading:
         settings: dict[Aspect, Known] = {}
         for aspect, where, name in (
             (Aspect.RECEIVES_IDLE, scope, "keepalive_timeout"),
+            (Aspect.AGE, scope, "keepalive_time"),
             (Aspect.RESPONSE, scope, "proxy_read_timeout"),
             (Aspect.SENDS_IDLE, upstream, "keepalive_timeout"),
         ):

@@ -186,6 +186,9 @@ def _not_captured(report: CaptureReport) -> Iterator[Gap]:
         yield Gap(group="capture", why="there is no TCP in it")
 
 
+_NAMELESS = "that breaks, and is none of the causes told apart here; tcptune timeouts check says what to change"
+
+
 def from_chain(report: ChainReport) -> Heard:
     """Return what a chain's timeouts make: possible, for nobody saw it happen."""
     clues: list[Clue] = []
@@ -195,7 +198,12 @@ def from_chain(report: ChainReport) -> Heard:
             clues += [clue for one in link.broken for clue in _breaks(report, link, one)]
             why = f"{report.chain}, {link.requester} to {link.receiver}"
             gaps += [Gap(group="chain", why=f"{why}: {one.why}") for one in link.undecided]
+            gaps += [Gap(group="chain", why=f"{why}: {one.what}: {_NAMELESS}") for one in link.broken if _nameless(one)]
     return Heard(clues=tuple(dict.fromkeys(clues)), not_judged=tuple(dict.fromkeys(gaps)))
+
+
+def _nameless(broken: Broken) -> bool:
+    return broken.severity is Severity.HARM and not broken.causes
 
 
 def _breaks(report: ChainReport, link: Link, broken: Broken) -> Iterator[Clue]:

@@ -26,15 +26,23 @@ class Aspect(StrEnum):
     RECEIVES_REQUESTS = "receives.requests"
     RECEIVES_KEEPALIVE = "receives.tcp_keepalive"
     ANSWER = "receives.answer_within"
+    AGE = "receives.max_age"
+    GRACE = "receives.age_grace"
+    PINGS_APART = "receives.pings_apart"
+    IDLE_PINGS_APART = "receives.idle_pings_apart"
     SENDS_IDLE = "sends.idle_timeout"
     SENDS_REQUESTS = "sends.requests"
     SENDS_KEEPALIVE = "sends.tcp_keepalive"
     RESPONSE = "sends.response_timeout"
+    PING = "sends.ping"
+    IDLE_PING = "sends.idle_ping"
     FLOW = "idle_timeout"
     """Of a hop that passes packets on: it forgets a connection that says nothing for that long."""
 
 
 COUNTED = frozenset({Aspect.RECEIVES_REQUESTS, Aspect.SENDS_REQUESTS})
+HTTP2_ALONE = frozenset({Aspect.GRACE, Aspect.PINGS_APART, Aspect.IDLE_PINGS_APART, Aspect.PING, Aspect.IDLE_PING})
+"""What means nothing over HTTP/1.1."""
 
 
 class Origin(StrEnum):
@@ -90,7 +98,7 @@ def _time(value: object) -> str:
 def _period(value: object) -> str:
     text = _time(value)
     if seconds(text) == 0:
-        raise ValueError("a keepalive probe comes after more than 0 s; write never where there is none")
+        raise ValueError("this comes after more than 0 s; write never where there is none")
     return text
 
 
@@ -128,8 +136,11 @@ Period = Annotated[str | None, BeforeValidator(_period), _TIME_SCHEMA]
 Requests = Annotated[str | None, BeforeValidator(_count), WithJsonSchema({"type": ["integer", "string"], "minimum": 1})]
 Name = Annotated[str, BeforeValidator(_words), _NAME_SCHEMA]
 Word = Annotated[str | None, BeforeValidator(_words), _NAME_SCHEMA]
+Http2Spoken = Annotated[bool | None, Field(strict=True)]
 Version = Annotated[Literal[1], BeforeValidator(_version), WithJsonSchema({"enum": [1, "1"]})]
 Layer = Literal[4, 7]
+Side = Literal["receives", "sends"]
+"""As the server of the hop before, or as the client of the next."""
 
 
 class Receives(Frozen):
@@ -141,6 +152,16 @@ class Receives(Frozen):
     requests: Requests = Field(default=None, description="Closes a connection after so many requests.")
     tcp_keepalive: Period = Field(default=None, description="Sends its first TCP keepalive probe after that long.")
     answer_within: Time = Field(default=None, description="The longest that it takes to answer.")
+    http2: Http2Spoken = Field(default=None, description="Whether the hop before it speaks HTTP/2 to it, as gRPC does.")
+    max_age: Period = Field(default=None, description="Closes a connection after that long, however busy it is.")
+    age_grace: Time = Field(
+        default=None,
+        description="HTTP/2: cuts requests that are still open so long after max_age; never: they may end.",
+    )
+    pings_apart: Time = Field(
+        default=None, description="HTTP/2: PINGs that come sooner one after another end the connection."
+    )
+    idle_pings_apart: Time = Field(default=None, description="HTTP/2: the same while no request is open.")
 
 
 class Sends(Frozen):
@@ -151,6 +172,9 @@ class Sends(Frozen):
     requests: Requests = Field(default=None, description="Sends at most so many requests over a connection.")
     tcp_keepalive: Period = Field(default=None, description="Sends its first TCP keepalive probe after that long.")
     response_timeout: Time = Field(default=None, description="Gives up where nothing of an answer comes for that long.")
+    http2: Http2Spoken = Field(default=None, description="Whether it speaks HTTP/2 to the next hop, as gRPC does.")
+    ping: Period = Field(default=None, description="HTTP/2: sends a PING that often while a request is open.")
+    idle_ping: Period = Field(default=None, description="HTTP/2: sends a PING that often while no request is open.")
 
 
 def _at_layer_4(hop: HopFile) -> HopFile:
@@ -204,6 +228,16 @@ class Known(Frozen):
     """Who says so: 'chain.yml:9', 'nginx.conf:31', or the source of a default."""
 
 
+class Http2(Frozen):
+    """What a product does where it speaks HTTP/2, beside its defaults."""
+
+    defaults: dict[Aspect, str] = {}
+    """What differs, and what there is over HTTP/2 alone."""
+    knobs: dict[Aspect, str] = {}
+    source: str
+    verified: Verified
+
+
 class Product(Frozen):
     """What is known of a product: its defaults, and where they are changed."""
 
@@ -224,6 +258,10 @@ class Product(Frozen):
     effect: str = ""
     """Of layer 4: what becomes of a connection that it has forgotten."""
     notes: tuple[str, ...] = ()
+    http2: Http2 | None = None
+    """None where it is not known how it treats an HTTP/2 connection: the other defaults are no answer then."""
+    only_http2: tuple[Side, ...] = ()
+    """Where it speaks nothing else: its defaults there are of HTTP/2."""
     source: str
     verified: Verified
 
@@ -263,6 +301,9 @@ class Hop(Frozen):
     settings: dict[Aspect, Known] = {}
     reuse: bool | None = None
     reuse_why: str = ""
+    receives_http2: bool | None = None
+    """Whether the hop before speaks HTTP/2 to it. None where the file does not say."""
+    sends_http2: bool | None = None
     knobs: dict[Aspect, str] = {}
     fixed: tuple[Aspect, ...] = ()
     together: tuple[Aspect, ...] = ()
@@ -275,6 +316,10 @@ class Hop(Frozen):
     def knob(self, aspect: Aspect) -> str:
         """Return what a setting is called at this hop."""
         return self.knobs.get(aspect, aspect.value)
+
+    def http2(self, side: Side) -> bool | None:
+        """Return whether it speaks HTTP/2 on a side, None where that is not said."""
+        return self.receives_http2 if side == "receives" else self.sends_http2
 
 
 class Chain(Frozen):

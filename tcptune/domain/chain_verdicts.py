@@ -23,6 +23,10 @@ class Rule(StrEnum):
     """Who waits for an answer waits longer than who is asked."""
     REQUESTS = "requests"
     """The side that sends requests ends a connection before the other side counts it out."""
+    AGE = "age"
+    """HTTP/2: requests that are open when a connection has reached its age may run to their end."""
+    PINGS = "pings"
+    """HTTP/2: PINGs do not come more often than the other side permits."""
     REUSE = "reuse"
     """Connections are reused where the configuration means them to be."""
 
@@ -66,7 +70,7 @@ class Broken(Frozen):
     evidence: tuple[str, ...]
     """The values that were compared, each with where it is from."""
     causes: tuple[str, ...]
-    """Ids of the causes that this makes."""
+    """Ids of the causes that this makes; none where it is one of its own."""
     remedies: tuple[KnobChange, ...]
     """The first is the best; one of them is enough."""
     otherwise: str = ""

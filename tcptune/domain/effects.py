@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import computed_field
 
+from tcptune.domain.quantities import spelled
 from tcptune.domain.values import Frozen
 
 
@@ -21,6 +23,31 @@ class Outcome(StrEnum):
     NOT_JUDGED = "not judged"
 
 
+class Quiet(Frozen):
+    """Traffic that is too little to judge a number by."""
+
+    before_per_s: float
+    now_per_s: float | None = None
+    """None where there was too little before: what there is now does not matter then."""
+
+
+def too_quiet(some: Sequence[Quiet]) -> str:
+    """Say why numbers were not judged for lack of traffic: all of them before the run, or all of them now.
+
+    >>> too_quiet([Quiet(before_per_s=3.5), Quiet(before_per_s=7)])
+    'idle before: 3.5 to 7 per second'
+    """
+    before = _range([one.before_per_s for one in some])
+    if now := [one.now_per_s for one in some if one.now_per_s is not None]:
+        return f"too little traffic to tell: {_range(now)} per second now, {before} before"
+    return f"idle before: {before} per second"
+
+
+def _range(values: Sequence[float]) -> str:
+    least, most = spelled(min(values)), spelled(max(values))
+    return least if least == most else f"{least} to {most}"
+
+
 class RateEffect(Frozen):
     """One number before and after."""
 
@@ -34,6 +61,8 @@ class RateEffect(Frozen):
     """What counts as nothing."""
     why: str = ""
     """Why it was not judged."""
+    quiet: Quiet | None = None
+    """The traffic, where that is why it was not judged."""
 
     @property
     def there(self) -> bool:

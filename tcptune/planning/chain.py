@@ -12,17 +12,22 @@ from tcptune.domain.chain import (
     Chain,
     Configuration,
     Hop,
+    Http2,
     Known,
     Origin,
     Product,
     Route,
+    Side,
     Verified,
     seconds,
 )
 from tcptune.domain.chain_verdicts import ChainReport, Link, Way
+from tcptune.planning.chain_http2 import spoken
 from tcptune.planning.chain_rules import judged
 
 _BOTH_SIDES = (Aspect.RECEIVES_IDLE, Aspect.SENDS_IDLE)
+_OF_CONNECTIONS = frozenset({*_BOTH_SIDES, Aspect.RECEIVES_REQUESTS, Aspect.SENDS_REQUESTS})
+"""What a product may do otherwise over HTTP/2."""
 
 
 def assess(chain: Chain, products: Mapping[str, Product], read: Mapping[str, Configuration]) -> ChainReport:
@@ -32,7 +37,7 @@ def assess(chain: Chain, products: Mapping[str, Product], read: Mapping[str, Con
     """
     notes = [note for configuration in read.values() for note in configuration.notes]
     ways: list[tuple[str | None, tuple[Hop, ...]]] = [(None, ())]
-    for hop in chain.hops:
+    for hop in spoken(chain.hops, products):
         configuration = read.get(hop.name)
         if configuration is None:
             settled = _settled(hop, products)
@@ -90,7 +95,7 @@ def _settled(hop: Hop, products: Mapping[str, Product]) -> Hop:
         settings = {**dict.fromkeys(product.together, one), **settings}
     if product is None:
         return hop.model_copy(update={"settings": settings, "reuse": True if hop.reuse is None else hop.reuse})
-    defaults = {aspect: _default(product, aspect, text) for aspect, text in product.defaults.items()}
+    defaults, unknown, knobs = _defaults(hop, product)
     reuse_why = hop.reuse_why or ("" if product.reuse else f"{product.title} does not unless it is told to")
     return hop.model_copy(
         update={
@@ -98,21 +103,40 @@ def _settled(hop: Hop, products: Mapping[str, Product]) -> Hop:
             "settings": {aspect: one for aspect, one in defaults.items() if aspect not in hop.unknown} | settings,
             "reuse": product.reuse if hop.reuse is None else hop.reuse,
             "reuse_why": reuse_why,
-            "knobs": product.knobs,
+            "knobs": knobs,
             "fixed": product.fixed,
             "together": product.together,
-            "unknown": product.unknown | hop.unknown,
+            "unknown": product.unknown | unknown | hop.unknown,
             "effect": product.effect,
             "notes": product.notes,
         }
     )
 
 
-def _default(product: Product, aspect: Aspect, text: str) -> Known:
+def _defaults(hop: Hop, product: Product) -> tuple[dict[Aspect, Known], dict[Aspect, str], dict[Aspect, str]]:
+    """Return the defaults of a hop's product, what is not known of it, and its knobs: over what each side speaks."""
+    found = {aspect: _default(product, product, aspect, text) for aspect, text in product.defaults.items()}
+    unknown: dict[Aspect, str] = {}
+    knobs = dict(product.knobs)
+    sides: tuple[Side, ...] = ("receives", "sends")
+    for side in (side for side in sides if hop.http2(side) and side not in product.only_http2):
+        if product.http2 is None:
+            for aspect in _OF_CONNECTIONS & found.keys():
+                if aspect.startswith(f"{side}."):
+                    del found[aspect]
+                    unknown[aspect] = f"what {product.title} does over HTTP/2 is not known here; say it in the file"
+            continue
+        own = {aspect: text for aspect, text in product.http2.defaults.items() if aspect.startswith(f"{side}.")}
+        found |= {aspect: _default(product, product.http2, aspect, text) for aspect, text in own.items()}
+        knobs |= {aspect: knob for aspect, knob in product.http2.knobs.items() if aspect.startswith(f"{side}.")}
+    return found, unknown, knobs
+
+
+def _default(product: Product, told: Product | Http2, aspect: Aspect, text: str) -> Known:
     counted = None if text == NEVER or aspect not in COUNTED else float(text)
     value = counted if aspect in COUNTED else seconds(text)
-    doubt = "; recalled, look it up" if product.verified is Verified.RECALLED else ""
-    return Known(value=value, origin=Origin.DEFAULT, said=f"default of {product.product}: {product.source}{doubt}")
+    doubt = "; recalled, look it up" if told.verified is Verified.RECALLED else ""
+    return Known(value=value, origin=Origin.DEFAULT, said=f"default of {product.product}: {told.source}{doubt}")
 
 
 def _links(hops: tuple[Hop, ...]) -> tuple[Link, ...]:

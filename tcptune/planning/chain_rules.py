@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from tcptune.domain.chain import Aspect, Hop, Known, time_text
 from tcptune.domain.chain_verdicts import Broken, Fine, Judged, KnobChange, NotJudged, Rule
 from tcptune.domain.concerns import Severity
+from tcptune.planning.chain_http2 import aged, idle_end, passes, pinged
+from tcptune.planning.chain_values import LEAST_MARGIN_S, evident, gap, limit, margin, remedy, span
 
-LEAST_MARGIN_S = 1.0
-"""A request that leaves just before the connection is closed needs about a round trip; a second covers any."""
 _FEW_REQUESTS = 1000
 _SHORT_S = 10.0
 """Below that an idle timeout costs so many new connections that the other side is better changed."""
@@ -30,18 +30,11 @@ def judged(requester: Hop, receiver: Hop, between: Sequence[Hop], behind: Sequen
             _answer(requester, receiver, behind),
             _requests(requester, receiver),
             _remarks(requester),
+            aged(requester, receiver, behind) if requester.sends_http2 else (),
+            pinged(requester, receiver, _forgets(between)) if requester.sends_http2 else (),
         )
         for one in rule
     )
-
-
-def margin(time_s: float) -> float:
-    """Return how far apart two timeouts should be: 1 to 5 s.
-
-    >>> margin(5), margin(20), margin(60)
-    (1.0, 2.0, 5.0)
-    """
-    return min(5.0, max(LEAST_MARGIN_S, time_s / 10))
 
 
 def _idle(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Judged]:
@@ -59,22 +52,22 @@ def _idle(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
     if keeps is None or closes is None:
         gaps = [(requester, Aspect.SENDS_IDLE)] if keeps is None else []
         gaps += [(receiver, Aspect.RECEIVES_IDLE)] if closes is None else []
-        yield NotJudged(rule=Rule.IDLE, why="; ".join(_gap(hop, aspect) for hop, aspect in gaps))
+        yield NotJudged(rule=Rule.IDLE, why="; ".join(gap(hop, aspect) for hop, aspect in gaps))
         return
     assert closes.value is not None  # noqa: S101  # told above
-    said = f"{requester.name} keeps an idle connection {_for(keeps)}, {receiver.name} closes it after"
+    said = f"{requester.name} keeps an idle connection {span(keeps)}, {receiver.name} closes it after"
     if keeps.value is not None and keeps.value + LEAST_MARGIN_S <= closes.value:
         yield Fine(rule=Rule.IDLE, what=f"{said} {time_text(closes.value)}")
         return
     thin = keeps.value is not None and keeps.value < closes.value
-    yield Broken(
+    race = Broken(
         rule=Rule.IDLE,
         severity=Severity.HARM,
         what=f"{said} {time_text(closes.value)}" + (": less than a second apart" if thin else ""),
         effect=f"a request that {requester.name} sends at that moment meets a closed connection: reset, EOF, or 502",
         evidence=(
-            _said(requester, Aspect.SENDS_IDLE),
-            _said(receiver, Aspect.RECEIVES_IDLE),
+            evident(requester, Aspect.SENDS_IDLE),
+            evident(receiver, Aspect.RECEIVES_IDLE),
             *_useless_probes(requester, receiver, closes.value),
         ),
         causes=("reset.keepalive_race", "reset.write_after_peer_close", "eof.idle_reuse"),
@@ -82,6 +75,7 @@ def _idle(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
         otherwise="no kernel setting helps; where neither side can be changed, send requests that may be repeated once "
         "more over a new connection",
     )
+    yield idle_end(race, receiver) if requester.sends_http2 else race
 
 
 def _closes_first(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> tuple[KnobChange, ...]:
@@ -93,9 +87,9 @@ def _closes_first(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> tupl
     lower, higher = None, None
     bound = min(closes, bare)
     if Aspect.SENDS_IDLE not in requester.fixed and bound > LEAST_MARGIN_S:
-        lower = _remedy(requester, Aspect.SENDS_IDLE, bound - margin(bound))
+        lower = remedy(requester, Aspect.SENDS_IDLE, bound - margin(bound))
     if Aspect.RECEIVES_IDLE not in receiver.fixed and keeps is not None and keeps + LEAST_MARGIN_S <= bare:
-        higher = _remedy(receiver, Aspect.RECEIVES_IDLE, keeps + margin(keeps))
+        higher = remedy(receiver, Aspect.RECEIVES_IDLE, keeps + margin(keeps))
     short = bound - margin(bound) < _SHORT_S
     return tuple(one for one in ((higher, lower) if short else (lower, higher)) if one is not None)
 
@@ -115,7 +109,7 @@ def _flow(requester: Hop, receiver: Hop, between: Sequence[Hop]) -> Iterator[Jud
         return
     for hop in between:
         if Aspect.FLOW not in hop.settings:
-            yield NotJudged(rule=Rule.FLOW, why=_gap(hop, Aspect.FLOW))
+            yield NotJudged(rule=Rule.FLOW, why=gap(hop, Aspect.FLOW))
     forgets = _forgets(between)
     if forgets is None:
         return
@@ -131,32 +125,35 @@ def _silent(requester: Hop, receiver: Hop, hop: Hop, forgets_s: float) -> Iterat
     """Judge connections that wait for the next request."""
     keeps, closes = requester.settings.get(Aspect.SENDS_IDLE), receiver.settings.get(Aspect.RECEIVES_IDLE)
     reused = requester.reuse is not False and not _closes_at_once(receiver)
-    idle_s = 0.0 if not reused else min(_limit(keeps), _limit(closes))
+    idle_s = 0.0 if not reused else min(limit(keeps), limit(closes))
+    if reused and passes(requester, Aspect.IDLE_PING, forgets_s):
+        yield Fine(rule=Rule.FLOW, what=f"HTTP/2 PINGs come before {hop.name} forgets, after {time_text(forgets_s)}")
+        return
     if idle_s + LEAST_MARGIN_S <= forgets_s:
         yield Fine(
             rule=Rule.FLOW, what=f"no connection is idle for the {time_text(forgets_s)} after which {hop.name} forgets"
         )
         return
     gaps = [
-        _gap(side, aspect)
+        gap(side, aspect)
         for side, aspect in zip((requester, receiver), _KEEPALIVES, strict=True)
         if aspect not in side.settings
     ]
     gaps += [
-        _gap(side, aspect)
+        gap(side, aspect)
         for side, aspect in ((requester, Aspect.SENDS_IDLE), (receiver, Aspect.RECEIVES_IDLE))
         if aspect not in side.settings
     ]
     if gaps:
         yield NotJudged(rule=Rule.FLOW, why=f"{hop.name} forgets after {time_text(forgets_s)}: {'; '.join(gaps)}")
         return
-    lower = [_remedy(requester, Aspect.SENDS_IDLE, forgets_s - margin(forgets_s))]
+    lower = [remedy(requester, Aspect.SENDS_IDLE, forgets_s - margin(forgets_s))]
     if Aspect.SENDS_IDLE in requester.fixed or forgets_s <= LEAST_MARGIN_S:
         lower = []
     # A probe may get lost: two of them fit.
-    probe = _remedy(requester, Aspect.SENDS_KEEPALIVE, float(max(1, int(forgets_s / 2.5))))
+    probe = remedy(requester, Aspect.SENDS_KEEPALIVE, float(max(1, int(forgets_s / 2.5))))
     longer = (
-        [] if Aspect.FLOW in hop.fixed or idle_s == math.inf else [_remedy(hop, Aspect.FLOW, idle_s + margin(idle_s))]
+        [] if Aspect.FLOW in hop.fixed or idle_s == math.inf else [remedy(hop, Aspect.FLOW, idle_s + margin(idle_s))]
     )
     probes = [] if Aspect.SENDS_KEEPALIVE in requester.fixed else [probe]
     yield Broken(
@@ -165,11 +162,11 @@ def _silent(requester: Hop, receiver: Hop, hop: Hop, forgets_s: float) -> Iterat
         what=f"{hop.name} forgets a silent connection after {time_text(forgets_s)}, and it is kept {_kept(idle_s)}",
         effect=hop.effect or "the next segment is dropped in silence or answered with a reset",
         evidence=(
-            _said(hop, Aspect.FLOW),
-            _said(requester, Aspect.SENDS_IDLE),
-            _said(receiver, Aspect.RECEIVES_IDLE),
-            _said(requester, Aspect.SENDS_KEEPALIVE),
-            _said(receiver, Aspect.RECEIVES_KEEPALIVE),
+            evident(hop, Aspect.FLOW),
+            evident(requester, Aspect.SENDS_IDLE),
+            evident(receiver, Aspect.RECEIVES_IDLE),
+            evident(requester, Aspect.SENDS_KEEPALIVE),
+            evident(receiver, Aspect.RECEIVES_KEEPALIVE),
         ),
         causes=("reset.l4_idle_middlebox",),
         remedies=(*lower, *probes, *longer),
@@ -180,17 +177,19 @@ def _silent(requester: Hop, receiver: Hop, hop: Hop, forgets_s: float) -> Iterat
 def _slow_answer(requester: Hop, receiver: Hop, hop: Hop, forgets_s: float) -> Iterator[Judged]:
     """Judge connections that wait for an answer: those are silent, too."""
     waits, answers = requester.settings.get(Aspect.RESPONSE), receiver.settings.get(Aspect.ANSWER)
-    if answers is None or min(_limit(waits), _limit(answers)) + LEAST_MARGIN_S <= forgets_s:
+    if answers is None or min(limit(waits), limit(answers)) + LEAST_MARGIN_S <= forgets_s:
+        return
+    if passes(requester, Aspect.PING, forgets_s):
         return
     yield Broken(
         rule=Rule.FLOW,
         severity=Severity.HARM,
         what=f"{hop.name} forgets a silent connection after {time_text(forgets_s)}, and {receiver.name} may take "
-        f"{_for(answers)} to answer",
+        f"{span(answers)} to answer",
         effect=hop.effect or "the answer never arrives",
-        evidence=(_said(hop, Aspect.FLOW), _said(receiver, Aspect.ANSWER), _said(requester, Aspect.RESPONSE)),
+        evidence=(evident(hop, Aspect.FLOW), evident(receiver, Aspect.ANSWER), evident(requester, Aspect.RESPONSE)),
         causes=("reset.l4_idle_middlebox",),
-        remedies=(_remedy(requester, Aspect.SENDS_KEEPALIVE, float(max(1, int(forgets_s / 2.5)))),),
+        remedies=(remedy(requester, Aspect.SENDS_KEEPALIVE, float(max(1, int(forgets_s / 2.5)))),),
         otherwise="send the first bytes of the answer early, or make the work asynchronous",
     )
 
@@ -201,26 +200,24 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
         return
     slowest = max(
         (hop for hop in behind if Aspect.ANSWER in hop.settings),
-        key=lambda hop: _limit(hop.settings[Aspect.ANSWER]),
+        key=lambda hop: limit(hop.settings[Aspect.ANSWER]),
         default=None,
     )
     if slowest is not None:
         needs = slowest.settings[Aspect.ANSWER]
-        if _limit(waits) > _limit(needs) or waits.value is None:
+        if limit(waits) > limit(needs) or waits.value is None:
             yield Fine(
                 rule=Rule.ANSWER,
-                what=f"{requester.name} waits {_for(waits)} for an answer, {slowest.name} takes {_for(needs)} at most",
+                what=f"{requester.name} waits {span(waits)} for an answer, {slowest.name} takes {span(needs)} at most",
             )
             return
-        raised = (
-            () if needs.value is None else (_remedy(requester, Aspect.RESPONSE, needs.value + margin(needs.value)),)
-        )
+        raised = () if needs.value is None else (remedy(requester, Aspect.RESPONSE, needs.value + margin(needs.value)),)
         yield Broken(
             rule=Rule.ANSWER,
             severity=Severity.HARM,
-            what=f"{requester.name} gives up after {_for(waits)}, and {slowest.name} may take {_for(needs)} to answer",
+            what=f"{requester.name} gives up after {span(waits)}, and {slowest.name} may take {span(needs)} to answer",
             effect="504 or a timeout for requests that would be answered, and 499 or EOF behind it",
-            evidence=(_said(requester, Aspect.RESPONSE), _said(slowest, Aspect.ANSWER)),
+            evidence=(evident(requester, Aspect.RESPONSE), evident(slowest, Aspect.ANSWER)),
             causes=("proxy.timeout", "eof.client_gone_reading_body"),
             remedies=() if Aspect.RESPONSE in requester.fixed else raised,
             otherwise="make the work asynchronous, or stream early bytes",
@@ -230,7 +227,7 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
     if inner is None:
         return
     said = f"{requester.name} {_gives_up(waits)}, {receiver.name} {_gives_up(inner)}"
-    if waits.value is None or _limit(waits) > _limit(inner):
+    if waits.value is None or limit(waits) > limit(inner):
         yield Fine(rule=Rule.ANSWER, what=said)
         return
     yield Broken(
@@ -238,7 +235,7 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
         severity=Severity.ADVICE,
         what=said,
         effect=f"{receiver.name} works on for nobody, and the error is told by the side that knows least of it",
-        evidence=(_said(requester, Aspect.RESPONSE), _said(receiver, Aspect.RESPONSE)),
+        evidence=(evident(requester, Aspect.RESPONSE), evident(receiver, Aspect.RESPONSE)),
         causes=("proxy.timeout",),
         remedies=_answers_first(requester, receiver, waits.value, inner.value),
     )
@@ -247,9 +244,9 @@ def _answer(requester: Hop, receiver: Hop, behind: Sequence[Hop]) -> Iterator[Ju
 def _answers_first(requester: Hop, receiver: Hop, waits_s: float, inner_s: float | None) -> tuple[KnobChange, ...]:
     found = []
     if Aspect.RESPONSE not in receiver.fixed and waits_s > LEAST_MARGIN_S:
-        found.append(_remedy(receiver, Aspect.RESPONSE, waits_s - margin(waits_s)))
+        found.append(remedy(receiver, Aspect.RESPONSE, waits_s - margin(waits_s)))
     if Aspect.RESPONSE not in requester.fixed and inner_s is not None:
-        found.append(_remedy(requester, Aspect.RESPONSE, inner_s + margin(inner_s)))
+        found.append(remedy(requester, Aspect.RESPONSE, inner_s + margin(inner_s)))
     return tuple(found)
 
 
@@ -262,13 +259,15 @@ def _requests(requester: Hop, receiver: Hop) -> Iterator[Judged]:
     if (own is not None and own.value is not None and own.value <= most.value) or most.value >= _FEW_REQUESTS:
         yield Fine(rule=Rule.REQUESTS, what=said)
         return
-    remedies = [] if Aspect.RECEIVES_REQUESTS in receiver.fixed else [_remedy(receiver, Aspect.RECEIVES_REQUESTS, 1000)]
+    remedies = [] if Aspect.RECEIVES_REQUESTS in receiver.fixed else [remedy(receiver, Aspect.RECEIVES_REQUESTS, 1000)]
     yield Broken(
         rule=Rule.REQUESTS,
         severity=Severity.ADVICE,
         what=f"{said}, and {requester.name} counts on it for longer",
-        effect="a new connection so often; a reset for a client that pipelines or ignores Connection: close",
-        evidence=(_said(receiver, Aspect.RECEIVES_REQUESTS), _said(requester, Aspect.SENDS_REQUESTS)),
+        effect="GOAWAY and a new connection so often, the sooner the more requests share one"
+        if requester.sends_http2
+        else "a new connection so often; a reset for a client that pipelines or ignores Connection: close",
+        evidence=(evident(receiver, Aspect.RECEIVES_REQUESTS), evident(requester, Aspect.SENDS_REQUESTS)),
         causes=("reset.keepalive_requests",),
         remedies=tuple(remedies),
     )
@@ -294,11 +293,11 @@ def _forgets(between: Sequence[Hop]) -> float | None:
 
 
 def _forgets_after(hop: Hop) -> float:
-    return _limit(hop.settings[Aspect.FLOW])
+    return limit(hop.settings[Aspect.FLOW])
 
 
 def _probed(requester: Hop, receiver: Hop, forgets_s: float) -> bool:
-    periods = [_limit(hop.settings.get(aspect)) for hop, aspect in zip((requester, receiver), _KEEPALIVES, strict=True)]
+    periods = [limit(hop.settings.get(aspect)) for hop, aspect in zip((requester, receiver), _KEEPALIVES, strict=True)]
     return min(periods) + LEAST_MARGIN_S <= forgets_s
 
 
@@ -306,44 +305,6 @@ def _closes_at_once(receiver: Hop) -> bool:
     """Say whether a hop answers one request on each connection: the first counts, so that one is as good as none."""
     closes, most = receiver.settings.get(Aspect.RECEIVES_IDLE), receiver.settings.get(Aspect.RECEIVES_REQUESTS)
     return (closes is not None and closes.value == 0) or (most is not None and most.value in {0, 1})
-
-
-def _limit(known: Known | None) -> float:
-    return math.inf if known is None or known.value is None else known.value
-
-
-def _remedy(hop: Hop, aspect: Aspect, value: float) -> KnobChange:
-    known, counted = hop.settings.get(aspect), aspect is Aspect.RECEIVES_REQUESTS
-    before = "not known" if known is None else f"{known.value:g}" if counted else time_text(known.value)
-    # Whole seconds are what most programs take; a timeout below a second stays what it is.
-    rounded = value if value < 1 else float(f"{value:.6g}")
-    # One setting of a load balancer's is several of ours.
-    others = ", ".join(one.value for one in hop.together if one is not aspect) if aspect in hop.together else ""
-    return KnobChange(
-        hop=hop.name,
-        knob=hop.knob(aspect),
-        before=before,
-        after=f"{value:g}" if counted else time_text(rounded),
-        note=f"it sets {others}, too: check the chain with it" if others else "",
-    )
-
-
-def _said(hop: Hop, aspect: Aspect) -> str:
-    known = hop.settings.get(aspect)
-    if known is None:
-        return _gap(hop, aspect)
-    counted = aspect in {Aspect.RECEIVES_REQUESTS, Aspect.SENDS_REQUESTS}
-    value = f"{known.value:g}" if counted and known.value is not None else time_text(known.value)
-    return f"{hop.name}: {hop.knob(aspect)} {value} ({known.said})"
-
-
-def _gap(hop: Hop, aspect: Aspect) -> str:
-    why = hop.unknown.get(aspect)
-    return f"{hop.name}: {aspect.value} is not known{f': {why}' if why else ''}"
-
-
-def _for(known: Known) -> str:
-    return "for ever" if known.value is None else time_text(known.value)
 
 
 def _gives_up(known: Known) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from tcptune.domain.effects import HostEffect, Outcome, RateEffect
+from tcptune.domain.effects import HostEffect, Outcome, Quiet, RateEffect, too_quiet
 from tcptune.domain.gate_rules import CounterRule, LevelRule, ShareRule
 from tcptune.domain.gates import CounterReading, Window
 from tcptune.domain.quantities import spelled
@@ -65,29 +65,31 @@ def _rate(rule: CounterRule, before: Window, after: Window) -> RateEffect:
         after=now.value if isinstance(now, Measured) else None,
         unit=rule.unit,
         tolerated=rule.tolerated,
-        why=why,
+        why=too_quiet([why]) if isinstance(why, Quiet) else why,
+        quiet=why if isinstance(why, Quiet) else None,
     )
 
 
-def _outcome(rule: CounterRule, was: Measured | NotMeasured, now: Measured | NotMeasured) -> tuple[Outcome, str]:
+def _outcome(
+    rule: CounterRule, was: Measured | NotMeasured, now: Measured | NotMeasured
+) -> tuple[Outcome, str | Quiet]:
     if isinstance(was, NotMeasured):
         return Outcome.NOT_JUDGED, f"before: {was.why}"
     if isinstance(now, NotMeasured):
         return Outcome.NOT_JUDGED, now.why
     if not was.busy(rule) and not _exceeds(was, rule.tolerated, None):
         # Errors without requests prove nothing, and errors prove that somebody asked.
-        return Outcome.NOT_JUDGED, f"idle before: {spelled(was.traffic_per_s)} per second"
+        return Outcome.NOT_JUDGED, Quiet(before_per_s=was.traffic_per_s)
     return _compared(rule, was, now)
 
 
-def _compared(rule: CounterRule, was: Measured, now: Measured) -> tuple[Outcome, str]:
+def _compared(rule: CounterRule, was: Measured, now: Measured) -> tuple[Outcome, str | Quiet]:
     bound = max(was.value, rule.tolerated) * rule.times_before * _more_load(rule, was, now)
     if _exceeds(now, bound, was):
         return Outcome.WORSE, ""
     was_bad = _exceeds(was, rule.tolerated, None)
     if not now.busy(rule) or (was_bad and now.traffic_per_s < _PART * was.traffic_per_s):
-        traffic = f"{spelled(now.traffic_per_s)} per second now, {spelled(was.traffic_per_s)} before"
-        return Outcome.NOT_JUDGED, f"too little traffic to tell: {traffic}"
+        return Outcome.NOT_JUDGED, Quiet(before_per_s=was.traffic_per_s, now_per_s=now.traffic_per_s)
     better = now.value <= rule.tolerated or now.value <= _PART * was.value
     if not was_bad or not better:
         return Outcome.UNCHANGED, ""

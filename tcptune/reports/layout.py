@@ -40,6 +40,14 @@ def wrapped(text: str, *, indent: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
+def listed(words: Sequence[str], *, indent: str) -> list[str]:
+    """Return words as lines of at most WIDTH columns, all of them and none cut: a name is searched for as it is."""
+    text = ", ".join(words)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
 def names(hosts: Sequence[str], *, most: int = 6) -> str:
     """Return host names in one line: all of a few, the first of many.
 

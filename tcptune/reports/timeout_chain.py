@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tcptune.domain.chain import COUNTED, Aspect, Hop, Origin, ProductList, Verified, time_text
+from tcptune.domain.chain import COUNTED, Aspect, Hop, Http2, Origin, Product, ProductList, Verified, time_text
 from tcptune.domain.chain_verdicts import Broken, ChainReport, Fine, Judged, Link, NotJudged, Way
 from tcptune.domain.concerns import Severity
 from tcptune.reports.layout import aligned, count, wrapped
@@ -14,12 +14,19 @@ _SAYS = {
     Aspect.RECEIVES_REQUESTS: "requests of a connection",
     Aspect.RECEIVES_KEEPALIVE: "TCP keepalive towards the front",
     Aspect.ANSWER: "takes to answer at most",
+    Aspect.AGE: "closes any connection after",
+    Aspect.GRACE: "cuts what is open then after",
+    Aspect.PINGS_APART: "permits PINGs apart by",
+    Aspect.IDLE_PINGS_APART: "permits idle PINGs apart by",
     Aspect.SENDS_IDLE: "keeps an idle connection to the next",
     Aspect.SENDS_REQUESTS: "sends over a connection at most",
     Aspect.SENDS_KEEPALIVE: "TCP keepalive to the next",
     Aspect.RESPONSE: "waits for an answer",
+    Aspect.PING: "sends a PING every",
+    Aspect.IDLE_PING: "sends an idle PING every",
     Aspect.FLOW: "forgets a silent connection after",
 }
+_SPOKEN = "speaks HTTP/2 to the next"
 
 
 def terminal(result: ChainReport) -> str:
@@ -44,6 +51,7 @@ def markdown(result: ChainReport) -> str:
         for hop in way.hops:
             for aspect, said, origin in _settings(hop):
                 lines.append(f"| {_cell(hop.name)} | {aspect} | {said} | {_cell(origin)} |")
+            lines += [f"| {_cell(hop.name)} | {_SPOKEN} | | |"] if hop.sends_http2 else []
         lines.append("")
         for link in way.links:
             for one in link.judged:
@@ -62,7 +70,12 @@ def listed(result: ProductList) -> str:
     for one in result.products:
         doubt = "" if one.verified is not Verified.RECALLED else "  (recalled: look it up)"
         lines.append(f"{one.product}  {one.title}{doubt}")
-        lines += aligned(((_SAYS[aspect], value, one.knobs.get(aspect, "")) for aspect, value in one.defaults.items()))
+        lines += aligned(_rows(one))
+        if one.http2 is not None:
+            about = "over HTTP/2" if one.http2.defaults else "over HTTP/2 the same"
+            doubt = "" if one.http2.verified is not Verified.RECALLED else "  (recalled: look it up)"
+            lines.append(f"  {about}{doubt}")
+            lines += aligned(_rows(one.http2), indent="    ")
         lines += [line for why in one.unknown.values() for line in wrapped(f"? {why}", indent="  ")]
         lines += [line for note in one.notes for line in wrapped(f"- {note}", indent="  ")]
     return "\n".join([*lines, ""])
@@ -79,7 +92,24 @@ def listed_markdown(result: ProductList) -> str:
             knob = one.knobs.get(aspect, "-")
             cells = (one.product, aspect.value, f"none: {why}", knob, one.source, one.verified.value)
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        if one.http2 is not None:
+            told: dict[str, str] = {f"{aspect} over HTTP/2": value for aspect, value in one.http2.defaults.items()}
+            knobs = {f"{aspect} over HTTP/2": knob for aspect, knob in one.http2.knobs.items()}
+            for setting, value in (told or {"all over HTTP/2": "the same"}).items():
+                cells = (
+                    one.product,
+                    setting,
+                    value,
+                    knobs.get(setting, "-"),
+                    one.http2.source,
+                    one.http2.verified.value,
+                )
+                lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _rows(one: Product | Http2) -> list[tuple[str, str, str]]:
+    return [(_SAYS[aspect], value, one.knobs.get(aspect, "")) for aspect, value in one.defaults.items()]
 
 
 def _drawn(way: Way) -> list[str]:
@@ -95,6 +125,7 @@ def _drawn(way: Way) -> list[str]:
         )
         bar = "|" if at + 1 < len(way.hops) else " "
         lines += [f"    {bar} {row}" for row in aligned(_settings(hop), indent="")]
+        lines += [f"    {bar} {_SPOKEN}"] if hop.sends_http2 else []
         lines += (
             [f"    {bar} opens a connection for each request"] if hop.reuse is False and at + 1 < len(way.hops) else []
         )
@@ -133,7 +164,8 @@ def _told(one: Judged) -> str:
 
 
 def _advice(one: Broken) -> list[str]:
-    lines = [f"makes: {one.effect}", f"cause: {', '.join(one.causes)}", *(f"read: {said}" for said in one.evidence)]
+    cause = [f"cause: {', '.join(one.causes)}"] if one.causes else []
+    lines = [f"makes: {one.effect}", *cause, *(f"read: {said}" for said in one.evidence)]
     for number, remedy in enumerate(one.remedies):
         word = "change" if number == 0 else "or"
         note = f" ({remedy.note})" if remedy.note else ""

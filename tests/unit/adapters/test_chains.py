@@ -84,6 +84,24 @@ def test_what_a_file_says_and_where(tmp_path: Path) -> None:
     assert app.settings[Aspect.ANSWER].said.endswith("chain.yml:12")
 
 
+def test_http2_is_read_and_the_other_side_knows_it(tmp_path: Path) -> None:
+    hops = ("{name: a, sends: {http2: true, ping: 30s, idle_ping: never}}", "{name: b, receives: {pings_apart: 5m}}")
+    text = "chain: x\nhops:\n" + "".join(f"  - {one}\n" for one in hops)
+
+    one, other = load_chain(wrote(tmp_path, text)).hops
+
+    assert (one.sends_http2, other.receives_http2) == (True, None)
+    assert {aspect: found.value for aspect, found in one.settings.items()} == {Aspect.PING: 30, Aspect.IDLE_PING: None}
+    assert other.settings[Aspect.PINGS_APART].said.endswith("chain.yml:4")
+
+
+def test_two_hops_that_disagree_on_http2_are_told_where(tmp_path: Path) -> None:
+    text = "chain: x\nhops:\n  - {name: a, sends: {http2: true}}\n  - {name: b, receives: {http2: false}}\n"
+
+    with pytest.raises(ChainError, match=r"chain\.yml:3:\d+: a speaks HTTP/2 to b, which takes HTTP/1\.1"):
+        load_chain(wrote(tmp_path, text))
+
+
 def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ChainError) as told:
         load_chain(wrote(tmp_path, WRONG))
@@ -103,6 +121,10 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
         ("{name: b, layer: 4}", "a chain ends with a hop of layer 7"),
         ("{name: b, product: aws-nlb}", "a chain ends with a hop of layer 7"),
         ("{name: a}", "a name stands for one hop: a for several"),
+        ("{name: b, receives: {pings_apart: 5m}}", "receives.pings_apart is of HTTP/2, which b does not speak there"),
+        ("{name: b, receives: {http2: yes please}}", "http2 is true or false"),
+        ("{name: b, product: grpc, receives: {http2: false}}", "grpc speaks HTTP/2 alone there"),
+        ("{name: b, receives: {max_age: 0}}", "more than 0 s"),
         ("[]", "hops"),
     ],
 )

@@ -340,3 +340,28 @@ def test_where_only_an_older_release_reuses_no_connection_that_is_said(tmp_path:
 def test_a_file_that_says_it_is_empty_is_not_read(tmp_path: Path) -> None:
     """Reading it takes the kernel's messages away from whoever waits for them, and then waits for more."""
     assert route(tmp_path, "include /proc/kmsg; server { proxy_pass http://127.0.0.1:1; }").name == "server"
+
+
+@pytest.mark.parametrize(
+    ("obsolete", "instead"),
+    [
+        ("http2_max_requests 100", "keepalive_requests"),
+        ("http2_idle_timeout 10s", "keepalive_timeout"),
+        ("http2_recv_timeout 5s", "client_header_timeout"),
+    ],
+)
+def test_what_counts_for_http2_no_more_is_told(obsolete: str, instead: str, tmp_path: Path) -> None:
+    found = read(
+        tmp_path, http(f"{obsolete};\nserver {{ listen 80; location / {{ proxy_pass http://127.0.0.1:1; }} }}")
+    )
+
+    [note] = [note for note in found.notes if obsolete.split(maxsplit=1)[0] in note]
+    assert note.startswith(f"{tmp_path}/nginx.conf:3: ")
+    assert instead in note
+    assert Aspect.RECEIVES_REQUESTS not in found.routes[0].settings
+
+
+def test_the_age_of_a_connection_is_read(tmp_path: Path) -> None:
+    found = route(tmp_path, "keepalive_time 30m; server { location / { proxy_pass http://127.0.0.1:1; } }")
+
+    assert value(found, Aspect.AGE) == 1800

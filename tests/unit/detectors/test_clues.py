@@ -419,3 +419,31 @@ def test_a_host_whose_samples_cannot_be_compared_keeps_what_files_say() -> None:
 def test_no_file_tells_nothing() -> None:
     assert diagnose([sampled()], NOTHING).elsewhere is None
     assert diagnose((), logged()).elsewhere is not None
+
+
+def test_a_chain_that_breaks_without_a_cause_of_ours_is_not_passed_over() -> None:
+    said = {"origin": Origin.DECLARED, "said": "chain.yml:3"}
+    client = Hop(name="client", product="grpc-js-client", settings={Aspect.PING: Known(value=30.0, **said)})
+    app = Hop(name="app", product="grpc")
+
+    heard = clues.from_chain(assess(Chain(name="shop", origin="chain.yml", hops=(client, app)), products(), {}))
+
+    assert heard.clues == ()
+    [gap] = heard.not_judged
+    assert "client sends a PING every 30 s while a request is open, and app permits one in 300 s" in gap.why
+    assert "tcptune timeouts check" in gap.why
+
+
+def test_the_race_over_http2_is_no_clue() -> None:
+    said = {"origin": Origin.DECLARED, "said": "chain.yml:3"}
+    client = Hop(name="client", settings={Aspect.SENDS_IDLE: Known(value=60.0, **said)}, sends_http2=True)
+    app = Hop(name="app", settings={Aspect.RECEIVES_IDLE: Known(value=5.0, **said)})
+    plain = client.model_copy(update={"sends_http2": None})
+
+    over, without = (
+        clues.from_chain(assess(Chain(name="shop", origin="chain.yml", hops=(one, app)), products(), {}))
+        for one in (client, plain)
+    )
+
+    assert (over.clues, over.not_judged) == ((), ())
+    assert without.clues[0].cause == RACE

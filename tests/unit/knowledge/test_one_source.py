@@ -16,7 +16,7 @@ from tcptune.knowledge.service_errors import service_errors
 from tcptune.knowledge.surroundings import idle_timeouts
 from tcptune.knowledge.timeout_chain import products
 from tcptune.knowledge.wording import wording
-from tcptune.planning import chain_rules
+from tcptune.planning import chain_http2, chain_rules
 from tcptune.probes.kernel_log import PATTERNS
 from tests.unit.knowledge.test_causes import KERNEL_SAYS
 
@@ -54,7 +54,7 @@ def test_stages_of_a_service_name_causes_that_are_known() -> None:
 
 
 def test_rules_of_a_chain_name_causes_that_are_known() -> None:
-    named = re.findall(r"causes=\(([^)]*)\)", inspect.getsource(chain_rules))
+    named = re.findall(r"causes=\(([^)]*)\)", inspect.getsource(chain_rules) + inspect.getsource(chain_http2))
     ids = {cause for one in named for cause in re.findall(r'"([^"]+)"', one)}
 
     assert len(ids) >= 6

@@ -52,6 +52,25 @@ def result() -> ChainReport:
     return assess(Chain(name="shop", origin="shop.yml", hops=hops), products(), {"proxy": nginx})
 
 
+def over_http2() -> ChainReport:
+    def at(line: int, value: float | None) -> Known:
+        return Known(value=value, origin=Origin.DECLARED, said=f"orders.yml:{line}")
+
+    sends = {Aspect.PING: at(4, 30), Aspect.SENDS_IDLE: at(4, 600), Aspect.RESPONSE: at(4, 120)}
+    receives = {Aspect.RECEIVES_IDLE: at(9, 300), Aspect.AGE: at(9, 1800), Aspect.GRACE: at(9, 30)}
+    hops = (
+        Hop(name="client", product="grpc-client", settings=sends),
+        Hop(name="nlb", product="aws-nlb", layer=4),
+        Hop(name="orders", product="grpc", settings=receives),
+    )
+    return assess(Chain(name="orders", origin="orders.yml", hops=hops), products(), {})
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_chain_of_grpc_reads_like_this(format_: str, golden: Golden) -> None:
+    golden(f"reports/timeouts_http2.{SUFFIX[format_]}", FORMATS[format_](over_http2()))
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_chain_reads_like_this(format_: str, golden: Golden) -> None:
     text = FORMATS[format_](result())
