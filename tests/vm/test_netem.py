@@ -85,7 +85,7 @@ PATHS = (
     Path("much loss", "loss random 10%", frozenset({"high"}), shows={"Tcp.RetransSegs": 100}),
     Path(
         *("reordering", "delay 20ms reorder 75% 50%", POSSIBLE),
-        shows={"Tcp.RetransSegs": 50, "TcpExt.TCPDSACKRecv": 25, "TcpExt.TCPDSACKUndo": 10},
+        shows={"Tcp.RetransSegs": 50, "TcpExt.TCPDSACKRecv": 25, "TcpExt.TCPDSACKUndo": 5},
         riddles=frozenset({STRAY}),
         says="out of order",
     ),
@@ -235,7 +235,7 @@ def tell(path: Path, load: Mapping[str, Any], grew: Mapping[str, int], host: Map
     print(
         f"\n{path.name}: {path.netem or 'none'}: {sent} sent, {again} again ({100 * again / (sent + again):.1f} %),"
         f" {had} reported twice, {copies} of them as copies, {undone} undone of {grew['TcpExt.TCPSackRecovery']},"
-        f" {grew['Tcp.InCsumErrors']} damaged of {grew['Tcp.InSegs']},"
+        f" {grew['Tcp.OutRsts']} resets, {grew['Tcp.InCsumErrors']} damaged of {grew['Tcp.InSegs']},"
         f" {load['done']} done, slowest {load['slowest_s']} s: "
         + ("; ".join(f"{one['cause']} {one['confidence']}: {one['because']}" for one in host["causes"]) or "nothing")
         + "".join(f" (not explained: {one['what']})" for one in host["unexplained"]),
