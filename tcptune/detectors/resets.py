@@ -172,7 +172,8 @@ def unexplained(case: Case) -> Iterator[NotExplained]:
         yield NotExplained(
             what="this host answers segments for sockets that do not exist",
             evidence=(case.seen(OUT, "stray-resets"), *case.seen_if_counted(*_OWN)),
-            next="a capture of resets tells who asks: a closed port, a scan, or peers that write after the end",
+            next="a capture of resets tells who asks: a closed port, a scan, peers that write after the end, "
+            "or segments that come late or twice",
         )
 
 

@@ -10,8 +10,8 @@ A fault is a function that makes a scene, with the fault or without it, and a li
 
 `python -m tests.faults` makes all of them and prints the table of docs/explanation/faults.md.
 
-What the lab cannot have: netem is not in every kernel, so nft loses packets; nf_conntrack_max is the machine's, and
-read-only in a host, so the table is filled instead.
+What the lab cannot have: netem is not in every kernel, so nft loses packets (tests/vm has netem); nf_conntrack_max is
+the machine's, and read-only in a host, so the table is filled instead.
 """
 
 from __future__ import annotations

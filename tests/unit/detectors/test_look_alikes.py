@@ -243,6 +243,65 @@ def test_segments_that_peers_had_already_are_not_lost() -> None:
     assert "had" in found.causes[0].because
 
 
+def test_segments_out_of_order_are_not_lost_where_closed_peers_report_few_of_them() -> None:
+    # As netem made it on Linux 6.1: what comes for a client that has its answer and closed is not reported.
+    again = {"Tcp.RetransSegs": 60_000, "TcpExt.TCPDSACKRecv": 12_500, "TcpExt.TCPSackRecovery": 28_000}
+    late = {**again, "Tcp.OutRsts": 30_000}
+
+    undone = judge(sampled({**late, "TcpExt.TCPDSACKUndo": 3_000, "TcpExt.TCPPartialUndo": 600}))
+    some_undone = judge(sampled({**late, "TcpExt.TCPDSACKUndo": 900}))
+    few_late = judge(sampled({**again, "TcpExt.TCPDSACKUndo": 3_000, "TcpExt.TCPPartialUndo": 600}))
+
+    assert names(undone) == {"perf.loss": POSSIBLE}
+    assert "had much of it already: it comes late or out of order" in undone.causes[0].because
+    assert names(some_undone) == {"perf.loss": LIKELY}
+    assert names(few_late) == {"perf.loss": HIGH}
+
+
+def test_what_peers_had_already_makes_no_loss_surer() -> None:
+    again = {"Tcp.RetransSegs": 40_000, "TcpExt.TCPSackRecovery": 20_000}
+
+    assert names(judge(sampled(again))) == {"perf.loss": HIGH}
+    assert names(judge(sampled({**again, "TcpExt.TCPDSACKRecv": 12_000}))) == {"perf.loss": LIKELY}
+
+
+def test_copies_that_a_path_makes_do_not_hide_that_it_loses_as_well() -> None:
+    # As netem made them: 5 percent lost, 20 percent doubled.
+    both = {
+        "Tcp.RetransSegs": 22_700,
+        "TcpExt.TCPSackRecovery": 16_000,
+        "TcpExt.TCPDSACKRecv": 74_000,
+        "TcpExt.TCPDSACKOfoRecv": 22_000,
+        "TcpExt.TCPDSACKIgnoredDubious": 91_000,
+    }
+
+    found = judge(sampled(both))
+
+    assert names(found) == {"perf.loss": LIKELY}
+    assert "had" not in found.causes[0].because
+
+
+def test_copies_alone_are_no_loss() -> None:
+    copied = {"TcpExt.TCPDSACKRecv": 74_000, "TcpExt.TCPDSACKIgnoredDubious": 74_000}
+
+    assert judge(sampled(copied)).causes == ()
+
+
+def test_segments_that_arrive_damaged_are_named_where_nothing_is_sent_again() -> None:
+    some, few = (judge(sampled({"Tcp.InCsumErrors": count, "Tcp.InErrs": count})) for count in (2_400, 1_900))
+
+    assert names(some) == {"perf.loss": LIKELY}
+    assert "wrong checksum" in some.causes[0].because
+    assert few.causes == ()
+
+
+def test_a_path_that_damages_both_ways_is_one_cause() -> None:
+    found = judge(sampled({"Tcp.InCsumErrors": 12_000, "Tcp.RetransSegs": 60_000}))
+
+    assert names(found) == {"perf.loss": HIGH}
+    assert [one.name for one in found.causes[0].evidence if one.unit == "percent"] == ["sent again", "damaged"]
+
+
 def test_connects_without_a_route_fail_before_they_are_counted_as_attempts() -> None:
     found = judge(sampled({"Ip.OutNoRoutes": 900}, counters=CLIENT))
 

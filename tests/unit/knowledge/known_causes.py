@@ -59,7 +59,7 @@ CAUSES = (
     ("drop.pmtu_blackhole", True, "source", 1, 2, ("network", "sysctl"), 0),
     ("perf.window_limited", True, "source", 1, 2, ("sysctl", "app"), 0),
     ("perf.slow_reader", False, "source", 1, 2, ("app", "none"), 0),
-    ("perf.loss", True, "source", 1, 2, ("network", "sysctl"), 0),
+    ("perf.loss", True, "source", 1, 3, ("network", "sysctl"), 0),
     ("perf.dns_latency", False, "source", 1, 2, ("app",), 0),
 )
 
