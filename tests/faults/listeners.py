@@ -134,7 +134,7 @@ def syn_flood_no_cookies(stage: Stage, faulty: bool) -> Iterator[Scene]:
 
 @contextmanager
 def _bursts(stage: Stage, nginx: Nginx, cure: Callable[[], object], **load: object) -> Iterator[Scene]:
-    with stage.server.pausing(lambda: [nginx.worker()], **PAUSE):
+    with stage.server.pausing(nginx.workers, **PAUSE):
         yield Scene(stage, BURST | load, shows=OVERFLOWS, cure=cure, restart=nginx.start)
 
 

@@ -61,6 +61,10 @@ class Nginx:
             raise RuntimeError("it has not been started")
         return self.running.workers()[0]
 
+    def workers(self) -> list[int]:
+        """Give its worker as a list: empty while it is being started again."""
+        return self.running.workers()[:1] if self.running is not None else []
+
     def log(self) -> str:
         """Give what it wrote into its error log."""
         return self.host.run("cat", f"{FOLDER}/error.log", check=False)

@@ -43,7 +43,7 @@ def upstream_idle_race(stage: Stage, faulty: bool) -> Iterator[Scene]:
     """
     stage.server.serve(port=BACKEND, idle_timeout_s=0.9 if faulty else 30.0)
     nginx = Nginx(stage.server, http=UPSTREAM, server=f"keepalive_timeout 60s; {PASS}").start()
-    with stage.server.pausing(lambda: [nginx.worker()], from_s=0.0, until_s=0.4):
+    with stage.server.pausing(nginx.workers, from_s=0.0, until_s=0.4):
         yield Scene(
             stage,
             {
