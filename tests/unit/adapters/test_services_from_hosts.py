@@ -148,6 +148,7 @@ def alone(setup: str, targets: Sequence[str], folder: Path) -> list[Try]:
     return [Try.model_validate_json(line) for line in said.splitlines()[:-1]]
 
 
+@pytest.mark.lab
 @pytest.mark.skipif(not _HAVE_NAMESPACES, reason="network namespaces need root")
 def test_a_machine_without_such_an_address_has_no_route_and_ports_enough(tmp_path: Path) -> None:
     off = "for one in all lo; do echo 1 > /proc/sys/net/ipv6/conf/$one/disable_ipv6; done"
@@ -156,6 +157,7 @@ def test_a_machine_without_such_an_address_has_no_route_and_ports_enough(tmp_pat
     assert [last(one)[:2] for one in found if one.address] == [(Stage.CONNECT, Error.NO_ROUTE)] * 3
 
 
+@pytest.mark.lab
 @pytest.mark.skipif(not _HAVE_NAMESPACES, reason="network namespaces need root")
 def test_a_machine_whose_ports_are_used_up_says_so(tmp_path: Path) -> None:
     use_up = (
